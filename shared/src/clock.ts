@@ -1,0 +1,27 @@
+/** Time, handed in, so that everything that depends on it can be tested without waiting. */
+export interface Clock {
+  /** Milliseconds since 1970. May jump, as the machine's clock may. */
+  now(): number;
+  /** Runs `task` once after `delayMs` milliseconds, unless the returned function is called first. Never keeps a process alive. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
+// setTimeout takes at most 2^31-1 ms (24.8 days) and fires at once beyond it.
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, task) {
+    const due = performance.now() + delayMs;
+    let timer: NodeJS.Timeout;
+    const arm = () => {
+      const left = due - performance.now();
+      timer =
+        left > LONGEST_TIMER_MS
+          ? setTimeout(arm, LONGEST_TIMER_MS).unref()
+          : setTimeout(task, Math.max(0, left)).unref();
+    };
+    arm();
+    return () => clearTimeout(timer);
+  },
+};

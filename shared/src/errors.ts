@@ -1,0 +1,59 @@
+/**
+ * What can go wrong with a reference, by its code in CONTRACT.md §6, and the HTTP status that the code has at every door.
+ * Codes are made where the fact is known and turned into HTTP in one place.
+ */
+export const ERROR_STATUS = {
+  not_a_reference: 400,
+  invalid_reference: 400,
+  invalid_option: 400,
+  unsupported_version: 400,
+  bad_request: 400,
+  bad_token: 403,
+  not_found: 404,
+  unknown_vault: 404,
+  key_not_found: 404,
+  method_not_allowed: 405,
+  too_large: 413,
+  unsupported_media_type: 415,
+  key_not_scalar: 422,
+  not_json: 422,
+  access_denied: 424,
+  too_many: 429,
+  internal: 500,
+  unavailable: 503,
+  not_ready: 503,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** An error with a code of the contract. Its message never holds a value, a token or a credential. */
+export class VaultplaneError extends Error {
+  override readonly name = 'VaultplaneError';
+  readonly code: ErrorCode;
+  /** Seconds after which asking again makes sense; sent as Retry-After. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryAfterSeconds?: number } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return ERROR_STATUS[this.code];
+  }
+}
+
+/** A command that was called wrongly: exit status 2 (CONTRACT.md §1). */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** A program that cannot start or finish, for a reason its user can mend: one line on stderr, exit status 1. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+}
+
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

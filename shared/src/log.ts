@@ -1,0 +1,66 @@
+import { pino } from 'pino';
+
+/**
+ * The levels of `log_level`. Kong's words are understood beside pino's, since a kong.conf's may be read (CONTRACT.md §2).
+ */
+export const LOG_LEVELS = ['debug', 'info', 'notice', 'warn', 'error', 'crit', 'alert', 'emerg'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const PINO_LEVEL = {
+  debug: 'debug',
+  info: 'info',
+  notice: 'info',
+  warn: 'warn',
+  error: 'error',
+  crit: 'fatal',
+  alert: 'fatal',
+  emerg: 'fatal',
+} as const;
+
+/** Facts about an event; never a value, a token or a credential. */
+export type LogFacts = Record<string, unknown>;
+
+export interface Log {
+  debug(facts: LogFacts, message: string): void;
+  info(facts: LogFacts, message: string): void;
+  warn(facts: LogFacts, message: string): void;
+  error(facts: LogFacts, message: string): void;
+  child(facts: LogFacts): Log;
+  /** Changes the level of this log and of every child made after this call. */
+  setLevel(level: LogLevel): void;
+}
+
+/** A log of JSON lines (pino's form, times in ISO 8601), on stderr unless told otherwise. */
+export function createLog(program: string, level: LogLevel = 'info', destination?: { write(line: string): void }): Log {
+  const options = {
+    level: PINO_LEVEL[level],
+    base: { program, pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: pino.stdSerializers.errWithCause },
+  };
+  return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })));
+}
+
+function wrap(target: ReturnType<typeof pino>): Log {
+  return {
+    debug: (facts, message) => target.debug(facts, message),
+    info: (facts, message) => target.info(facts, message),
+    warn: (facts, message) => target.warn(facts, message),
+    error: (facts, message) => target.error(facts, message),
+    child: (facts) => wrap(target.child(facts)),
+    setLevel: (level) => {
+      target.level = PINO_LEVEL[level];
+    },
+  };
+}
+
+/** A log that keeps nothing, for tests of what does not log. */
+export const silentLog: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  child: () => silentLog,
+  setLevel() {},
+};

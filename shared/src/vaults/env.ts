@@ -1,0 +1,18 @@
+import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
+
+/** Environment variables of the data plane. Source: Kong's env vault. */
+export const env: VaultType = {
+  name: 'env',
+  description: "The data plane's environment variables",
+  fields: [
+    {
+      name: 'prefix',
+      type: 'string',
+      identity: true,
+      match: /^[a-zA-Z_][a-zA-Z0-9_-]*$/,
+      description: 'Put before a name, before it is upper-cased and its dashes become underscores.',
+    },
+    ...LIFETIME_FIELDS,
+  ],
+  referenceOptions: ['prefix', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+};
