@@ -43,12 +43,21 @@ it('refuses what is not MessagePack, no message, or a message of a wrong form', 
     labels: {},
   };
   assert.deepEqual(decodeDataPlaneMessage(encodeMessage(hello)), hello);
-  const wrong = [{ ...hello, node_id: 'x' }, { ...hello, config: {} }, { ...hello, hostname: 'h'.repeat(2000) }, [], null, 7];
+  const wrong = [
+    { ...hello, node_id: 'x' },
+    { ...hello, config: {} },
+    { ...hello, hostname: 'h'.repeat(2000) },
+    [],
+    null,
+    7,
+  ];
   for (const message of wrong) {
     assert.throws(() => decodeDataPlaneMessage(encodeMessage(message as never)), { name: 'ProtocolError' });
   }
   assert.throws(() => decodeDataPlaneMessage(Buffer.from([0xc1])), { name: 'ProtocolError' });
-  assert.throws(() => decodeDataPlaneMessage(encodeMessage(snapshotMessage(makeSnapshot(TIMELINE, 1, [])))), { name: 'ProtocolError' });
+  assert.throws(() => decodeDataPlaneMessage(encodeMessage(snapshotMessage(makeSnapshot(TIMELINE, 1, [])))), {
+    name: 'ProtocolError',
+  });
 });
 
 it('chooses a protocol that both sides speak, or none', () => {

@@ -152,7 +152,9 @@ function decode(sender: keyof typeof checkers, bytes: Uint8Array): unknown {
   if (!checkers[sender].Check(message)) {
     const type = (message as { type?: unknown } | null)?.type;
     const named = typeof type === 'string' ? JSON.stringify(type.slice(0, 40)) : 'without a type';
-    throw new ProtocolError(`a message ${named} has not the form that protocol ${PROTOCOL_VERSIONS.join(', ')} gives it`);
+    throw new ProtocolError(
+      `a message ${named} has not the form that protocol ${PROTOCOL_VERSIONS.join(', ')} gives it`,
+    );
   }
   return message;
 }

@@ -26,13 +26,27 @@ describe('references', () => {
     });
   }
 
-  for (const option of ['endpoint_url=http://x', 'assume_role_arn=arn:aws:iam::1:role/x', 'sts_endpoint_url=x', 'colour=1']) {
+  for (const option of [
+    'endpoint_url=http://x',
+    'assume_role_arn=arn:aws:iam::1:role/x',
+    'sts_endpoint_url=x',
+    'colour=1',
+  ]) {
     it(`refuses the option ${option}`, () => {
       assert.throws(() => parseReference(`{vault://aws/db/pw?${option}}`), { code: 'invalid_option' });
     });
   }
 
-  for (const option of ['ttl=-1', 'ttl=soon', 'ttl=100000001', 'ttl=', 'ttl=1&ttl=2', 'region=evil.example/', 'region=', 'json_pointer=a']) {
+  for (const option of [
+    'ttl=-1',
+    'ttl=soon',
+    'ttl=100000001',
+    'ttl=',
+    'ttl=1&ttl=2',
+    'region=evil.example/',
+    'region=',
+    'json_pointer=a',
+  ]) {
     it(`refuses the option value ${option}`, () => {
       assert.throws(() => parseReference(`{vault://aws/db/pw?${option}}`), { code: 'invalid_option' });
     });
@@ -65,7 +79,10 @@ describe('references', () => {
           path: name,
           key: name,
           version: fc.integer({ min: 1, max: 9 }),
-          options: fc.record({ region: fc.constant('eu-west-1'), prefix: name, ttl: fc.constant('60') }, { requiredKeys: ['ttl'] }),
+          options: fc.record(
+            { region: fc.constant('eu-west-1'), prefix: name, ttl: fc.constant('60') },
+            { requiredKeys: ['ttl'] },
+          ),
         },
         { requiredKeys: ['vault', 'path'] },
       )
@@ -73,14 +90,36 @@ describe('references', () => {
     fc.assert(
       fc.property(arbitrary, (reference) => {
         const again = parseReference(printReference(reference as Reference));
-        assert.deepEqual({ ...again, options: { ...again.options } }, { ...reference, options: { ...reference.options } });
+        assert.deepEqual(
+          { ...again, options: { ...again.options } },
+          { ...reference, options: { ...reference.options } },
+        );
       }),
     );
   });
 
   it('throws nothing but its own errors', () => {
-    const pieces = fc.constantFrom('{vault://', 'aws', '/', '#', '?', '%', '%2F', '&', '=', '}', 'a', 'ttl', '1', '\ud800', 'é');
-    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.array(pieces).map((parts) => `{vault://aws/${parts.join('')}}`));
+    const pieces = fc.constantFrom(
+      '{vault://',
+      'aws',
+      '/',
+      '#',
+      '?',
+      '%',
+      '%2F',
+      '&',
+      '=',
+      '}',
+      'a',
+      'ttl',
+      '1',
+      '\ud800',
+      'é',
+    );
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(pieces).map((parts) => `{vault://aws/${parts.join('')}}`),
+    );
     fc.assert(
       fc.property(fc.oneof(text, fc.anything()), (input) => {
         try {

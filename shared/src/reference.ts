@@ -127,7 +127,10 @@ function checkOption(name: ReferenceOption, value: string): string {
   if (LIFETIMES.includes(name)) {
     const seconds = /^\d{1,9}(\.\d{1,9})?$/.test(value) ? Number(value) : Number.NaN;
     if (!(seconds <= LONGEST_LIFETIME_SECONDS)) {
-      throw new VaultplaneError('invalid_option', `option ${name} must be seconds from 0 to ${LONGEST_LIFETIME_SECONDS}`);
+      throw new VaultplaneError(
+        'invalid_option',
+        `option ${name} must be seconds from 0 to ${LONGEST_LIFETIME_SECONDS}`,
+      );
     }
   } else if (name === 'json_pointer') {
     // RFC 6901: empty, or every token begins with a slash; ~ only as ~0 and ~1.

@@ -35,7 +35,11 @@ it('refuses a delta for another version, another timeline or another content', (
   const one = makeSnapshot(TIMELINE, 1, [vault('a')]);
   const two = makeSnapshot(TIMELINE, 2, [vault('a', 'x')]);
   const delta = diffSnapshots(one, two);
-  for (const wrong of [{ ...delta, from: 2 }, { ...delta, timeline: 'other' }, { ...delta, upserts: [vault('a', 'y')] }]) {
+  for (const wrong of [
+    { ...delta, from: 2 },
+    { ...delta, timeline: 'other' },
+    { ...delta, upserts: [vault('a', 'y')] },
+  ]) {
     assert.throws(() => applyDelta(one, wrong), { name: 'SnapshotMismatch' });
   }
   assert.throws(() => applyDelta(makeSnapshot(TIMELINE, 1, [vault('b')]), delta), { name: 'SnapshotMismatch' });

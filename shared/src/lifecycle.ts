@@ -1,0 +1,89 @@
+import { type Command, CommanderError } from 'commander';
+import { errorMessage, UsageError } from './errors.ts';
+import type { Log } from './log.ts';
+
+/**
+ * Runs a program's command line to its end and sets the exit status: 0 done, 1 failed, 2 wrong usage. An error is one
+ * line on stderr (CONTRACT.md §1). A command that fails with a status of its own throws an `ExitStatus`.
+ */
+export async function runCli(program: Command, argv: string[] = process.argv): Promise<void> {
+  configure(program);
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = statusOf(error, program.name());
+  }
+}
+
+/** Ends the command with this status, having said all there is to say. */
+export class ExitStatus extends Error {
+  override readonly name = 'ExitStatus';
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`exit status ${status}`);
+    this.status = status;
+  }
+}
+
+function configure(command: Command): void {
+  command.exitOverride().showSuggestionAfterError();
+  for (const child of command.commands) configure(child);
+}
+
+function statusOf(error: unknown, program: string): number {
+  // Commander has printed its own message by now; its status is 0 for --help and --version.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof ExitStatus) return error.status;
+  process.stderr.write(`${program}: ${errorMessage(error).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+/**
+ * A signal that is aborted by the first SIGINT or SIGTERM, so that the program can stop in order. A second one ends the
+ * process at once, with the status that a shell gives to a program which died of that signal.
+ */
+export function stopOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const [name, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(128 + number);
+      controller.abort(name);
+    });
+  }
+  return controller.signal;
+}
+
+/** Waits until the signal is aborted; without a listener left behind, and without a timer. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** What was started, in order, so that it can be stopped in the reverse order, also when a later start fails. */
+export class Stoppers {
+  readonly #entries: Array<{ name: string; stop: () => unknown }> = [];
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(name: string, stop: () => unknown): void {
+    this.#entries.push({ name, stop });
+  }
+
+  /** Stops everything once; a part that fails to stop is logged and does not keep the others from stopping. */
+  async stop(): Promise<void> {
+    for (let entry = this.#entries.pop(); entry; entry = this.#entries.pop()) {
+      try {
+        await entry.stop();
+      } catch (error) {
+        this.#log.error({ part: entry.name, error: errorMessage(error) }, 'a part did not stop cleanly');
+      }
+    }
+  }
+}

@@ -1,0 +1,314 @@
+import { readFileSync } from 'node:fs';
+import { distance } from 'fastest-levenshtein';
+import { StartError } from './errors.ts';
+import { LOG_LEVELS } from './log.ts';
+import { looksLikeReference } from './reference.ts';
+import { SETTING_KEYS } from './setting-keys.ts';
+
+/** Where settings are read from when no --conf is given, if the file is there (CONTRACT.md §2). */
+export const DEFAULT_CONF_FILE = '/etc/vaultplane/vaultplane.conf';
+
+/** An address to listen on or to connect to. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+interface Spec {
+  description: string;
+  /** Never shown in an error. */
+  secret?: boolean;
+  /** Other names of the key, in files and, upper-cased, in the environment. */
+  aliases?: readonly string[];
+}
+interface TextSpec extends Spec {
+  type: 'string' | 'path' | 'url';
+  default?: string;
+  match?: RegExp;
+  /** What `match` allows, for the error. */
+  allowed?: string;
+}
+interface NumberSpec extends Spec {
+  type: 'integer' | 'number';
+  default?: number;
+  min?: number;
+  max?: number;
+}
+interface BooleanSpec extends Spec {
+  type: 'boolean';
+  default?: boolean;
+}
+interface EnumSpec extends Spec {
+  type: 'enum';
+  values: readonly string[];
+  default?: string;
+}
+interface ListSpec extends Spec {
+  type: 'list';
+  default?: readonly string[];
+}
+interface ListenSpec extends Spec {
+  type: 'listen';
+  /** HOST:PORT */
+  default?: string;
+}
+export type SettingSpec = TextSpec | NumberSpec | BooleanSpec | EnumSpec | ListSpec | ListenSpec;
+export type SettingsSchema = Record<string, SettingSpec>;
+
+type ValueOf<S extends SettingSpec> = S extends EnumSpec
+  ? S['values'][number]
+  : S extends NumberSpec
+    ? number
+    : S extends BooleanSpec
+      ? boolean
+      : S extends ListSpec
+        ? string[]
+        : S extends ListenSpec
+          ? Address
+          : string;
+
+/** The settings that a schema describes; undefined where a key has no default and was not set. */
+export type SettingsOf<S extends SettingsSchema> = {
+  [K in keyof S]: S[K] extends { default: unknown } ? ValueOf<S[K]> : ValueOf<S[K]> | undefined;
+};
+
+export function defineSettings<const S extends SettingsSchema>(schema: S): S {
+  return schema;
+}
+
+const SECONDS = { type: 'number', min: 0, max: 100_000_000 } as const;
+
+/** What both programs have (CONTRACT.md §2). */
+export const COMMON_SETTINGS = defineSettings({
+  log_level: { type: 'enum', values: LOG_LEVELS, default: 'info', description: 'how much is logged' },
+  cluster_cert: { type: 'path', description: "the cluster link's certificate (PEM)" },
+  cluster_cert_key: { type: 'path', description: "the cluster link's private key (PEM)" },
+  cluster_mtls: {
+    type: 'enum',
+    values: ['shared', 'pki'],
+    default: 'shared',
+    description: 'one certificate for all, or one each',
+  },
+  cluster_ca_cert: { type: 'path', description: 'the CA that signed the certificates of cluster_mtls = pki (PEM)' },
+  cluster_allowed_common_names: {
+    type: 'list',
+    description: 'common names that a peer of cluster_mtls = pki may have',
+  },
+  vault_aws_region: {
+    type: 'string',
+    match: /^[a-z]{2,}(-[a-z0-9]+)+$/,
+    allowed: 'a region such as us-east-1',
+    description: 'the AWS region',
+  },
+  vault_aws_endpoint_url: { type: 'url', description: 'where Secrets Manager answers' },
+  vault_aws_assume_role_arn: {
+    type: 'string',
+    match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/,
+    allowed: "a role's ARN",
+    description: 'the role to assume',
+  },
+  vault_aws_role_session_name: {
+    type: 'string',
+    match: /^[\w+=,.@-]{2,64}$/,
+    allowed: '2 to 64 of A-Z a-z 0-9 _ + = , . @ -',
+    default: 'KongVault',
+    description: "the assumed role's session name",
+  },
+  vault_aws_sts_endpoint_url: { type: 'url', description: 'where STS answers' },
+  vault_aws_ttl: { ...SECONDS, default: 0, description: 'seconds for which a value is fresh' },
+  vault_aws_neg_ttl: { ...SECONDS, default: 0, description: 'seconds for which a miss is remembered' },
+  vault_aws_resurrect_ttl: {
+    ...SECONDS,
+    default: 100_000_000,
+    description: 'seconds for which an old value is served',
+  },
+  vault_aws_allowed_role_arns: { type: 'list', description: 'roles that a roleArn parameter may name' },
+  vault_env_prefix: {
+    type: 'string',
+    match: /^[a-zA-Z_][a-zA-Z0-9_-]*$/,
+    allowed: 'letters, digits, _ and -',
+    description: 'put before the names of the vault env',
+  },
+  ssl_trusted_certificate: {
+    type: 'list',
+    default: ['system'],
+    aliases: ['lua_ssl_trusted_certificate'],
+    description: 'system and/or PEM files, for AWS endpoints',
+  },
+});
+
+export interface LoadOptions {
+  /** A file that must be there; without it DEFAULT_CONF_FILE is read if it is there. */
+  confFile?: string | undefined;
+  env: NodeJS.ProcessEnv;
+  /**
+   * Gives the value of a setting that is itself a reference, once, at start. Called with the settings known so far:
+   * those that are no references, and, for a reference to `aws`, also those that were references to `env`.
+   */
+  resolveReference?: (known: Record<string, unknown>) => (reference: string) => Promise<string>;
+}
+
+interface RawSetting {
+  text: string;
+  /** Where it was set, for errors. */
+  where: string;
+}
+
+/**
+ * Reads settings: the file, over it the environment's `KONG_<KEY>`, over that its `VAULTPLANE_<KEY>`.
+ *
+ * @throws StartError naming the key, its value (never a secret one) and what is allowed; for an unknown key in the file
+ *   the nearest right one
+ */
+export async function loadSettings<S extends SettingsSchema>(schema: S, options: LoadOptions): Promise<SettingsOf<S>> {
+  const raw = readFile(schema, options.confFile);
+  for (const prefix of ['KONG_', 'VAULTPLANE_']) {
+    for (const [name, key] of namesOf(schema)) {
+      const text = options.env[prefix + name.toUpperCase()];
+      if (text !== undefined && text !== '') raw.set(key, { text: text.trim(), where: prefix + name.toUpperCase() });
+    }
+  }
+
+  const settings: Record<string, unknown> = {};
+  const waiting = { env: [] as string[], aws: [] as string[] };
+  for (const [key, spec] of Object.entries(schema)) {
+    const setting = raw.get(key);
+    if (setting === undefined) settings[key] = defaultOf(spec);
+    else if (looksLikeReference(setting.text))
+      waiting[setting.text.startsWith('{vault://env/') ? 'env' : 'aws'].push(key);
+    else settings[key] = parse(key, spec, setting);
+  }
+  for (const key of [...waiting.env, ...waiting.aws]) {
+    const { text: reference, where } = raw.get(key)!;
+    const resolve = options.resolveReference?.(settings);
+    if (!resolve) throw new StartError(`${where}: ${key} can't be a reference here`);
+    const text = await resolve(reference).catch((error: Error) => {
+      throw new StartError(`${where}: ${key} = ${reference} could not be resolved: ${error.message}`, { cause: error });
+    });
+    settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, where });
+  }
+  return settings as SettingsOf<S>;
+}
+
+/** Every name of every key, aliases too, with the key that it means. */
+function namesOf(schema: SettingsSchema): Array<[name: string, key: string]> {
+  return Object.entries(schema).flatMap(([key, spec]) =>
+    [...(spec.aliases ?? []), key].map((name) => [name, key] as [string, string]),
+  );
+}
+
+function readFile(schema: SettingsSchema, confFile: string | undefined): Map<string, RawSetting> {
+  const path = confFile ?? DEFAULT_CONF_FILE;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (confFile === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
+    throw new StartError(`the settings file ${path} can't be read: ${(error as Error).message}`);
+  }
+  const keys = new Map(namesOf(schema));
+  const raw = new Map<string, RawSetting>();
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    // As in kong.conf: a # begins a comment at the start of a line or behind white space; \# is a # itself.
+    const content = line
+      .replace(/(^|\s)#.*$/, '')
+      .replaceAll('\\#', '#')
+      .trim();
+    if (content === '') continue;
+    const where = `${path}:${index + 1}`;
+    const at = content.indexOf('=');
+    if (at < 1) throw new StartError(`${where}: a line must have the form key = value`);
+    const name = content.slice(0, at).trim();
+    const key = keys.get(name);
+    if (key === undefined) {
+      if (SETTING_KEYS.has(name)) continue;
+      throw new StartError(`${where}: unknown key ${name}${suggestion(name, [...keys.keys(), ...SETTING_KEYS])}`);
+    }
+    raw.set(key, { text: content.slice(at + 1).trim(), where });
+  }
+  return raw;
+}
+
+function defaultOf(spec: SettingSpec): unknown {
+  if (spec.type === 'listen' && spec.default !== undefined) return parseAddress(spec.default);
+  if (spec.type === 'list') return spec.default && [...spec.default];
+  return spec.default;
+}
+
+function parse(key: string, spec: SettingSpec, { text, where }: RawSetting): unknown {
+  const refuse = (allowed: string): never => {
+    const shown = spec.secret ? '(not shown)' : JSON.stringify(text);
+    throw new StartError(`${where}: ${key} = ${shown} is not allowed; it must be ${allowed}`);
+  };
+  switch (spec.type) {
+    case 'string':
+    case 'path':
+      if (spec.match && !spec.match.test(text)) refuse(spec.allowed ?? `like ${spec.match.source}`);
+      return text === '' ? refuse('not empty') : text;
+    case 'url':
+      return isPlainUrl(text) ? text : refuse('an http:// or https:// URL without credentials, query or fragment');
+    case 'integer':
+    case 'number': {
+      const min = spec.min ?? Number.MIN_SAFE_INTEGER;
+      const max = spec.max ?? Number.MAX_SAFE_INTEGER;
+      const form = spec.type === 'integer' ? /^-?\d+$/ : /^-?\d+(\.\d+)?$/;
+      const value = form.test(text) ? Number(text) : Number.NaN;
+      if (!(value >= min && value <= max))
+        refuse(`${spec.type === 'integer' ? 'a whole number' : 'a number'} from ${min} to ${max}`);
+      return value;
+    }
+    case 'boolean':
+      if (/^(on|true|yes|1)$/i.test(text)) return true;
+      return /^(off|false|no|0)$/i.test(text) ? false : refuse('on or off');
+    case 'enum':
+      return spec.values.includes(text)
+        ? text
+        : refuse(`one of ${spec.values.join(', ')}${suggestion(text, spec.values)}`);
+    case 'list':
+      return text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
+    case 'listen':
+      return parseAddress(text) ?? refuse('HOST:PORT, such as 127.0.0.1:8001 or [::1]:8001');
+  }
+}
+
+/** HOST:PORT, an IPv6 host in brackets; undefined where the text is no address. */
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  return match && port <= 65535 ? { host: (match[1] ?? match[2])!, port } : undefined;
+}
+
+/** The text of an address, as parseAddress reads it. */
+export function printAddress({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Whether only this machine can reach an address. */
+export function isLoopback({ host }: Address): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** An absolute http or https URL that carries nothing but where to go. */
+export function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return (
+    url !== null &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    url.hostname !== '' &&
+    url.username === '' &&
+    url.password === '' &&
+    url.search === '' &&
+    url.hash === '' &&
+    /^https?:\/\//i.test(text)
+  );
+}
+
+function suggestion(word: string, known: readonly string[]): string {
+  const nearest = known
+    .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  return nearest && nearest.distance <= Math.max(2, word.length / 4) ? `; did you mean ${nearest.candidate}?` : '';
+}
