@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StartError } from '@vaultplane/shared/errors.ts';
+
+export interface ProgramOptions {
+  /** For messages. */
+  name: string;
+  /** The program's main file; it is run by the Node.js that runs this. */
+  main: URL | string;
+  args: string[];
+  env: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Both its stdout and its stderr are appended here. */
+  logFile: string;
+  /** A URL that answers 200 once the program is of use. */
+  readyUrl: string;
+  /** Milliseconds that it may take to become ready. */
+  readyWithinMs?: number;
+  signal?: AbortSignal;
+}
+
+/** How a process ended: one of the two is null. */
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** One of the project's programs as a process of its own. */
+export class Program {
+  readonly name: string;
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcess;
+  readonly #logFile: string;
+
+  constructor(options: ProgramOptions) {
+    this.name = options.name;
+    this.#logFile = options.logFile;
+    mkdirSync(dirname(options.logFile), { recursive: true });
+    // A file, not a pipe: the program goes on when whoever started it is gone, and its words can be searched.
+    const log = openSync(options.logFile, 'a', 0o600);
+    try {
+      this.#child = spawn(
+        process.execPath,
+        [options.main instanceof URL ? options.main.pathname : options.main, ...options.args],
+        {
+          env: options.env,
+          cwd: options.cwd,
+          stdio: ['ignore', log, log],
+          // Its own process group: Ctrl-C reaches whoever started it, and that one stops everything in order.
+          detached: true,
+        },
+      );
+    } finally {
+      closeSync(log);
+    }
+    this.exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => resolve({ code, signal }));
+      this.#child.once('error', () => resolve({ code: 1, signal: null }));
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Everything that the program has written, and programs that had its log file before it. */
+  get output(): string {
+    return readFileSync(this.#logFile, 'utf8');
+  }
+
+  /** Sends a signal and waits until the process has ended. */
+  async kill(signal: NodeJS.Signals): Promise<Exit> {
+    if (this.running) this.#child.kill(signal);
+    return this.exited;
+  }
+
+  send(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** SIGTERM, and SIGKILL after `graceMs` milliseconds. */
+  async stop(graceMs = 8000): Promise<Exit> {
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    try {
+      return await this.kill('SIGTERM');
+    } finally {
+      clearTimeout(late);
+    }
+  }
+}
+
+/**
+ * Starts a program and waits until it is ready.
+ *
+ * @throws StartError with the program's last words when it ends before, or is not ready in time
+ */
+export async function startProgram(options: ProgramOptions): Promise<Program> {
+  const program = new Program(options);
+  let ended = false;
+  void program.exited.then(() => {
+    ended = true;
+  });
+  try {
+    await untilOk(options.readyUrl, {
+      withinMs: options.readyWithinMs ?? 60_000,
+      unless: () => ended,
+      ...(options.signal && { signal: options.signal }),
+    });
+    return program;
+  } catch (error) {
+    await program.stop();
+    if (options.signal?.aborted) throw error;
+    const words = program.output.trimEnd().split('\n').slice(-3).join('\n');
+    throw new StartError(`the ${options.name} did not start; its last words, of ${options.logFile}:\n${words}`);
+  }
+}
+
+/** Asks a URL until it answers 200: another process has no event that could be waited for. */
+async function untilOk(
+  url: string,
+  { withinMs, unless, signal }: { withinMs: number; unless: () => boolean; signal?: AbortSignal },
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!unless() && performance.now() < end) {
+    signal?.throwIfAborted();
+    const ok = await fetch(url, { signal: AbortSignal.timeout(2000) })
+      .then(async (response) => {
+        await response.body?.cancel();
+        return response.ok;
+      })
+      .catch(() => false);
+    if (ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new StartError(`${url} did not answer 200`);
+}
