@@ -1,0 +1,64 @@
+/** An error as AWS puts it on the wire: a name that clients switch on, a sentence, and an HTTP status. */
+export class AwsError extends Error {
+  readonly code: string;
+  readonly status: number;
+
+  constructor(code: string, message: string, status = 400) {
+    super(message);
+    this.name = code;
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export type AwsService = 'secretsmanager' | 'sts';
+
+/** What can be wrong with the credentials of a request, before anything is said about permission. */
+export type CredentialFault = 'missing' | 'incomplete' | 'unknown' | 'expired' | 'signature';
+
+/**
+ * JSON services and query services name the same fault differently and give it another status
+ * (the "Common errors" pages of the Secrets Manager and the STS API references).
+ */
+const CREDENTIAL_FAULTS: Record<
+  AwsService,
+  Record<CredentialFault, [code: string, status: number, message: string]>
+> = {
+  secretsmanager: {
+    missing: ['MissingAuthenticationTokenException', 400, 'Missing Authentication Token'],
+    incomplete: ['IncompleteSignatureException', 400, 'The request signature does not conform to AWS standards.'],
+    unknown: ['UnrecognizedClientException', 400, 'The security token included in the request is invalid.'],
+    expired: ['ExpiredTokenException', 400, 'The security token included in the request is expired'],
+    signature: [
+      'InvalidSignatureException',
+      400,
+      'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
+    ],
+  },
+  sts: {
+    missing: ['MissingAuthenticationToken', 403, 'Request is missing Authentication Token'],
+    incomplete: ['IncompleteSignature', 403, 'The request signature does not conform to AWS standards.'],
+    unknown: ['InvalidClientTokenId', 403, 'The security token included in the request is invalid.'],
+    expired: ['ExpiredToken', 403, 'The security token included in the request is expired'],
+    signature: [
+      'SignatureDoesNotMatch',
+      403,
+      'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
+    ],
+  },
+};
+
+/** The error of `service` for a fault of the credentials; `message` replaces AWS's general sentence. */
+export function credentialError(service: AwsService, fault: CredentialFault, message?: string): AwsError {
+  const [code, status, general] = CREDENTIAL_FAULTS[service][fault];
+  return new AwsError(code, message ?? general, status);
+}
+
+export const secretNotFound = (): AwsError =>
+  new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
+
+export const markedForDeletion = (): AwsError =>
+  new AwsError(
+    'InvalidRequestException',
+    "You can't perform this operation on the secret because it was marked for deletion.",
+  );
