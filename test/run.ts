@@ -37,7 +37,13 @@ const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
 
-const events = run({ files: files.map((file) => ROOT + file), cwd: ROOT, concurrency: 2, timeout: FILE_TIMEOUT_MS, signal: stop.signal });
+const events = run({
+  files: files.map((file) => ROOT + file),
+  cwd: ROOT,
+  concurrency: 2,
+  timeout: FILE_TIMEOUT_MS,
+  signal: stop.signal,
+});
 events.on('test:pass', (event) => {
   if (event.details.type === 'suite') return;
   if (event.skip !== undefined || event.todo !== undefined) {
@@ -48,7 +54,11 @@ events.on('test:pass', (event) => {
 });
 events.on('test:fail', (event) => {
   // A suite fails with its tests, which are counted; by itself it fails only where a hook of it did.
-  if (event.details.type === 'suite' && event.details.error.failureType === 'subtestsFailed') return;
+  if (
+    event.details.type === 'suite' &&
+    (event.details.error as { failureType?: string }).failureType === 'subtestsFailed'
+  )
+    return;
   count.failed++;
   failures.push(`${event.name}${event.file ? ` (${relative(ROOT, event.file)}:${event.line})` : ''}`);
 });

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ADMIN_CREDENTIALS } from '@vaultplane/aws-emulator/emulator.ts';
 import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, Stoppers, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
@@ -11,10 +12,6 @@ import { startProgram } from './program.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const REFERENCE = '{vault://aws-sm-vault/secret-name/foo}';
-/** The emulator's credentials: made up, and worth nothing anywhere else. */
-const EMULATOR_ACCESS_KEY = 'AKIAEMULATORADMIN000';
-const EMULATOR_SECRET_KEY = 'emulator-secret-key';
-
 interface Options {
   once?: true;
   aws?: true;
@@ -98,8 +95,8 @@ async function start(options: Options): Promise<void> {
     const awsEnv: NodeJS.ProcessEnv = options.aws
       ? {}
       : {
-          AWS_ACCESS_KEY_ID: EMULATOR_ACCESS_KEY,
-          AWS_SECRET_ACCESS_KEY: EMULATOR_SECRET_KEY,
+          AWS_ACCESS_KEY_ID: ADMIN_CREDENTIALS.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: ADMIN_CREDENTIALS.secretAccessKey,
           AWS_ENDPOINT_URL: emulator,
         };
     if (!options.aws) {

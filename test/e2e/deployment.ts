@@ -1,0 +1,217 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Program, startProgram } from '@vaultplane/local/program.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const CONTROL_PLANE_MAIN = join(ROOT, 'control-plane/src/main.ts');
+export const DATA_PLANE_MAIN = join(ROOT, 'data-plane/src/main.ts');
+
+/** What a data plane answers about one reference (CONTRACT.md §6). */
+export interface Answer {
+  reference: string;
+  value?: string;
+  encoding?: string;
+  state?: string;
+  version?: { id: string | null; stages: string[] };
+  error?: { code: string; message: string };
+  [member: string]: unknown;
+}
+
+/** Ports that nothing listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** This process's environment without anything that a program of ours or the AWS SDK would read. */
+export function cleanEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS|VAULTPLANE|KONG)_/.test(name)));
+}
+
+/** Programs of ours as processes on this machine, with one folder for all that they write. */
+export class Deployment {
+  readonly folder = mkdtempSync(join(tmpdir(), 'vaultplane-e2e-'));
+  readonly #programs: Program[] = [];
+
+  /** A control plane's address book and environment; start it with `startControlPlane`. */
+  async planControlPlane(name: string, env: NodeJS.ProcessEnv = {}): Promise<ControlPlane> {
+    const [admin, cluster, status] = await freePorts(3);
+    return new ControlPlane(this, name, { admin: admin!, cluster: cluster!, status: status! }, env);
+  }
+
+  async planDataPlane(name: string, controlPlane: ControlPlane, env: NodeJS.ProcessEnv = {}): Promise<DataPlane> {
+    const [api, status] = await freePorts(2);
+    return new DataPlane(this, name, { api: api!, status: status! }, controlPlane, env);
+  }
+
+  async start(name: string, main: string, env: NodeJS.ProcessEnv, readyUrl: string): Promise<Program> {
+    const logFile = join(this.folder, `${name}.log`);
+    const program = await startProgram({ name, main, args: ['start'], env, cwd: this.folder, logFile, readyUrl });
+    this.#programs.push(program);
+    return program;
+  }
+
+  /** Every file under the folder that holds one of the texts, but for those named in `except`. */
+  filesWith(texts: readonly string[], except: readonly string[] = []): string[] {
+    const needles = texts.map((text) => Buffer.from(text));
+    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => !except.includes(file) && statSync(join(this.folder, file)).isFile())
+      .filter((file) => {
+        const content = readFileSync(join(this.folder, file));
+        return needles.some((needle) => content.includes(needle));
+      });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#programs.map((program) => program.stop()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export class ControlPlane {
+  readonly dataDir: string;
+  readonly adminUrl: string;
+  readonly statusUrl: string;
+  readonly clusterAddress: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #deployment: Deployment;
+  readonly #name: string;
+
+  constructor(
+    deployment: Deployment,
+    name: string,
+    ports: { admin: number; cluster: number; status: number },
+    env: NodeJS.ProcessEnv,
+  ) {
+    this.#deployment = deployment;
+    this.#name = name;
+    this.dataDir = join(deployment.folder, name);
+    this.adminUrl = `http://127.0.0.1:${ports.admin}`;
+    this.statusUrl = `http://127.0.0.1:${ports.status}`;
+    this.clusterAddress = `127.0.0.1:${ports.cluster}`;
+    this.env = {
+      ...cleanEnv(),
+      VAULTPLANE_DATA_DIR: this.dataDir,
+      VAULTPLANE_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+      VAULTPLANE_CLUSTER_LISTEN: this.clusterAddress,
+      VAULTPLANE_STATUS_LISTEN: `127.0.0.1:${ports.status}`,
+      ...env,
+    };
+  }
+
+  get clusterCert(): string {
+    return this.env.VAULTPLANE_CLUSTER_CERT ?? join(this.dataDir, 'cluster.crt');
+  }
+
+  get clusterCertKey(): string {
+    return this.env.VAULTPLANE_CLUSTER_CERT_KEY ?? join(this.dataDir, 'cluster.key');
+  }
+
+  start(): Promise<Program> {
+    return this.#deployment.start(this.#name, CONTROL_PLANE_MAIN, this.env, `${this.statusUrl}/status/ready`);
+  }
+
+  /** The seed's own way to make a vault: a PUT with a form. */
+  async putVault(prefix: string, form: Record<string, string>): Promise<Record<string, unknown>> {
+    const answer = await fetch(`${this.adminUrl}/vaults/${prefix}`, { method: 'PUT', body: new URLSearchParams(form) });
+    const body = (await answer.json()) as Record<string, unknown>;
+    if (answer.status !== 200) throw new Error(`PUT /vaults/${prefix}: ${answer.status} ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  async get(path: string): Promise<Record<string, unknown>> {
+    return (await (await fetch(this.adminUrl + path)).json()) as Record<string, unknown>;
+  }
+
+  /** The version of the configuration that this control plane has. */
+  async version(): Promise<number> {
+    const status = (await this.get('/clustering/status')) as { config: { version: number } };
+    return status.config.version;
+  }
+}
+
+export class DataPlane {
+  readonly dataDir: string;
+  readonly apiUrl: string;
+  readonly statusUrl: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #deployment: Deployment;
+  readonly #name: string;
+
+  constructor(
+    deployment: Deployment,
+    name: string,
+    ports: { api: number; status: number },
+    controlPlane: ControlPlane,
+    env: NodeJS.ProcessEnv,
+  ) {
+    this.#deployment = deployment;
+    this.#name = name;
+    this.dataDir = join(deployment.folder, name);
+    this.apiUrl = `http://127.0.0.1:${ports.api}`;
+    this.statusUrl = `http://127.0.0.1:${ports.status}`;
+    this.env = {
+      ...cleanEnv(),
+      AWS_EC2_METADATA_DISABLED: 'true',
+      VAULTPLANE_DATA_DIR: this.dataDir,
+      VAULTPLANE_API_LISTEN: `127.0.0.1:${ports.api}`,
+      VAULTPLANE_STATUS_LISTEN: `127.0.0.1:${ports.status}`,
+      VAULTPLANE_CLUSTER_CONTROL_PLANE: controlPlane.clusterAddress,
+      VAULTPLANE_CLUSTER_CERT: controlPlane.clusterCert,
+      VAULTPLANE_CLUSTER_CERT_KEY: controlPlane.clusterCertKey,
+      ...env,
+    };
+  }
+
+  get token(): string {
+    return readFileSync(join(this.dataDir, 'api-token'), 'utf8').trim();
+  }
+
+  /** Ready once it has a configuration, from wherever. */
+  start(): Promise<Program> {
+    return this.#deployment.start(this.#name, DATA_PLANE_MAIN, this.env, `${this.statusUrl}/status/ready`);
+  }
+
+  async resolve(reference: string, options: { refresh?: boolean } = {}): Promise<Answer> {
+    const url = new URL('/v1/resolve', this.apiUrl);
+    url.searchParams.set('ref', reference);
+    if (options.refresh) url.searchParams.set('refresh', 'true');
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${this.token}` } });
+    return (await answer.json()) as Answer;
+  }
+
+  async status(): Promise<{
+    config: { version: number | null; source: string | null };
+    control_plane: { connected: boolean };
+  }> {
+    return (await (await fetch(`${this.statusUrl}/status`)).json()) as never;
+  }
+
+  /** Waits until the status of this data plane is as wanted; it is another process, so it is asked. */
+  async until(wanted: (status: Awaited<ReturnType<DataPlane['status']>>) => boolean, withinMs = 20_000): Promise<void> {
+    const end = performance.now() + withinMs;
+    let status = await this.status();
+    while (!wanted(status)) {
+      if (performance.now() > end) throw new Error(`not so within ${withinMs} ms: ${JSON.stringify(status)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      status = await this.status();
+    }
+  }
+
+  /** Waits until this data plane has what its control plane has. */
+  async caughtUpWith(controlPlane: ControlPlane): Promise<void> {
+    const version = await controlPlane.version();
+    await this.until((status) => (status.config.version ?? -1) >= version);
+  }
+}
