@@ -1,0 +1,235 @@
+import { VAULT_PREFIX } from '../reference.ts';
+import { isPlainUrl } from '../settings.ts';
+import type { ConfigValue, VaultConfig } from './entity.ts';
+import type { ConfigField, VaultType } from './vault-type.ts';
+import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
+
+/** What is wrong with an entity, by the name of its field; an array's members by their place, null where one is right. */
+export interface FieldErrors {
+  [field: string]: FieldError;
+}
+export type FieldError = string | Array<string | null> | FieldErrors;
+
+/** A vault that breaks its schema. Its message and `fields` have Kong's words (Kong: db/schema, db/errors.lua). */
+export class SchemaViolation extends Error {
+  override readonly name = 'SchemaViolation';
+  readonly fields: FieldErrors;
+
+  constructor(fields: FieldErrors) {
+    super(schemaViolationMessage(fields));
+    this.fields = fields;
+  }
+}
+
+/** What a user gives of a vault: what is absent here is for the store to fill in. */
+export interface VaultInput {
+  id?: string;
+  prefix: string;
+  name: string;
+  description: string | null;
+  config: VaultConfig;
+  tags: string[] | null;
+  /** Seconds since 1970. */
+  created_at?: number;
+}
+
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The cluster link carries no longer prefix than this (shared/src/protocol.ts). */
+const LONGEST_PREFIX = 256;
+/** Printable, and neither of the two characters that combine tags in a filter. Source: Kong's tag schema. */
+const TAG = /^[^\p{Cc},/]+$/u;
+
+/** The types of an entity's own fields, for readers of forms, where everything is text. */
+export const ENTITY_FIELD_TYPES = {
+  id: 'string',
+  prefix: 'string',
+  name: 'string',
+  description: 'string',
+  config: 'record',
+  tags: 'array',
+  created_at: 'number',
+  updated_at: 'number',
+} as const;
+
+/**
+ * Checks a vault as a user gives it, against its type's fields. A member that is null counts as absent.
+ *
+ * @throws SchemaViolation with everything that is wrong; only without a `name` nothing else is judged, since it decides
+ *   what the rest must be
+ */
+export function checkVault(input: Record<string, unknown>): VaultInput {
+  const type = vaultTypeOf(input.name);
+  const errors = noErrors();
+  const read = <T>(name: string, check: (value: unknown) => Checked<T>): T | undefined => {
+    const value = input[name];
+    if (value === undefined || value === null) return undefined;
+    const checked = check(value);
+    if ('error' in checked) errors[name] = checked.error;
+    return 'error' in checked ? undefined : checked.value;
+  };
+
+  const id = read('id', checkId);
+  const prefix = read('prefix', checkPrefix);
+  if (prefix === undefined && errors.prefix === undefined) errors.prefix = 'required field missing';
+  const description = read('description', checkText) ?? null;
+  const config = read('config', (value) => checkConfig(type, value)) ?? {};
+  const tags = read('tags', checkTags) ?? null;
+  const createdAt = read('created_at', checkTimestamp);
+  read('updated_at', checkTimestamp);
+  for (const name of Object.keys(input)) {
+    if (!Object.hasOwn(ENTITY_FIELD_TYPES, name)) errors[name] = 'unknown field';
+  }
+  if (Object.keys(errors).length > 0) throw new SchemaViolation(errors);
+
+  return {
+    ...(id !== undefined && { id }),
+    prefix: prefix!,
+    name: type.name,
+    description,
+    config,
+    tags,
+    ...(createdAt !== undefined && { created_at: createdAt }),
+  };
+}
+
+/**
+ * What is wrong with a prefix, in Kong's words; undefined where it is right.
+ */
+export function prefixError(prefix: unknown): string | undefined {
+  const checked = checkPrefix(prefix);
+  return 'error' in checked ? (checked.error as string) : undefined;
+}
+
+/** Kong's sentence for what is wrong: every field's error, in order of the fields' names. */
+export function schemaViolationMessage(fields: FieldErrors): string {
+  const parts = flatten(fields, '');
+  return parts.length === 1
+    ? `schema violation (${parts[0]})`
+    : `${parts.length} schema violations (${parts.join('; ')})`;
+}
+
+function flatten(error: FieldError | null, path: string): string[] {
+  if (error === null) return [];
+  if (typeof error === 'string') return [`${path}: ${error}`];
+  const below = (name: string) => (path === '' ? name : `${path}.${name}`);
+  if (Array.isArray(error)) return error.flatMap((member, index) => flatten(member, below(String(index + 1))));
+  return Object.keys(error)
+    .sort()
+    .flatMap((name) => flatten(error[name]!, below(name)));
+}
+
+type Checked<T> = { value: T } | { error: FieldError };
+
+function vaultTypeOf(name: unknown): VaultType {
+  if (name === undefined || name === null) throw new SchemaViolation({ name: 'required field missing' });
+  if (typeof name !== 'string') throw new SchemaViolation({ name: 'expected a string' });
+  const type = VAULT_TYPES.get(name);
+  if (!type) throw new SchemaViolation({ name: `vault '${shown(name)}' is not installed` });
+  return type;
+}
+
+function checkId(value: unknown): Checked<string> {
+  if (typeof value !== 'string') return { error: 'expected a string' };
+  return UUID.test(value) ? { value: value.toLowerCase() } : { error: 'expected a valid UUID' };
+}
+
+function checkPrefix(value: unknown): Checked<string> {
+  const text = checkText(value);
+  if ('error' in text) return text;
+  if (RESERVED_PREFIXES.includes(text.value)) {
+    return { error: `must not be one of: ${RESERVED_PREFIXES.join(', ')}` };
+  }
+  if (text.value.length > LONGEST_PREFIX) return { error: `length must be at most ${LONGEST_PREFIX}` };
+  return VAULT_PREFIX.test(text.value) ? text : { error: `invalid value: ${shown(text.value)}` };
+}
+
+function checkConfig(type: VaultType, value: unknown): Checked<VaultConfig> {
+  if (typeof value !== 'object' || Array.isArray(value)) return { error: 'expected a record' };
+  const given = value as Record<string, unknown>;
+  const fields = new Map(type.fields.map((field) => [field.name, field]));
+  const errors = noErrors();
+  const config: VaultConfig = {};
+  for (const [name, member] of Object.entries(given)) {
+    const field = fields.get(name);
+    if (!field) errors[name] = 'unknown field';
+    else if (member !== null && member !== undefined) {
+      const checked = checkMember(field, member);
+      if ('error' in checked) errors[name] = checked.error;
+      else config[name] = checked.value;
+    }
+  }
+  return Object.keys(errors).length > 0 ? { error: errors } : { value: config };
+}
+
+function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
+  switch (field.type) {
+    case 'number': {
+      if (typeof value !== 'number' || !Number.isFinite(value)) return { error: 'expected a number' };
+      const [min, max] = field.between ?? [-Infinity, Infinity];
+      // -0 would have another text than the 0 that it is read back as.
+      if (value >= min && value <= max) return { value: value + 0 };
+      return { error: `value should be between ${min} and ${max}` };
+    }
+    case 'boolean':
+      return typeof value === 'boolean' ? { value } : { error: 'expected a boolean' };
+    case 'string':
+      return checkFieldText(field, value);
+    case 'array':
+      return Array.isArray(value)
+        ? checkMembers(value, (member) => checkFieldText(field, member))
+        : { error: 'expected an array' };
+  }
+}
+
+function checkFieldText(field: ConfigField, value: unknown): Checked<string> {
+  const text = checkText(value);
+  if ('error' in text) return text;
+  if (field.match && !field.match.test(text.value)) return { error: `invalid value: ${shown(text.value)}` };
+  if (field.format === 'url' && !isPlainUrl(text.value)) {
+    // The value is not repeated: what makes it wrong may be the password in it.
+    return { error: 'must be an absolute http or https url without credentials, query or fragment' };
+  }
+  return text;
+}
+
+function checkTags(value: unknown): Checked<string[]> {
+  if (!Array.isArray(value)) return { error: 'expected a set' };
+  const tags = checkMembers(value, (tag) => {
+    const text = checkText(tag);
+    if ('error' in text || TAG.test(text.value)) return text;
+    return {
+      error: `invalid tag '${shown(text.value)}': expected printable ascii (except \`,\` and \`/\`) or valid utf-8 sequences`,
+    };
+  });
+  return 'error' in tags ? tags : { value: [...new Set(tags.value)] };
+}
+
+function checkMembers(values: unknown[], check: (value: unknown) => Checked<string>): Checked<string[]> {
+  const checked = values.map(check);
+  if (checked.every((member) => 'value' in member)) return { value: checked.map((member) => member.value) };
+  return { error: checked.map((member) => ('error' in member ? (member.error as string) : null)) };
+}
+
+function checkText(value: unknown): Checked<string> {
+  if (typeof value !== 'string') return { error: 'expected a string' };
+  if (value === '') return { error: 'length must be at least 1' };
+  // Postgres keeps neither of the two.
+  if (value.includes('\0')) return { error: 'must not have a null character' };
+  return value.isWellFormed() ? { value } : { error: 'must be valid utf-8' };
+}
+
+function checkTimestamp(value: unknown): Checked<number> {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) return { error: 'expected an integer' };
+  return value >= 0 ? { value: value + 0 } : { error: 'value must be greater than or equal to 0' };
+}
+
+/** A field's name comes from the user: `__proto__` must be a member like any other. */
+function noErrors(): FieldErrors {
+  return Object.create(null) as FieldErrors;
+}
+
+/** An error repeats no more than this of what it was given. */
+function shown(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
