@@ -1,1 +1,21 @@
 #!/usr/bin/env node
+import { runCli } from '@vaultplane/shared/lifecycle.ts';
+import { Command } from 'commander';
+import { checkCommand } from './commands/check.ts';
+import { execCommand } from './commands/exec.ts';
+import { getCommand } from './commands/get.ts';
+import { startCommand } from './commands/start.ts';
+import { statusCommand } from './commands/status.ts';
+import { PROGRAM_VERSION } from './program-version.ts';
+
+const program = new Command('vaultplane-dp')
+  .description("vaultplane's data plane: resolves {vault://…} references for the applications beside it.")
+  .version(PROGRAM_VERSION)
+  .enablePositionalOptions()
+  .addCommand(startCommand())
+  .addCommand(checkCommand())
+  .addCommand(statusCommand())
+  .addCommand(getCommand())
+  .addCommand(execCommand());
+
+await runCli(program);

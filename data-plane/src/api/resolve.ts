@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { Resolved } from '../secrets/resolver.ts';
+import { errorBody, sendJson } from './answer.ts';
+import type { Door } from './door.ts';
+import { readJson } from './request-body.ts';
+
+const MOST_REFERENCES = 1000;
+
+/** What GET /v1/resolve answers (CONTRACT.md §6). */
+export interface ResolvedBody {
+  reference: string;
+  value: string;
+  encoding?: 'base64';
+  state: Resolved['state'];
+  version: Resolved['version'];
+  vault: string;
+  /** ISO 8601. */
+  fetched_at: string;
+  /** ISO 8601; null where the value never expires. */
+  expires_at: string | null;
+  /** Null before there is a configuration. */
+  config_version: number | null;
+}
+
+export function resolvedBody(resolved: Resolved, configVersion: number | null): ResolvedBody {
+  return {
+    reference: resolved.reference,
+    value: resolved.value,
+    ...(resolved.encoding && { encoding: resolved.encoding }),
+    state: resolved.state,
+    version: { id: resolved.version.id, stages: resolved.version.stages },
+    vault: resolved.vault,
+    fetched_at: new Date(resolved.fetchedAt).toISOString(),
+    expires_at: resolved.expiresAt === null ? null : new Date(resolved.expiresAt).toISOString(),
+    config_version: configVersion,
+  };
+}
+
+/** GET /v1/resolve?ref=REF[&refresh=true]. A value in memory is answered without waiting for anything. */
+export function resolveOne(door: Door, query: URLSearchParams, response: ServerResponse): void | Promise<void> {
+  const reference = singleReference(query);
+  const refresh = booleanParameter(query, 'refresh');
+  const answer = (resolved: Resolved) => sendJson(response, 200, resolvedBody(resolved, door.configVersion()));
+  const result = door.lookups.one(reference, { refresh });
+  return result instanceof Promise ? result.then(answer) : answer(result);
+}
+
+/** POST /v1/resolve {"references":[…],"refresh"?:true}: every reference's value or error, in the order asked for. */
+export async function resolveMany(door: Door, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await readJson(request);
+  const { references, refresh = false } = (body ?? {}) as { references?: unknown; refresh?: unknown };
+  if (!Array.isArray(references) || typeof refresh !== 'boolean') {
+    throw new VaultplaneError('bad_request', 'the body must have the form {"references":["{vault://…}", …]}');
+  }
+  if (references.length > MOST_REFERENCES) {
+    throw new VaultplaneError('too_large', `at most ${MOST_REFERENCES} references can be asked for at once`);
+  }
+  const results = await door.lookups.many(references as string[], { refresh });
+  const configVersion = door.configVersion();
+  sendJson(response, 200, {
+    results: results.map((result, index) =>
+      result instanceof VaultplaneError
+        ? { reference: references[index], error: errorBody(result) }
+        : resolvedBody(result, configVersion),
+    ),
+  });
+}
+
+/** The reference that a query asks for; undefined where it does not ask for exactly one. For errors. */
+export function referenceOf(query: URLSearchParams): string | undefined {
+  const references = query.getAll('ref');
+  return references.length === 1 ? references[0] : undefined;
+}
+
+function singleReference(query: URLSearchParams): string {
+  refuseUnknown(query, ['ref', 'refresh']);
+  const reference = referenceOf(query);
+  if (reference === undefined) throw new VaultplaneError('bad_request', 'the query must have one ref, percent-encoded');
+  return reference;
+}
+
+export function refuseUnknown(query: URLSearchParams, known: readonly string[]): void {
+  for (const name of query.keys()) {
+    if (!known.includes(name)) {
+      throw new VaultplaneError(
+        'bad_request',
+        `the query has a parameter that is not one of ${known.join(', ')}; is the reference percent-encoded?`,
+      );
+    }
+  }
+}
+
+function booleanParameter(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name);
+  if (value !== null && value !== 'true' && value !== 'false') {
+    throw new VaultplaneError('bad_request', `${name} must be true or false`);
+  }
+  return value === 'true';
+}

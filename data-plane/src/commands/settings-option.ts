@@ -1,0 +1,29 @@
+import type { LogLevel } from '@vaultplane/shared/log.ts';
+import { createLog, type Log } from '@vaultplane/shared/log.ts';
+import { Command } from 'commander';
+import { type DataPlaneSettings, loadDataPlaneSettings } from '../settings.ts';
+
+export interface SettingsOption {
+  conf?: string;
+}
+
+/** A command of this program, which reads its settings from --conf and the environment. */
+export function commandWithSettings(name: string): Command {
+  return new Command(name).option(
+    '--conf <file>',
+    'the settings file (default: /etc/vaultplane/vaultplane.conf, if there)',
+  );
+}
+
+export function readSettings({ conf }: SettingsOption): Promise<DataPlaneSettings> {
+  return loadDataPlaneSettings({ confFile: conf, env: process.env });
+}
+
+/** The log of a command that prints its result: only what is wrong. */
+export function quietLog(): Log {
+  return createLog('vaultplane-dp', 'warn');
+}
+
+export function programLog(settings: DataPlaneSettings): Log {
+  return createLog('vaultplane-dp', settings.log_level as LogLevel);
+}

@@ -1,0 +1,19 @@
+import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import type { Command } from 'commander';
+import { startDataPlane } from '../data-plane.ts';
+import { commandWithSettings, programLog, readSettings, type SettingsOption } from './settings-option.ts';
+
+export function startCommand(): Command {
+  return commandWithSettings('start')
+    .description('Run the data plane until it is told to stop (SIGTERM or SIGINT).')
+    .action(async (options: SettingsOption) => {
+      const stop = stopOnSignals();
+      const settings = await readSettings(options);
+      const log = programLog(settings);
+      const dataPlane = await startDataPlane(settings, { log });
+      await aborted(stop);
+      log.info({ signal: String(stop.reason) }, 'stopping');
+      await dataPlane.stop();
+      log.info({}, 'stopped');
+    });
+}

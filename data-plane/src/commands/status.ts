@@ -1,0 +1,48 @@
+import { printAddress } from '@vaultplane/shared/settings.ts';
+import type { Command } from 'commander';
+import type { StatusFacts } from '../status/status-facts.ts';
+import { commandWithSettings, readSettings, type SettingsOption } from './settings-option.ts';
+
+const TIMEOUT_MS = 5_000;
+
+export function statusCommand(): Command {
+  return commandWithSettings('status')
+    .description('Show how the data plane that runs on this machine is.')
+    .option('--json', 'print all facts as JSON')
+    .action(async (options: SettingsOption & { json?: boolean }) => {
+      const { status_listen } = await readSettings(options);
+      const everywhere = ['0.0.0.0', '::'].includes(status_listen.host);
+      const address = printAddress(everywhere ? { host: '127.0.0.1', port: status_listen.port } : status_listen);
+      const facts = await fetchFacts(address);
+      console.log(options.json ? JSON.stringify(facts) : describe(facts));
+    });
+}
+
+async function fetchFacts(address: string): Promise<StatusFacts> {
+  let facts: StatusFacts | undefined;
+  try {
+    const response = await fetch(`http://${address}/status`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    facts = (await response.json()) as StatusFacts;
+  } catch {}
+  if (facts?.program === 'vaultplane-dp') return facts;
+  throw new Error(`no data plane answers at status_listen = ${address}; start one with vaultplane-dp start`);
+}
+
+function describe(facts: StatusFacts): string {
+  const { config, control_plane: link, references, aws } = facts;
+  return [
+    facts.ready ? 'ready' : `not ready: ${facts.reasons.join('; ')}`,
+    config.version === null
+      ? 'configuration: none'
+      : `configuration: version ${config.version} from ${config.source}, ${config.vaults} vaults, ${config.age_s} s old`,
+    ...(config.disk_problem === null ? [] : [`on disk: ${config.disk_problem}`]),
+    link.connected
+      ? `control plane: linked to ${link.endpoint}`
+      : `control plane: no link (${link.last_error ?? 'not tried yet'}), last heard ${link.last_contact ?? 'never'}`,
+    `references: ${Object.entries(references)
+      .map(([state, count]) => `${count} ${state}`)
+      .join(', ')}`,
+    `AWS: ${aws.calls} calls, ${aws.errors} errors, ${aws.throttled} throttled`,
+    ...facts.rejected_vaults.map(({ prefix, reason }) => `vault ${prefix} is not used: ${reason}`),
+  ].join('\n');
+}

@@ -1,0 +1,208 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  createSecureContext,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import type { DataPlaneSettings } from '../settings.ts';
+
+/** How this data plane shows who it is, and whom it takes for its control plane (CONTRACT.md §2, cluster_mtls). */
+export interface LinkCredentials {
+  certificate: string;
+  key: string;
+  /** `shared`: the peer must show the very same certificate. `pki`: one signed by `ca`, for the right name. */
+  mtls: 'shared' | 'pki';
+  ca?: string;
+  allowedCommonNames?: readonly string[];
+  /** The name to check instead of the address's host. */
+  serverName?: string;
+}
+
+export type LinkSettings = Pick<
+  DataPlaneSettings,
+  | 'cluster_cert'
+  | 'cluster_cert_key'
+  | 'cluster_mtls'
+  | 'cluster_ca_cert'
+  | 'cluster_allowed_common_names'
+  | 'cluster_server_name'
+>;
+
+/** Reads the certificates that the settings name. @throws StartError naming the setting, the file and what is wrong */
+export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkCredentials> {
+  const certificate = await readPem(
+    'cluster_cert',
+    settings.cluster_cert,
+    'the control plane has made its own in its data_dir',
+  );
+  const key = await readPem('cluster_cert_key', settings.cluster_cert_key, 'the private key of cluster_cert');
+  const mtls = settings.cluster_mtls === 'pki' ? 'pki' : 'shared';
+  const ca =
+    mtls === 'pki'
+      ? await readPem('cluster_ca_cert', settings.cluster_ca_cert, 'cluster_mtls = pki needs it')
+      : undefined;
+  try {
+    createSecureContext({ cert: certificate, key, ca });
+  } catch (error) {
+    throw new StartError(
+      `cluster_cert = ${settings.cluster_cert} and cluster_cert_key = ${settings.cluster_cert_key} can't be used together: ${errorMessage(error)}`,
+    );
+  }
+  return {
+    certificate,
+    key,
+    mtls,
+    ...(ca !== undefined && { ca }),
+    ...(mtls === 'pki' &&
+      settings.cluster_allowed_common_names && { allowedCommonNames: settings.cluster_allowed_common_names }),
+    ...(settings.cluster_server_name !== undefined && { serverName: settings.cluster_server_name }),
+  };
+}
+
+async function readPem(key: keyof LinkSettings, path: string | undefined, hint: string): Promise<string> {
+  if (path === undefined) throw new StartError(`${key} is not set; it must be a PEM file (${hint})`);
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new StartError(`${key} = ${path} can't be read: ${errorMessage(error)}`);
+  }
+}
+
+/** The control plane could not be reached, or is not ours; the message says which, in one line. */
+export class ConnectionRefused extends Error {
+  override readonly name = 'ConnectionRefused';
+}
+
+/**
+ * A TLS 1.3 connection to a control plane whose certificate has been checked.
+ *
+ * @param options.proxy an HTTP proxy to go through by CONNECT
+ * @throws ConnectionRefused
+ */
+export async function connectSecurely(
+  address: Address,
+  credentials: LinkCredentials,
+  options: { signal: AbortSignal; proxy?: URL | undefined },
+): Promise<TLSSocket> {
+  const { signal, proxy } = options;
+  const tunnel = proxy && (await connectThroughProxy(address, proxy, signal));
+  const name = credentials.serverName ?? address.host;
+  const tls = connectTls({
+    ...(tunnel ? { socket: tunnel } : { ...address, noDelay: true }),
+    minVersion: 'TLSv1.3',
+    cert: credentials.certificate,
+    key: credentials.key,
+    ca: credentials.mtls === 'shared' ? credentials.certificate : credentials.ca,
+    // The shared certificate is trusted itself, whoever may have signed it.
+    allowPartialTrustChain: credentials.mtls === 'shared',
+    ...(isIP(name) ? {} : { servername: name }),
+    checkServerIdentity: (_host, peer) => identityProblem(name, peer, credentials),
+  });
+  const abort = () => tls.destroy(new Error('timed out'));
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      tls.once('secureConnect', resolve).once('error', reject);
+      tls.once('close', () => reject(new Error('the connection was closed during the TLS handshake')));
+    });
+    return tls;
+  } catch (error) {
+    tls.destroy();
+    tunnel?.destroy();
+    throw new ConnectionRefused(explainConnectionError(error, credentials), { cause: error });
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function identityProblem(name: string, peer: PeerCertificate, credentials: LinkCredentials): Error | undefined {
+  if (credentials.mtls === 'shared') {
+    return peer.raw.equals(new X509Certificate(credentials.certificate).raw) ? undefined : new Error(NOT_OURS);
+  }
+  const problem = checkServerIdentity(name, peer);
+  if (problem) return problem;
+  const commonName = peer.subject.CN;
+  const allowed = credentials.allowedCommonNames;
+  if (!allowed || (typeof commonName === 'string' && allowed.includes(commonName))) return undefined;
+  return new Error(
+    `the control plane's certificate has the common name ${commonName}, which cluster_allowed_common_names does not allow`,
+  );
+}
+
+const NOT_OURS =
+  "the control plane shows another certificate than this data plane's cluster_cert; with cluster_mtls = shared both need the same";
+
+/** Says in words what a failed connection means, naming the setting to look at where there is one. */
+export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCredentials, 'mtls'>): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
+  const message = errorMessage(error) || code;
+  switch (code) {
+    case 'CERT_HAS_EXPIRED':
+      return "the control plane's certificate has expired";
+    case 'CERT_NOT_YET_VALID':
+      return "the control plane's certificate is not valid yet; is this machine's clock right?";
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'CERT_SIGNATURE_FAILURE':
+      return mtls === 'shared' ? NOT_OURS : "the control plane's certificate is not signed by cluster_ca_cert";
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `the control plane's certificate is for another name; set cluster_server_name (${message})`;
+    case 'ECONNREFUSED':
+      return 'nothing listens there';
+  }
+  if (/^ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) return 'it does not speak TLS 1.3';
+  if (/^ERR_SSL_.*ALERT/.test(code)) return `the control plane refuses this data plane's certificate (${code})`;
+  return message;
+}
+
+async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSignal): Promise<Socket> {
+  const target = printAddress(address);
+  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+    method: 'CONNECT',
+    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
+    path: target,
+    agent: false,
+    signal,
+    headers: {
+      host: target,
+      ...(credentials === ':' ? {} : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
+    },
+  });
+  try {
+    return await new Promise<Socket>((resolve, reject) => {
+      request.once('connect', (response, socket, head) => {
+        if (response.statusCode === 200) {
+          if (head.length > 0) socket.unshift(head);
+          resolve(socket as Socket);
+          return;
+        }
+        socket.destroy();
+        reject(
+          new Error(response.statusCode === 407 ? 'it wants other credentials' : `it answered ${response.statusCode}`),
+        );
+      });
+      request.once('response', (response) => {
+        response.destroy();
+        reject(new Error(`it answered ${response.statusCode}`));
+      });
+      request.once('error', (error) => reject(signal.aborted ? new Error('timed out') : error));
+      request.end();
+    });
+  } catch (error) {
+    throw new ConnectionRefused(`proxy_server does not connect to ${target}: ${errorMessage(error)}`);
+  }
+}

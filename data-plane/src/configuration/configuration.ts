@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
+import type { ConfigPosition, Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { DamagedSnapshotFile, readSnapshotFile, SnapshotFile, setAside } from './snapshot-file.ts';
+
+export type ConfigurationSource = 'control_plane' | 'disk' | 'fallback';
+
+/** The configuration in use. */
+export interface CurrentConfiguration {
+  snapshot: Snapshot;
+  defaults: ConfigDefaults;
+  /** `disk` until a control plane has sent or confirmed it. */
+  source: ConfigurationSource;
+  /** When this version reached this data plane, ms since 1970; kept over a restart. */
+  since: number;
+}
+
+/** What became of a configuration that a control plane offered. */
+export type Verdict = 'applied' | 'confirmed' | 'older';
+
+/**
+ * Which configuration is in use: at start the disk's, then whatever a control plane offers that is not older than what
+ * is in use. A control plane that knows less (it lags behind, or its database was put back without a new timeline)
+ * changes nothing; a new timeline is taken over, since an operator restored a backup on purpose.
+ */
+export class Configuration {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #file: SnapshotFile;
+  readonly #listeners = new Set<(current: CurrentConfiguration) => void>();
+  #current: CurrentConfiguration | null = null;
+  #damaged: string | null = null;
+
+  constructor(options: { clock: Clock; log: Log; file: SnapshotFile }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#file = options.file;
+  }
+
+  /** Null before there is any. */
+  get current(): CurrentConfiguration | null {
+    return this.#current;
+  }
+
+  /** What is wrong with the file on disk, in words; null where nothing is. */
+  get diskProblem(): string | null {
+    return this.#file.error === null ? this.#damaged : `not written: ${this.#file.error}`;
+  }
+
+  /** Called with each configuration that is taken into use from now on. Gives the function that ends it. */
+  onChange(listener: (current: CurrentConfiguration) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Takes a checked snapshot from a control plane into use, unless it is older than what is in use. */
+  accept(snapshot: Snapshot, defaults: ConfigDefaults): Verdict {
+    const current = this.#current;
+    const verdict = judge(current?.snapshot ?? null, snapshot);
+    if (verdict === 'older') return verdict;
+    if (current && verdict === 'confirmed') {
+      current.source = 'control_plane';
+      if (sameDefaults(current.defaults, defaults)) return verdict;
+    }
+    if (current && current.snapshot.timeline !== snapshot.timeline) {
+      this.#log.warn(
+        { from: positionOf(current.snapshot), to: positionOf(snapshot) },
+        "the control plane's database has begun a new timeline (a backup was restored); its configuration is in use now",
+      );
+    }
+    const since = verdict === 'confirmed' && current ? current.since : this.#clock.now();
+    this.#use({ snapshot, defaults, source: 'control_plane', since });
+    this.#file.save({ snapshot, defaults, savedAt: since });
+    return verdict;
+  }
+
+  /** Begins with what the disk has. A damaged file is set aside and reported, never half used. */
+  async loadFromDisk(path: string): Promise<void> {
+    try {
+      const saved = await readSnapshotFile(path);
+      if (!saved) return;
+      this.#use({ snapshot: saved.snapshot, defaults: saved.defaults, source: 'disk', since: saved.savedAt });
+    } catch (error) {
+      if (!(error instanceof DamagedSnapshotFile)) throw error;
+      const aside = await setAside(path, this.#clock.now());
+      this.#damaged = `the configuration on disk was damaged (${error.message}) and has been set aside as ${aside}`;
+      this.#log.error(
+        { path, set_aside_as: aside, reason: error.message },
+        'the configuration on disk is damaged; set aside',
+      );
+    }
+  }
+
+  /** Writes what is still to be written. */
+  async stop(): Promise<void> {
+    this.#listeners.clear();
+    await this.#file.stop();
+  }
+
+  #use(configuration: CurrentConfiguration): void {
+    this.#current = configuration;
+    this.#log.info(
+      {
+        ...positionOf(configuration.snapshot),
+        source: configuration.source,
+        vaults: configuration.snapshot.vaults.length,
+      },
+      'configuration in use',
+    );
+    for (const listener of this.#listeners) listener(configuration);
+  }
+}
+
+/**
+ * Whether what a control plane has is to be taken into use. One version with two hashes can only come from a database
+ * that was put back by hand; then the control plane is right, as it is for everybody else.
+ */
+export function judge(current: ConfigPosition | null, offered: ConfigPosition): Verdict {
+  if (!current || current.timeline !== offered.timeline || offered.version > current.version) return 'applied';
+  if (offered.version < current.version) return 'older';
+  return offered.hash === current.hash ? 'confirmed' : 'applied';
+}
+
+/** Opens the configuration of a data directory: what the disk has is in use when this returns. */
+export async function openConfiguration(options: { dataDir: string; clock: Clock; log: Log }): Promise<Configuration> {
+  const { clock, log } = options;
+  const path = join(options.dataDir, SNAPSHOT_FILE_NAME);
+  const configuration = new Configuration({ clock, log, file: new SnapshotFile({ path, clock, log }) });
+  await configuration.loadFromDisk(path);
+  return configuration;
+}
+
+export const SNAPSHOT_FILE_NAME = 'config.snapshot';
+
+export function positionOf({ timeline, version, hash }: ConfigPosition): ConfigPosition {
+  return { timeline, version, hash };
+}
+
+function sameDefaults(a: ConfigDefaults, b: ConfigDefaults): boolean {
+  return a.vault_aws_region === b.vault_aws_region;
+}

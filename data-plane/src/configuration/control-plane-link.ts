@@ -1,0 +1,180 @@
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { ReportMessage } from '@vaultplane/shared/protocol.ts';
+import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { connectSecurely, type LinkCredentials } from './cluster-connection.ts';
+import type { Configuration } from './configuration.ts';
+import type { NodeIdentity } from './conversation.ts';
+import { LinkSession } from './link-session.ts';
+
+/** How the link to the control plane stands. */
+export interface LinkState {
+  /** A control plane has welcomed this data plane, and the link is alive. */
+  connected: boolean;
+  /** HOST:PORT of the control plane that it has, or last had, a link with; null before the first try. */
+  endpoint: string | null;
+  /** When anything was last heard from a control plane, ms since 1970. */
+  lastContact: number | null;
+  /** Why there is no link; null while there is one. */
+  lastError: string | null;
+}
+
+export interface ControlPlaneLink {
+  state(): LinkState;
+  /** Sends what `report` gives now, if it differs from what was sent last. */
+  reportNow(): void;
+  stop(): Promise<void>;
+}
+
+export interface LinkOptions {
+  endpoints: readonly Address[];
+  /** Read anew for every connection, so that a renewed certificate needs no restart. */
+  credentials: () => Promise<LinkCredentials>;
+  proxy?: URL | undefined;
+  identity: NodeIdentity;
+  configuration: Configuration;
+  report: () => Omit<ReportMessage, 'type'>;
+  clock: Clock;
+  log: Log;
+  /** From 0 up to 1. */
+  random?: () => number;
+}
+
+/** Reconnecting waits a random part of this, doubled with each failure in a row ("full jitter", AWS's builders' library). */
+export const FIRST_BACKOFF_MS = 100;
+export const LONGEST_BACKOFF_MS = 10_000;
+/** A link that lasted this long was a good one: the next failure begins with the shortest wait again. */
+const GOOD_LINK_MS = 10_000;
+/** For TCP, TLS, the upgrade and the welcome together. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** Keeps a link to one of the control planes, for ever, until it is stopped. */
+export function startControlPlaneLink(options: LinkOptions): ControlPlaneLink {
+  return new Link(options);
+}
+
+class Link implements ControlPlaneLink {
+  readonly #options: LinkOptions;
+  readonly #random: () => number;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #state: LinkState = { connected: false, endpoint: null, lastContact: null, lastError: null };
+  #session: LinkSession | undefined;
+  #loggedError: string | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+    this.#running = this.#run();
+  }
+
+  state(): LinkState {
+    return { ...this.#state };
+  }
+
+  reportNow(): void {
+    this.#session?.report();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { endpoints, clock } = this.#options;
+    const { signal } = this.#stopping;
+    let failures = 0;
+    let turn = Math.floor(this.#random() * endpoints.length);
+    while (!signal.aborted) {
+      const address = endpoints[turn++ % endpoints.length]!;
+      let welcomedAt: number | undefined;
+      try {
+        await this.#runOnce(address, () => {
+          welcomedAt = clock.now();
+        });
+      } catch (error) {
+        this.#failed(address, errorMessage(error));
+      }
+      this.#state.connected = false;
+      if (signal.aborted) return;
+      if (welcomedAt !== undefined && clock.now() - welcomedAt >= GOOD_LINK_MS) failures = 0;
+      const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures++, 20));
+      await this.#pause(this.#random() * longest);
+    }
+  }
+
+  /** One link from its first packet to its end. @throws why it ended */
+  async #runOnce(address: Address, welcomed: () => void): Promise<void> {
+    const { clock, configuration, identity, log, proxy, report } = this.#options;
+    const endpoint = printAddress(address);
+    this.#state.endpoint = endpoint;
+    const handshake = new AbortController();
+    const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => handshake.abort());
+    const signal = AbortSignal.any([this.#stopping.signal, handshake.signal]);
+    try {
+      const credentials = await this.#options.credentials();
+      const session = new LinkSession({
+        socket: await connectSecurely(address, credentials, { signal, proxy }),
+        endpoint,
+        credentials,
+        configuration,
+        identity,
+        log: log.child({ control_plane: endpoint }),
+        report,
+        clock,
+        heard: () => {
+          this.#state.lastContact = clock.now();
+        },
+        welcomed: (welcome) => {
+          cancelTimeout();
+          welcomed();
+          this.#connected(endpoint, welcome.program_version);
+        },
+      });
+      this.#session = session;
+      signal.addEventListener('abort', () => {
+        if (this.#stopping.signal.aborted) session.close();
+        else session.abort('no welcome came in time');
+      });
+      throw new Error(await session.ended);
+    } finally {
+      this.#session = undefined;
+      cancelTimeout();
+    }
+  }
+
+  #connected(endpoint: string, version: string): void {
+    this.#state.connected = true;
+    this.#state.lastError = null;
+    this.#loggedError = undefined;
+    this.#options.log.info({ control_plane: endpoint, control_plane_version: version }, 'linked to the control plane');
+  }
+
+  /** The same failure is logged once, not at every try. */
+  #failed(address: Address, reason: string): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#state.lastError = reason;
+    const endpoint = printAddress(address);
+    const level = this.#loggedError === `${endpoint} ${reason}` ? 'debug' : 'warn';
+    this.#loggedError = `${endpoint} ${reason}`;
+    this.#options.log[level](
+      { control_plane: endpoint, reason },
+      'no link to the control plane; serving what is known, and trying again for ever',
+    );
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#stopping;
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(ms, done);
+      signal.addEventListener('abort', done);
+    });
+  }
+}

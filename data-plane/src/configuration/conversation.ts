@@ -1,0 +1,174 @@
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import {
+  type ConfigDefaults,
+  type ControlPlaneMessage,
+  type DataPlaneMessage,
+  type HelloMessage,
+  PROTOCOL_VERSIONS,
+  type ReportMessage,
+  vaultsOf,
+  type WelcomeMessage,
+} from '@vaultplane/shared/protocol.ts';
+import { applyDelta, checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { type Configuration, judge, positionOf } from './configuration.ts';
+
+/** Who this data plane is, for the hello. */
+export interface NodeIdentity {
+  nodeId: string;
+  hostname: string;
+  programVersion: string;
+  labels: Record<string, string>;
+}
+
+export interface ConversationOptions {
+  configuration: Configuration;
+  identity: NodeIdentity;
+  log: Log;
+  send: (message: DataPlaneMessage) => void;
+}
+
+type MessageOf<T extends ControlPlaneMessage['type']> = Extract<ControlPlaneMessage, { type: T }>;
+
+/** The control plane said, or did, something after which there is nothing more to say. */
+export class ConversationEnded extends Error {
+  override readonly name = 'ConversationEnded';
+}
+
+/** A whole snapshot that is wrong is asked for once more; a control plane that sends a wrong one again is left. */
+const MOST_NACKS_IN_A_ROW = 2;
+
+/**
+ * What is said over one cluster link, from the hello on (CONTRACT.md §8), without the sockets that carry it.
+ */
+export class Conversation {
+  readonly #configuration: Configuration;
+  readonly #identity: NodeIdentity;
+  readonly #log: Log;
+  readonly #send: (message: DataPlaneMessage) => void;
+  #welcome: WelcomeMessage | undefined;
+  #waitingForWhole = false;
+  #nacks = 0;
+
+  constructor(options: ConversationOptions) {
+    this.#configuration = options.configuration;
+    this.#identity = options.identity;
+    this.#log = options.log;
+    this.#send = options.send;
+  }
+
+  /** The control plane's answer to the hello; undefined before it came. */
+  get welcome(): WelcomeMessage | undefined {
+    return this.#welcome;
+  }
+
+  open(): void {
+    const { nodeId, hostname, programVersion, labels } = this.#identity;
+    const current = this.#configuration.current;
+    const hello: HelloMessage = {
+      type: 'hello',
+      protocols: [...PROTOCOL_VERSIONS],
+      node_id: nodeId,
+      hostname,
+      program_version: programVersion,
+      config: current && positionOf(current.snapshot),
+      labels,
+    };
+    this.#send(hello);
+  }
+
+  report(report: Omit<ReportMessage, 'type'>): void {
+    if (this.#welcome) this.#send({ type: 'report', ...report });
+  }
+
+  /** @throws ConversationEnded when the link is to be closed */
+  receive(message: ControlPlaneMessage): void {
+    if (message.type === 'refuse') {
+      throw new ConversationEnded(`the control plane refuses this data plane: ${message.reason} (${message.code})`);
+    }
+    if (message.type === 'welcome') this.#receiveWelcome(message);
+    else if (!this.#welcome) throw new ConversationEnded(`the control plane sent a ${message.type} before its welcome`);
+    else if (message.type === 'snapshot') this.#receiveSnapshot(message);
+    else this.#receiveDelta(message);
+  }
+
+  #receiveSnapshot({ type: _, vaults, ...position }: MessageOf<'snapshot'>): void {
+    this.#waitingForWhole = false;
+    this.#apply(position.version, () => checkSnapshot({ ...position, vaults: vaultsOf(vaults) }));
+  }
+
+  #receiveDelta({ type: _, upserts, deletes, ...rest }: MessageOf<'delta'>): void {
+    // Deltas that were on their way while the whole was asked for would only be refused again; the whole holds them.
+    if (this.#waitingForWhole) return;
+    const current = this.#configuration.current;
+    const offered = { timeline: rest.timeline, version: rest.to, hash: rest.hash };
+    if (current && judge(current.snapshot, offered) !== 'applied') {
+      this.#acknowledge(current.snapshot);
+      return;
+    }
+    this.#apply(rest.to, () => {
+      if (!current) throw new Error('there is no configuration here yet that a delta could change');
+      return applyDelta(current.snapshot, { ...rest, upserts: vaultsOf(upserts), deletes });
+    });
+  }
+
+  #receiveWelcome(welcome: WelcomeMessage): void {
+    if (this.#welcome) throw new ConversationEnded('the control plane sent a second welcome');
+    if (!PROTOCOL_VERSIONS.includes(welcome.protocol)) {
+      throw new ConversationEnded(
+        `the control plane chose protocol ${welcome.protocol}; this data plane speaks ${PROTOCOL_VERSIONS.join(', ')}`,
+      );
+    }
+    this.#welcome = welcome;
+    const current = this.#configuration.current;
+    if (!current) return;
+    const verdict = judge(current.snapshot, welcome.config);
+    if (verdict === 'confirmed') {
+      this.#configuration.accept(current.snapshot, welcome.defaults);
+      this.#acknowledge(current.snapshot);
+    } else if (verdict === 'older') {
+      this.#log.warn(
+        { here: positionOf(current.snapshot), control_plane: welcome.config },
+        'the control plane has an older configuration than this data plane; the newer one stays in use',
+      );
+    }
+  }
+
+  #apply(version: number, make: () => Snapshot): void {
+    const defaults: ConfigDefaults = this.#welcome?.defaults ?? {};
+    let snapshot: Snapshot;
+    try {
+      snapshot = make();
+    } catch (error) {
+      this.#refuse(version, errorMessage(error));
+      return;
+    }
+    this.#nacks = 0;
+    // What is in use is acknowledged, also where that is newer than what was sent: a nack would bring the old one again.
+    this.#configuration.accept(snapshot, defaults);
+    this.#acknowledge(this.#configuration.current?.snapshot ?? snapshot);
+  }
+
+  #acknowledge(snapshot: Snapshot): void {
+    this.#send({ type: 'ack', ...positionOf(snapshot) });
+  }
+
+  #refuse(version: number, reason: string): void {
+    this.#nacks++;
+    const current = this.#configuration.current;
+    this.#log.warn(
+      { version, reason },
+      'a configuration from the control plane could not be applied; asking for the whole',
+    );
+    this.#waitingForWhole = true;
+    this.#send({
+      type: 'nack',
+      version,
+      reason: reason.slice(0, 1024),
+      position: current && positionOf(current.snapshot),
+    });
+    if (this.#nacks > MOST_NACKS_IN_A_ROW) {
+      throw new ConversationEnded(`the control plane's configuration ${version} could not be applied: ${reason}`);
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import {
+  CLUSTER_PATH,
+  decodeControlPlaneMessage,
+  encodeMessage,
+  MAX_CONTROL_PLANE_MESSAGE_BYTES,
+  ProtocolError,
+  type ReportMessage,
+  type WelcomeMessage,
+} from '@vaultplane/shared/protocol.ts';
+import { type RawData, WebSocket } from 'ws';
+import { explainConnectionError, type LinkCredentials } from './cluster-connection.ts';
+import { Conversation, type ConversationOptions } from './conversation.ts';
+
+export const PING_INTERVAL_MS = 5_000;
+/** A peer that was silent for so long, though pinged, is dead. */
+export const SILENCE_TIMEOUT_MS = 15_000;
+export const REPORT_INTERVAL_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 1_000;
+
+export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
+  /** Connected, and checked to lead to our control plane. Ends with the session. */
+  socket: TLSSocket;
+  /** HOST:PORT */
+  endpoint: string;
+  credentials: LinkCredentials;
+  report: () => Omit<ReportMessage, 'type'>;
+  clock: Clock;
+  /** Called at every sign of life. */
+  heard: () => void;
+  welcomed: (welcome: WelcomeMessage) => void;
+}
+
+/** One WebSocket with a control plane, from the upgrade to its end. */
+export class LinkSession {
+  /** Settles, with the reason in words, when the session has ended for whatever reason. */
+  readonly ended: Promise<string>;
+  readonly #options: LinkSessionOptions;
+  readonly #socket: WebSocket;
+  readonly #conversation: Conversation;
+  readonly #timers: Array<() => void>;
+  #cancelSilence = () => {};
+  #sentReport = '';
+  #hasEnded = false;
+  #settle!: (reason: string) => void;
+
+  constructor(options: LinkSessionOptions) {
+    this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    const { clock, endpoint, socket } = options;
+    this.#socket = new WebSocket(`wss://${endpoint}${CLUSTER_PATH}`, {
+      createConnection: (() => socket) as never,
+      maxPayload: MAX_CONTROL_PLANE_MESSAGE_BYTES,
+      perMessageDeflate: false,
+    });
+    this.#conversation = new Conversation({ ...options, send: (message) => this.#socket.send(encodeMessage(message)) });
+    this.#timers = [
+      every(clock, PING_INTERVAL_MS, () => this.#isOpen && this.#socket.ping()),
+      every(clock, REPORT_INTERVAL_MS, () => this.report({ always: true })),
+    ];
+    this.#listen();
+  }
+
+  /** Sends a report, if it differs from the last one or `always` says so. */
+  report(options: { always?: boolean } = {}): void {
+    if (!this.#isOpen || !this.#conversation.welcome) return;
+    const report = this.#options.report();
+    const text = JSON.stringify(report);
+    if (text === this.#sentReport && !options.always) return;
+    this.#sentReport = text;
+    this.#conversation.report(report);
+  }
+
+  /** Ends the session at once. */
+  abort(reason: string): void {
+    this.#end(reason);
+    this.#socket.terminate();
+  }
+
+  /** Ends the session with a farewell, which the other side has a moment to return. */
+  close(): void {
+    this.#part(1001, 'this data plane stops');
+  }
+
+  #part(code: number, why: string): void {
+    this.#socket.close(code, why.slice(0, 120));
+    const cancel = this.#options.clock.after(CLOSE_TIMEOUT_MS, () => this.abort('stopped'));
+    this.#socket.once('close', cancel);
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.on('open', () => {
+      this.#heard();
+      this.#conversation.open();
+    });
+    socket.on('ping', () => this.#heard());
+    socket.on('pong', () => this.#heard());
+    socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    socket.on('unexpected-response', (_request, response) => {
+      this.abort(`it answered HTTP ${response.statusCode} instead of opening the cluster link`);
+    });
+    socket.on('error', (error) => this.#end(explainConnectionError(error, this.#options.credentials)));
+    socket.on('close', (code, reason) => {
+      this.#end(`the link was closed (${code}${reason.length > 0 ? `, ${reason}` : ''})`);
+    });
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#hasEnded) return;
+    this.#heard();
+    const greeted = this.#conversation.welcome !== undefined;
+    try {
+      if (!isBinary) throw new ProtocolError('a message is text');
+      this.#conversation.receive(decodeControlPlaneMessage(data as Buffer));
+    } catch (error) {
+      this.#end(errorMessage(error));
+      this.#part(error instanceof ProtocolError ? 1002 : 1000, error instanceof ProtocolError ? error.message : '');
+      return;
+    }
+    if (greeted || !this.#conversation.welcome) return;
+    this.#options.welcomed(this.#conversation.welcome);
+    this.report({ always: true });
+  }
+
+  #heard(): void {
+    this.#options.heard();
+    this.#cancelSilence();
+    this.#cancelSilence = this.#options.clock.after(SILENCE_TIMEOUT_MS, () => {
+      this.abort('the control plane has fallen silent');
+    });
+  }
+
+  #end(reason: string): void {
+    this.#hasEnded = true;
+    for (const cancel of this.#timers) cancel();
+    this.#cancelSilence();
+    this.#settle(reason);
+  }
+}
+
+/** Runs `task` every `intervalMs` until the returned function is called. */
+function every(clock: Clock, intervalMs: number, task: () => unknown): () => void {
+  let cancel = () => {};
+  const arm = () => {
+    cancel = clock.after(intervalMs, () => {
+      arm();
+      task();
+    });
+  };
+  arm();
+  return () => cancel();
+}

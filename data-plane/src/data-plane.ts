@@ -1,0 +1,163 @@
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+
+import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { startApiServer } from './api/api-server.ts';
+import { Lookups } from './api/lookups.ts';
+import { loadApiToken } from './api/token.ts';
+import { loadLinkCredentials } from './configuration/cluster-connection.ts';
+import { openConfiguration } from './configuration/configuration.ts';
+import { startControlPlaneLink } from './configuration/control-plane-link.ts';
+import { loadNodeId } from './configuration/node-id.ts';
+import { PROGRAM_VERSION } from './program-version.ts';
+import { startResolver } from './secrets/resolver.ts';
+import { apiTokenFile, controlPlanesOf, type DataPlaneSettings, proxyOf, refuseOwnEndpoint } from './settings.ts';
+import { createMetrics } from './status/metrics.ts';
+import { type StatusFacts, statusFacts } from './status/status-facts.ts';
+import { startStatusServer } from './status/status-server.ts';
+
+/** A data plane that runs. */
+export interface DataPlane {
+  /** Where applications ask, such as http://127.0.0.1:2773 */
+  apiUrl: string;
+  /** Where /status and /metrics are. */
+  statusUrl: string;
+  /** The file with the token that applications' calls must carry. */
+  apiTokenFile: string;
+  facts(): StatusFacts;
+  stop(): Promise<void>;
+}
+
+export interface DataPlaneOptions {
+  log: Log;
+  clock?: Clock;
+  /** The environment that the vault `env` and AWS's own settings are read from. */
+  env?: NodeJS.ProcessEnv;
+  /** From 0 up to 1. */
+  random?: () => number;
+}
+
+/** Starts a data plane. Needs neither AWS nor a control plane to start. @throws StartError */
+export async function startDataPlane(settings: DataPlaneSettings, options: DataPlaneOptions): Promise<DataPlane> {
+  const { log, clock = systemClock, env = process.env, random = Math.random } = options;
+  const parts = new Stoppers(log);
+  try {
+    refuseOwnEndpoint(settings, env);
+    await loadLinkCredentials(settings);
+    await makeDataDir(settings.data_dir);
+    const nodeId = await loadNodeId(settings.data_dir, log);
+    const tokenFile = apiTokenFile(settings);
+    const token = await loadApiToken(tokenFile, log);
+
+    const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
+    parts.add('configuration', () => configuration.stop());
+    const resolver = startResolver({ clock, log, env, settings, random });
+    parts.add('resolver', () => resolver.stop());
+    const lookups = new Lookups(resolver);
+    const configure = () => {
+      const { current } = configuration;
+      resolver.configure({ snapshot: current?.snapshot ?? null, defaults: current?.defaults ?? {} });
+    };
+    configure();
+
+    const api = await startApiServer({
+      listen: settings.api_listen,
+      tls: await readApiCertificate(settings),
+      unixSocket: settings.api_unix_socket,
+      lookups,
+      resolver,
+      token,
+      configVersion: () => configuration.current?.snapshot.version ?? null,
+      clock,
+      log,
+    });
+    parts.add('API', () => api.stop());
+
+    const link = startControlPlaneLink({
+      endpoints: controlPlanesOf(settings),
+      credentials: () => loadLinkCredentials(settings),
+      proxy: proxyOf(settings),
+      identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: {} },
+      configuration,
+      report: () => ({ references: resolver.counts(), rejected_vaults: resolver.rejectedVaults().slice(0, 1000) }),
+      clock,
+      log,
+      random,
+    });
+    parts.add('control plane link', () => link.stop());
+    configuration.onChange(() => {
+      configure();
+      link.reportNow();
+    });
+
+    const watchers = () => api.watchers.count;
+    const facts = statusFacts({
+      version: PROGRAM_VERSION,
+      nodeId,
+      configuration,
+      link,
+      resolver,
+      lookups,
+      watchers,
+      clock,
+    });
+    const status = await startStatusServer({
+      listen: settings.status_listen,
+      facts,
+      metrics: createMetrics(facts),
+      log,
+    });
+    parts.add('status', () => status.stop());
+
+    const apiUrl = urlOf(settings.api_ssl_cert ? 'https' : 'http', api.address);
+    const statusUrl = urlOf('http', status.address);
+    log.info(
+      {
+        version: PROGRAM_VERSION,
+        api: apiUrl,
+        ...(settings.api_unix_socket !== undefined && { api_unix_socket: settings.api_unix_socket }),
+        status: statusUrl,
+        control_plane: settings.cluster_control_plane,
+        data_dir: settings.data_dir,
+        api_token_file: tokenFile,
+        config_version: configuration.current?.snapshot.version ?? null,
+      },
+      'ready',
+    );
+    return { apiUrl, statusUrl, apiTokenFile: tokenFile, facts, stop: () => parts.stop() };
+  } catch (error) {
+    await parts.stop();
+    throw error;
+  }
+}
+
+async function makeDataDir(path: string): Promise<void> {
+  try {
+    // Only a directory that is made here gets its mode here: one that an administrator made has the mode they want.
+    const made = await mkdir(path, { recursive: true, mode: 0o700 });
+    if (made !== undefined) await chmod(path, 0o700);
+  } catch (error) {
+    throw new StartError(`data_dir = ${path} can't be made: ${errorMessage(error)}`);
+  }
+}
+
+/** The certificate of api_listen; undefined where it speaks plain HTTP. @throws StartError */
+export async function readApiCertificate(
+  settings: DataPlaneSettings,
+): Promise<{ cert: string; key: string } | undefined> {
+  const { api_ssl_cert, api_ssl_cert_key } = settings;
+  if (api_ssl_cert === undefined || api_ssl_cert_key === undefined) return undefined;
+  const read = (key: string, path: string) =>
+    readFile(path, 'utf8').catch((error) => {
+      throw new StartError(`${key} = ${path} can't be read: ${errorMessage(error)}`);
+    });
+  return { cert: await read('api_ssl_cert', api_ssl_cert), key: await read('api_ssl_cert_key', api_ssl_cert_key) };
+}
+
+function urlOf(scheme: string, address: Address): string {
+  return `${scheme}://${printAddress(address)}`;
+}

@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import {
+  type Address,
+  COMMON_SETTINGS,
+  defineSettings,
+  isLoopback,
+  type LoadOptions,
+  loadSettings,
+  parseAddress,
+  printAddress,
+  type SettingsOf,
+} from '@vaultplane/shared/settings.ts';
+
+/** Every setting of the data plane (CONTRACT.md §2). */
+export const DATA_PLANE_SETTINGS = defineSettings({
+  ...COMMON_SETTINGS,
+  data_dir: { type: 'path', default: './data/dp', description: 'where this data plane keeps its files; made 0700' },
+  status_listen: { type: 'listen', default: '127.0.0.1:8007', description: '/status and /metrics' },
+  cluster_control_plane: {
+    type: 'list',
+    default: ['127.0.0.1:8005'],
+    description: 'control planes, HOST:PORT, tried in order from a random one',
+  },
+  cluster_server_name: { type: 'string', description: "the TLS name that the control plane's certificate must have" },
+  // Not of type url: a proxy's URL may carry a user and a password.
+  proxy_server: { type: 'string', secret: true, description: 'an HTTP proxy to reach the control plane through' },
+  api_listen: { type: 'listen', default: '127.0.0.1:2773', description: 'where applications ask' },
+  api_ssl_cert: { type: 'path', description: "api_listen's certificate (PEM)" },
+  api_ssl_cert_key: { type: 'path', description: "api_listen's private key (PEM)" },
+  api_unix_socket: { type: 'path', description: 'a Unix socket to answer on too; mode 0660' },
+  api_token_file: { type: 'path', description: 'the token of application calls; data_dir/api-token where not set' },
+  cache_max_entries: { type: 'integer', min: 1, default: 10_000, description: 'secrets held at most' },
+  cache_max_bytes: { type: 'integer', min: 1024, default: 64 * 1024 * 1024, description: 'bytes held at most' },
+  prefetch: { type: 'list', description: 'references to fetch in the background from the start on' },
+  secrets_persist: { type: 'boolean', default: false, description: 'whether values are kept on disk, encrypted' },
+  secrets_key_file: { type: 'path', description: 'the 32-byte key of secrets_persist' },
+  config_fallback_url: { type: 'url', description: 'a signed snapshot to start from while no control plane answers' },
+});
+
+export type DataPlaneSettings = SettingsOf<typeof DATA_PLANE_SETTINGS>;
+
+/** @throws StartError for what loadSettings refuses, and for settings that do not go together */
+export async function loadDataPlaneSettings(options: LoadOptions): Promise<DataPlaneSettings> {
+  const settings = await loadSettings(DATA_PLANE_SETTINGS, options);
+  checkTogether(settings);
+  return settings;
+}
+
+function checkTogether(settings: DataPlaneSettings): void {
+  if ((settings.api_ssl_cert === undefined) !== (settings.api_ssl_cert_key === undefined)) {
+    throw new StartError('api_ssl_cert and api_ssl_cert_key go together; only one of them is set');
+  }
+  if (!isLoopback(settings.api_listen) && settings.api_ssl_cert === undefined) {
+    throw new StartError(
+      `api_listen = ${printAddress(settings.api_listen)} can be reached from other machines; ` +
+        'set api_ssl_cert and api_ssl_cert_key, or listen on 127.0.0.1',
+    );
+  }
+  controlPlanesOf(settings);
+  proxyOf(settings);
+  // A setting that is not understood yet is refused: an operator who relies on it must not learn of it in an outage.
+  for (const key of ['config_fallback_url', 'secrets_key_file', 'prefetch'] as const) {
+    if (settings[key] !== undefined) throw notYet(key);
+  }
+  if (settings.secrets_persist) throw notYet('secrets_persist');
+}
+
+function notYet(key: string): StartError {
+  return new StartError(`${key} is not supported by this release; remove it from the settings`);
+}
+
+/** The addresses of cluster_control_plane. */
+export function controlPlanesOf(settings: Pick<DataPlaneSettings, 'cluster_control_plane'>): Address[] {
+  const addresses = settings.cluster_control_plane.map((text) => {
+    const address = parseAddress(text);
+    if (!address || address.port === 0) {
+      throw new StartError(
+        `cluster_control_plane = ${JSON.stringify(text)} is not allowed; each must be HOST:PORT, such as cp-1.internal:8005`,
+      );
+    }
+    return address;
+  });
+  if (addresses.length === 0)
+    throw new StartError('cluster_control_plane names no control plane; it must be HOST:PORT');
+  return addresses;
+}
+
+/** The proxy of proxy_server; undefined where there is none. Its user and password are secret. */
+export function proxyOf(settings: Pick<DataPlaneSettings, 'proxy_server'>): URL | undefined {
+  if (settings.proxy_server === undefined) return undefined;
+  const url = URL.parse(settings.proxy_server);
+  if (!url || !/^https?:$/.test(url.protocol) || url.hostname === '' || url.search !== '' || url.hash !== '') {
+    throw new StartError('proxy_server (not shown) is not allowed; it must be http://[USER:PASSWORD@]HOST[:PORT]');
+  }
+  return url;
+}
+
+/** The file with the token of application calls. */
+export function apiTokenFile(settings: Pick<DataPlaneSettings, 'api_token_file' | 'data_dir'>): string {
+  return settings.api_token_file ?? join(settings.data_dir, 'api-token');
+}
+
+/**
+ * Refuses AWS endpoints that lead to this data plane's own door: it speaks AWS's protocol, and would ask itself.
+ *
+ * @throws StartError naming the setting or variable
+ */
+export function refuseOwnEndpoint(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): void {
+  const endpoints: Record<string, string | undefined> = {
+    vault_aws_endpoint_url: settings.vault_aws_endpoint_url,
+    vault_aws_sts_endpoint_url: settings.vault_aws_sts_endpoint_url,
+    AWS_ENDPOINT_URL: env.AWS_ENDPOINT_URL,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: env.AWS_ENDPOINT_URL_SECRETS_MANAGER,
+    AWS_ENDPOINT_URL_STS: env.AWS_ENDPOINT_URL_STS,
+  };
+  for (const [name, text] of Object.entries(endpoints)) {
+    if (text !== undefined && leadsTo(settings.api_listen, text)) {
+      throw new StartError(
+        `${name} = ${text} leads to this data plane's own api_listen, which would ask itself; ` +
+          `set it to AWS's endpoint, or unset it for this program`,
+      );
+    }
+  }
+}
+
+/** Whether a URL leads to an address that a program on this machine listens on. */
+export function leadsTo(listening: Address, url: string): boolean {
+  const target = URL.parse(url);
+  if (!target) return false;
+  const host = target.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(target.port || (target.protocol === 'https:' ? 443 : 80));
+  return port === listening.port && (host === listening.host || isLoopback({ host, port }));
+}

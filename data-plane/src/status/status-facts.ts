@@ -1,0 +1,94 @@
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { Lookups } from '../api/lookups.ts';
+import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
+import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
+import type { Resolver } from '../secrets/resolver.ts';
+
+/** What GET /status answers (CONTRACT.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
+export interface StatusFacts {
+  program: 'vaultplane-dp';
+  version: string;
+  node_id: string;
+  started_at: string;
+  ready: boolean;
+  /** Why it is not ready; empty where it is. */
+  reasons: string[];
+  config: {
+    version: number | null;
+    hash: string | null;
+    timeline: string | null;
+    source: ConfigurationSource | null;
+    /** Seconds since this version reached this data plane. */
+    age_s: number | null;
+    vaults: number;
+    /** What is wrong with data_dir/config.snapshot. */
+    disk_problem: string | null;
+  };
+  control_plane: {
+    connected: boolean;
+    endpoint: string | null;
+    last_contact: string | null;
+    last_error: string | null;
+  };
+  references: { fresh: number; stale: number; resurrected: number; negative: number };
+  aws: { calls: number; errors: number; throttled: number };
+  lookups: { immediate: number; waited: number; waiting: number; errors: Record<string, number> };
+  watchers: number;
+  rejected_vaults: Array<{ prefix: string; reason: string }>;
+}
+
+export interface StatusSources {
+  version: string;
+  nodeId: string;
+  configuration: Configuration;
+  link: ControlPlaneLink;
+  resolver: Resolver;
+  lookups: Lookups;
+  watchers: () => number;
+  clock: Clock;
+}
+
+/** Gives the facts as they are whenever it is called. */
+export function statusFacts(sources: StatusSources): () => StatusFacts {
+  const { clock, configuration, link, lookups, resolver } = sources;
+  const startedAt = isoTime(clock.now());
+  return () => {
+    const { current } = configuration;
+    const { connected, endpoint, lastContact, lastError } = link.state();
+    const { errors, ...lookupCounts } = lookups.counts();
+    return {
+      program: 'vaultplane-dp',
+      version: sources.version,
+      node_id: sources.nodeId,
+      started_at: startedAt,
+      ready: current !== null,
+      reasons: current
+        ? []
+        : [`no configuration yet, from a control plane or from disk${lastError ? ` (${lastError})` : ''}`],
+      config: {
+        version: current?.snapshot.version ?? null,
+        hash: current?.snapshot.hash ?? null,
+        timeline: current?.snapshot.timeline ?? null,
+        source: current?.source ?? null,
+        age_s: current && Math.max(0, Math.round((clock.now() - current.since) / 1000)),
+        vaults: current?.snapshot.vaults.length ?? 0,
+        disk_problem: configuration.diskProblem,
+      },
+      control_plane: {
+        connected,
+        endpoint,
+        last_contact: lastContact === null ? null : isoTime(lastContact),
+        last_error: lastError,
+      },
+      references: resolver.counts(),
+      aws: resolver.awsCounts(),
+      lookups: { ...lookupCounts, errors: Object.fromEntries(errors) },
+      watchers: sources.watchers(),
+      rejected_vaults: resolver.rejectedVaults(),
+    };
+  };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,56 @@
+import { createServer } from 'node:http';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { Address } from '@vaultplane/shared/settings.ts';
+import { asVaultplaneError, sendError, sendJson } from '../api/answer.ts';
+import { requireMethod } from '../api/guards.ts';
+import { listenOn } from '../listening.ts';
+import type { Metrics } from './metrics.ts';
+import type { StatusFacts } from './status-facts.ts';
+
+export interface StatusServer {
+  address: Address;
+  stop(): Promise<void>;
+}
+
+/** /status, /status/live, /status/ready and /metrics on status_listen (CONTRACT.md §7). @throws StartError */
+export async function startStatusServer(options: {
+  listen: Address;
+  facts: () => StatusFacts;
+  metrics: Metrics;
+  log: Log;
+}): Promise<StatusServer> {
+  const { facts, metrics } = options;
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, async (request, response) => {
+    try {
+      requireMethod(request, ['GET']);
+      switch (request.url?.split('?')[0]) {
+        case '/status':
+          return sendJson(response, 200, facts());
+        case '/status/live':
+          return sendJson(response, 200, { live: true });
+        case '/status/ready': {
+          const { ready, reasons } = facts();
+          return sendJson(response, ready ? 200 : 503, { ready, reasons });
+        }
+        case '/metrics': {
+          const text = await metrics.text();
+          response.writeHead(200, { 'content-type': metrics.contentType }).end(text);
+          return;
+        }
+        default:
+          return sendJson(response, 404, { error: { code: 'not_found', message: 'Not found' } });
+      }
+    } catch (error) {
+      sendError(response, asVaultplaneError(error, options.log));
+    }
+  });
+  const address = await listenOn(server, 'status_listen', options.listen);
+  return {
+    address,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
