@@ -82,7 +82,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 
 export class Emulator {
   readonly region: string;
-  readonly credentials: { accessKeyId: string; secretAccessKey: string };
+  readonly #credentials: { accessKeyId: string; secretAccessKey: string };
   readonly #clock: () => number;
   readonly #store: SecretStore;
   readonly #iam: Iam;
@@ -96,12 +96,13 @@ export class Emulator {
   constructor(options: EmulatorOptions) {
     this.#clock = options.clock ?? Date.now;
     this.region = options.region ?? 'us-east-1';
-    this.credentials = options.credentials ?? ADMIN_CREDENTIALS;
+    const { accessKeyId, secretAccessKey } = options.credentials ?? ADMIN_CREDENTIALS;
+    this.#credentials = { accessKeyId, secretAccessKey };
     this.#store = new SecretStore(this.#clock);
     this.#iam = new Iam(this.#clock);
     this.#calls = new CallLog(this.#clock);
     const everything = [{ effect: 'allow' as const, actions: ['*'] }];
-    this.addPrincipal({ name: 'emulator-admin', ...this.credentials, policy: everything });
+    this.addPrincipal({ name: 'emulator-admin', ...this.#credentials, policy: everything });
     for (const name of [INSTANCE_ROLE, TASK_ROLE]) {
       this.addRole({ name, trust: { principals: [DEFAULT_ACCOUNT] }, policy: everything, maxSession: 43_200 });
     }
@@ -140,6 +141,11 @@ export class Emulator {
     this.#metadataListener = options.tls
       ? new HttpListener(host, options.metadataPort ?? 0, null, { metadata: this.#metadata, control, aws: null })
       : null;
+  }
+
+  /** The administrator's; a copy each time, since the AWS SDK writes into the object that it is given. */
+  get credentials(): { accessKeyId: string; secretAccessKey: string } {
+    return { ...this.#credentials };
   }
 
   /** Secrets Manager and STS; also the base of the control API, `/_emulator`. */

@@ -181,11 +181,15 @@ function canonicalPath(path: string): string {
 }
 
 function canonicalQuery(query: string): string {
-  return [...new URLSearchParams(query.replaceAll('+', '%2B'))]
-    .filter(([name]) => name !== 'X-Amz-Signature')
-    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
-    .sort((a, b) => (a < b ? -1 : 1))
-    .join('&');
+  return (
+    [...new URLSearchParams(query.replaceAll('+', '%2B'))]
+      .filter(([name]) => name !== 'X-Amz-Signature')
+      .map(([name, value]) => [encode(name), encode(value)] as const)
+      // By name and then value: sorted as whole pairs, `a-b=` would come before `a=`.
+      .sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : 1))
+      .map((pair) => pair.join('='))
+      .join('&')
+  );
 }
 
 const encode = (text: string): string =>
