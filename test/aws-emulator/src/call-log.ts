@@ -88,14 +88,19 @@ export class CallLog {
     this.#entries.push(entry);
     if (this.#entries.length > ENTRIES_KEPT) this.#entries.shift();
     this.#counts.set(call.operation, (this.#counts.get(call.operation) ?? 0) + 1);
-    this.#changes.emit('change');
+    this.#announce();
     return entry;
   }
 
   end(call: Call): void {
     if (call.endedAt !== null) return;
     call.endedAt = this.#clock();
-    this.#changes.emit('change');
+    this.#announce();
+  }
+
+  /** Not at once: who waits for a call is to see it with the order that it meets, which is taken right after. */
+  #announce(): void {
+    queueMicrotask(() => this.#changes.emit('change'));
   }
 
   /** Calls since the last reset that match, oldest first: copies, safe to keep. */
