@@ -185,6 +185,7 @@ export class Emulator {
     };
   }
 
+  /** Serves again after `stop`, on the same port and with all its secrets: an outage that ends. */
   async start(): Promise<void> {
     await this.#listener.start();
     try {
@@ -195,7 +196,7 @@ export class Emulator {
     }
   }
 
-  /** Closes every connection, those of hung and delayed calls too. */
+  /** Closes every connection, those of hung and delayed calls too; `url` stays readable. */
   async stop(): Promise<void> {
     await Promise.all([this.#listener.stop(), this.#metadataListener?.stop()]);
   }

@@ -18,6 +18,7 @@ export class HttpListener {
   readonly #host: string;
   readonly #port: number;
   readonly #tls: boolean;
+  #address: Address | null = null;
   readonly #server: Server;
   readonly #metadata: MetadataEndpoint;
   readonly #control: ControlApi;
@@ -41,9 +42,10 @@ export class HttpListener {
     this.#server.keepAliveTimeout = 120_000;
   }
 
+  /** Where it serves, or served before it was stopped. */
   get address(): Address {
-    const { address, port } = this.#server.address() as AddressInfo;
-    return { host: address, port };
+    if (this.#address === null) throw new Error('not started yet');
+    return this.#address;
   }
 
   get url(): string {
@@ -51,14 +53,17 @@ export class HttpListener {
     return `http${this.#tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
+  /** After `stop` it serves on the same port again. */
   async start(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(this.#port, this.#host, () => {
+      this.#server.listen(this.#address?.port ?? this.#port, this.#host, () => {
         this.#server.off('error', reject);
         resolve();
       });
     });
+    const { address, port } = this.#server.address() as AddressInfo;
+    this.#address = { host: address, port };
   }
 
   async stop(): Promise<void> {

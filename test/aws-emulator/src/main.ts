@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ADMIN_CREDENTIALS, CONTAINER_TOKEN, type Emulator, startEmulator } from './emulator.ts';
 import { IMDS_MODES, type ImdsMode } from './metadata-endpoint.ts';
-import { deleteRemoteSecret, getRemoteSecret, putRemoteSecret, type RemoteOptions } from './remote-secret.ts';
+import type { RemoteOptions } from './remote-secret.ts';
 import { readSeed } from './seed.ts';
 import { SpecError } from './spec-error.ts';
 
@@ -18,6 +18,9 @@ type StartOptions = {
   remoteControl?: boolean;
   json?: boolean;
 };
+
+/** Loaded when it is needed: the AWS SDK takes longer to load than the emulator to start. */
+const remote = () => import('./remote-secret.ts');
 
 /** Wrong usage; 1 is for what went wrong in spite of right usage. */
 const EXIT_USAGE = 2;
@@ -130,7 +133,7 @@ remoteCommand('put: make a secret, or rotate it: the value becomes AWSCURRENT')
   .argument('<value>', 'the text, or - to read it from standard input')
   .action(async (name: string, value: string, options: RemoteOptions) => {
     const text = value === '-' ? readFileSync(0, 'utf8').replace(/\r?\n$/, '') : value;
-    const { made, versionId, arn } = await putRemoteSecret(name, text, options);
+    const { made, versionId, arn } = await (await remote()).putRemoteSecret(name, text, options);
     process.stdout.write(`${made ? 'made' : 'rotated'} ${name}, version ${versionId} (${arn})\n`);
   });
 
@@ -138,7 +141,7 @@ remoteCommand('get: print the value of a secret')
   .argument('<name>')
   .option('--version-stage <stage>', 'label of the version', 'AWSCURRENT')
   .action(async (name: string, options: RemoteOptions & { versionStage: string }) => {
-    const value = await getRemoteSecret(name, options.versionStage, options);
+    const value = await (await remote()).getRemoteSecret(name, options.versionStage, options);
     process.stdout.write(typeof value === 'string' ? `${value}\n` : value);
   });
 
@@ -146,7 +149,7 @@ remoteCommand('delete: delete a secret, with a recovery window of 30 days')
   .argument('<name>')
   .option('--force', 'at once and for good')
   .action(async (name: string, options: RemoteOptions & { force?: boolean }) => {
-    const date = await deleteRemoteSecret(name, options.force ?? false, options);
+    const date = await (await remote()).deleteRemoteSecret(name, options.force ?? false, options);
     process.stdout.write(options.force ? `deleted ${name}\n` : `${name} will be deleted on ${date.toISOString()}\n`);
   });
 

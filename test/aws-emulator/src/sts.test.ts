@@ -205,6 +205,23 @@ describe('STS', () => {
       assert.deepEqual([call?.accessKeyId, call?.roleSession, call?.status], [null, 'pod', 200]);
     });
 
+    it('is logged with the region that the endpoint URL names', async () => {
+      trust({});
+      const endpoint = `${emulator.url}/eu-west-1`;
+      await stsClient(emulator, { endpoint }).send(
+        new AssumeRoleWithWebIdentityCommand({
+          RoleArn: `arn:aws:iam::${ACCOUNT}:role/web`,
+          RoleSessionName: 'pod',
+          WebIdentityToken: rs256(claims),
+        }),
+      );
+      await assumeWith(rs256(claims));
+      assert.deepEqual(
+        emulator.calls({ operation: 'AssumeRoleWithWebIdentity' }).map((call) => call.region),
+        ['eu-west-1', null],
+      );
+    });
+
     it('checks ES256 signatures too', async () => {
       trust({ publicKey: pem(ec) });
       const text = `${part({ alg: 'ES256' })}.${part(claims)}`;
