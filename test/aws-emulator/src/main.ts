@@ -57,9 +57,9 @@ async function start(options: StartOptions): Promise<void> {
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new SpecError(
-      `port ${(error as { port?: number }).port ?? port} on ${host} is in use; choose another with --listen ${host}:PORT`,
-    );
+    const taken = (error as { port?: number }).port ?? port;
+    const way = taken === port ? `--listen ${host}:PORT` : '--metadata-port PORT';
+    throw new SpecError(`port ${taken} on ${host} is in use; choose another with ${way}`);
   }
   const stop = () => void emulator.stop().then(() => process.exit(0));
   process.once('SIGINT', stop);
@@ -101,10 +101,11 @@ const program = new Command('vaultplane-aws-emulator')
 program
   .command('start')
   .description('serve until SIGINT or SIGTERM')
-  .option('--listen <host:port>', 'address to serve on; port 0 takes a free one', parseListen, {
-    host: '127.0.0.1',
-    port: 4566,
-  })
+  .addOption(
+    new Option('--listen <host:port>', 'address to serve on; port 0 takes a free one')
+      .argParser(parseListen)
+      .default({ host: '127.0.0.1', port: 4566 }, '127.0.0.1:4566'),
+  )
   .option('--seed <file>', 'secrets, principals and roles to begin with (JSON)')
   .addOption(new Option('--imds <mode>', 'instance metadata service').choices(IMDS_MODES).default('v2'))
   .option('--region <region>', 'region of the machine, and of seeds that name none', 'us-east-1')
