@@ -1,3 +1,4 @@
+import { VaultplaneError } from '../errors.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
 /** AWS Secrets Manager. Source of the fields: Kong's aws vault; allowed_role_arns is ours (CONTRACT.md §5). */
@@ -51,4 +52,16 @@ export const aws: VaultType = {
     },
   ],
   referenceOptions: ['region', 'ttl', 'neg_ttl', 'resurrect_ttl', 'version_stage', 'version_id', 'json_pointer'],
+  versionOf({ version = 1, options }) {
+    const { version_id: id, version_stage: stage } = options ?? {};
+    if (id !== undefined) return stage === undefined ? { id } : { id, stage };
+    if (stage !== undefined) return { stage };
+    if (version > 2) {
+      throw new VaultplaneError(
+        'unsupported_version',
+        `an aws vault has version 1 (AWSCURRENT) and 2 (AWSPREVIOUS), not ${version}; version_id or version_stage name others`,
+      );
+    }
+    return { stage: version === 1 ? 'AWSCURRENT' : 'AWSPREVIOUS' };
+  },
 };

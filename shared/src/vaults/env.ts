@@ -1,3 +1,4 @@
+import { VaultplaneError } from '../errors.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
 /** Environment variables of the data plane. Source: Kong's env vault. */
@@ -15,4 +16,8 @@ export const env: VaultType = {
     ...LIFETIME_FIELDS,
   ],
   referenceOptions: ['prefix', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  versionOf({ version = 1 }) {
+    if (version === 1) return {};
+    throw new VaultplaneError('unsupported_version', `an environment variable has only version 1, not ${version}`);
+  },
 };

@@ -1,4 +1,4 @@
-import type { ReferenceOption } from '../reference.ts';
+import type { Reference, ReferenceOption } from '../reference.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 
 /** One member of a vault type's `config`. */
@@ -19,6 +19,12 @@ export interface ConfigField {
   identity?: true;
 }
 
+/** Which version of a secret is meant; nothing set: the only one, or the current one, of a type that has no stages. */
+export interface VersionSelector {
+  id?: string;
+  stage?: string;
+}
+
 /** Everything that distinguishes one type of vault from another, but for the code that fetches (shared/src/backends). */
 export interface VaultType {
   /** As in an entity's `name`; no entity may have it as its prefix. */
@@ -27,6 +33,12 @@ export interface VaultType {
   fields: readonly ConfigField[];
   /** What a reference may say behind its `?` for this type (CONTRACT.md §3). */
   referenceOptions: readonly ReferenceOption[];
+  /**
+   * The version that a reference means.
+   *
+   * @throws VaultplaneError unsupported_version
+   */
+  versionOf(reference: Reference): VersionSelector;
 }
 
 /** Seconds; every vault type has these three. Source: Kong's vault schemas, CONTRACT.md §4. */

@@ -1,0 +1,84 @@
+import { VaultplaneError } from '../errors.ts';
+import { printReference, type Reference, secondReading } from '../reference.ts';
+import type { Pick } from '../secret-value.ts';
+import type { VaultConfig } from '../vaults/entity.ts';
+import type { VaultType } from '../vaults/vault-type.ts';
+import type { SecretQuery } from './backend.ts';
+
+/** Milliseconds; what the three lifetime fields of every vault type say (CONTRACT.md §4). */
+export interface Lifetimes {
+  ttl: number;
+  negTtl: number;
+  resurrectTtl: number;
+}
+
+/** One reading of a reference: which secret, and what of it. */
+export interface ReadingAddress {
+  query: SecretQuery;
+  pick: Pick;
+  /** The reading as a reference, for people. */
+  text: string;
+}
+
+/** What a reference means in one configured vault. */
+export interface Address {
+  /** The vault's configuration with the reference's options merged in. */
+  config: VaultConfig;
+  /** Where the region came from, if the reference says it. */
+  regionFrom?: string;
+  lifetimes: Lifetimes;
+  /** The readings to try, in order (CONTRACT.md §3): one, or two. */
+  readings: readonly [ReadingAddress, ReadingAddress?];
+}
+
+/**
+ * @param config the vault's configuration with its type's defaults
+ * @throws VaultplaneError invalid_option for an option that vaults of this type have not, unsupported_version
+ */
+export function addressOf(type: VaultType, config: VaultConfig, reference: Reference): Address {
+  const merged: VaultConfig = { ...config };
+  for (const [name, value] of Object.entries(reference.options ?? {})) {
+    if (!type.referenceOptions.some((allowed) => allowed === name)) {
+      throw new VaultplaneError(
+        'invalid_option',
+        `a reference to a vault of type ${type.name} can't set ${name}; it may set ${type.referenceOptions.join(', ')}`,
+      );
+    }
+    const field = type.fields.find((candidate) => candidate.name === name);
+    if (field) merged[name] = field.type === 'number' ? Number(value) : value;
+  }
+  const second = secondReading(reference);
+  const version = type.versionOf(reference);
+  const reading = (of: Reference): ReadingAddress => ({
+    query: { path: of.path, version },
+    pick: pickOf(of),
+    text: printReference(of),
+  });
+  return {
+    config: merged,
+    ...(reference.options?.region !== undefined && { regionFrom: "the reference's region" }),
+    lifetimes: lifetimesOf(merged),
+    readings: second ? [reading(reference), reading(second)] : [reading(reference)],
+  };
+}
+
+export function lifetimesOf(config: VaultConfig): Lifetimes {
+  const milliseconds = (name: string) => (typeof config[name] === 'number' ? config[name] * 1000 : 0);
+  return {
+    ttl: milliseconds('ttl'),
+    negTtl: milliseconds('neg_ttl'),
+    resurrectTtl: milliseconds('resurrect_ttl'),
+  };
+}
+
+/** The fields whose change makes another secret, as one text; lifetimes are not among them (CONTRACT.md §4). */
+export function identityOf(type: VaultType, config: VaultConfig): string {
+  const identity = type.fields.filter((field) => field.identity).map((field) => config[field.name] ?? null);
+  return JSON.stringify([type.name, ...identity]);
+}
+
+function pickOf(reference: Reference): Pick {
+  if (reference.key !== undefined) return { key: reference.key };
+  const pointer = reference.options?.json_pointer;
+  return pointer === undefined ? 'whole' : { pointer };
+}

@@ -1,0 +1,199 @@
+import { fromHttp, fromIni, fromInstanceMetadata, fromTokenFile } from '@aws-sdk/credential-providers';
+import { type BackendContext, BackendError } from '../backend.ts';
+import type { AwsConnections } from './connections.ts';
+import type { AwsCredentials } from './credential-store.ts';
+import { configuredEndpoint } from './endpoint.ts';
+import { type Profile, readableFiles, readProfile } from './profile.ts';
+
+/** What sources need to ask for credentials. */
+export interface SourceContext extends Pick<BackendContext, 'env' | 'log'> {
+  connections: AwsConnections;
+  /** Where STS is asked on behalf of a profile or a web identity. */
+  homeRegion: string;
+}
+
+/**
+ * One place that credentials may come from: them, or why it has none. It throws where it is configured and fails:
+ * then the sources after it are not asked, since they would give another identity than the one configured.
+ */
+interface CredentialSource {
+  name: string;
+  find(context: SourceContext): Promise<AwsCredentials | { none: string }>;
+}
+
+const ECS_TIMEOUT_MS = 1000;
+/** Of each of the two calls that find out that there is no metadata service: together about a second. */
+const IMDS_TIMEOUT_MS = 500;
+
+const environment: CredentialSource = {
+  name: 'environment',
+  async find({ env }) {
+    const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env;
+    if (!accessKeyId) return { none: 'AWS_ACCESS_KEY_ID is not set' };
+    if (!secretAccessKey) return { none: 'AWS_SECRET_ACCESS_KEY is not set' };
+    return {
+      accessKeyId,
+      secretAccessKey,
+      ...(env.AWS_SESSION_TOKEN && { sessionToken: env.AWS_SESSION_TOKEN }),
+      ...(env.AWS_CREDENTIAL_EXPIRATION && { expiration: new Date(env.AWS_CREDENTIAL_EXPIRATION) }),
+    };
+  },
+};
+
+const sharedFiles: CredentialSource = {
+  name: 'shared files',
+  async find(context) {
+    const profile = await readProfile(context.env);
+    refuseUnsupported(profile);
+    if (!profile.section || !HAS_CREDENTIALS.some((key) => profile.section?.[key])) {
+      const readable = await readableFiles(profile);
+      const paths = Object.values(profile.files);
+      const where =
+        readable.length === 0 ? `neither ${paths.join(' nor ')} can be read` : `it has none in ${readable.join(', ')}`;
+      if (profile.asked)
+        throw new BackendError('unavailable', `AWS_PROFILE names the profile ${profile.name}, but ${where}`);
+      return { none: `profile ${profile.name}: ${where}` };
+    }
+    const provider = fromIni({
+      profile: profile.name,
+      ...profile.files,
+      ignoreCache: true,
+      clientConfig: { region: context.homeRegion, requestHandler: context.connections.handler, maxAttempts: 1 },
+    });
+    return provider();
+  },
+};
+
+/** What makes a profile one that has credentials, in a form that is supported. */
+const HAS_CREDENTIALS = ['aws_access_key_id', 'role_arn', 'web_identity_token_file', 'credential_source'];
+/** Forms that need a person at a browser, or run a program. Source: the seed's list of credential sources. */
+const UNSUPPORTED: ReadonlyArray<readonly [key: string, form: string]> = [
+  ['sso_session', 'SSO'],
+  ['sso_start_url', 'SSO'],
+  ['login_session', 'login'],
+  ['credential_process', 'process'],
+];
+
+function refuseUnsupported({ name, sections }: Profile): void {
+  const visited = new Set<string>();
+  for (
+    let next: string | undefined = name;
+    next !== undefined && !visited.has(next);
+    next = sections[next]?.source_profile
+  ) {
+    visited.add(next);
+    const section = sections[next];
+    const unsupported = section && !section.aws_access_key_id && UNSUPPORTED.find(([key]) => section[key]);
+    if (unsupported) {
+      throw new BackendError(
+        'unavailable',
+        `the AWS profile ${next} is of the kind ${unsupported[1]} (${unsupported[0]}), which is not supported: ` +
+          'SSO and process credential providers are not; use keys, a role or a web identity',
+      );
+    }
+  }
+}
+
+const container: CredentialSource = {
+  name: 'container',
+  async find({ env, log }) {
+    const relative = env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;
+    const full = env.AWS_CONTAINER_CREDENTIALS_FULL_URI;
+    if (!relative && !full) {
+      return { none: 'neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set' };
+    }
+    const tokenFile = env.AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE;
+    const token = env.AWS_CONTAINER_AUTHORIZATION_TOKEN;
+    // Only one of each pair is handed on, as the SDK would choose, since it warns on the console about two.
+    return fromHttp({
+      ...(relative
+        ? { awsContainerCredentialsRelativeUri: relative }
+        : full && { awsContainerCredentialsFullUri: full }),
+      ...(tokenFile
+        ? { awsContainerAuthorizationTokenFile: tokenFile }
+        : token && { awsContainerAuthorizationToken: token }),
+      timeout: ECS_TIMEOUT_MS,
+      maxRetries: 1,
+      logger: sdkLogger(log),
+    })();
+  },
+};
+
+const webIdentity: CredentialSource = {
+  name: 'web identity',
+  async find({ env, connections, homeRegion }) {
+    const { AWS_WEB_IDENTITY_TOKEN_FILE: webIdentityTokenFile, AWS_ROLE_ARN: roleArn } = env;
+    if (!webIdentityTokenFile) return { none: 'AWS_WEB_IDENTITY_TOKEN_FILE is not set' };
+    if (!roleArn) return { none: 'AWS_ROLE_ARN is not set' };
+    const endpoint = configuredEndpoint('STS', env);
+    return fromTokenFile({
+      webIdentityTokenFile,
+      roleArn,
+      roleSessionName: env.AWS_ROLE_SESSION_NAME || 'vaultplane',
+      clientConfig: {
+        region: homeRegion,
+        ...(endpoint && { endpoint: endpoint.url }),
+        requestHandler: connections.handler,
+        maxAttempts: 1,
+      },
+    })();
+  },
+};
+
+const instanceMetadata: CredentialSource = {
+  name: 'EC2 instance metadata',
+  async find({ env, log }) {
+    if (env.AWS_EC2_METADATA_DISABLED?.toLowerCase() === 'true') return { none: 'AWS_EC2_METADATA_DISABLED is true' };
+    try {
+      return await fromInstanceMetadata({ timeout: IMDS_TIMEOUT_MS, maxRetries: 0, logger: sdkLogger(log) })();
+    } catch (error) {
+      return { none: `no answer with credentials (${reasonOf(error)})` };
+    }
+  },
+};
+
+/** In the seed's order. */
+const SOURCES: readonly CredentialSource[] = [environment, sharedFiles, container, webIdentity, instanceMetadata];
+
+/**
+ * The first source's credentials.
+ *
+ * @throws BackendError unavailable, listing every source that was tried and why it gave nothing
+ */
+export async function findCredentials(
+  context: SourceContext,
+): Promise<{ credentials: AwsCredentials; source: string }> {
+  const tried: string[] = [];
+  for (const source of SOURCES) {
+    try {
+      const found = await source.find(context);
+      if (!('none' in found)) return { credentials: found, source: source.name };
+      tried.push(`${source.name}: ${found.none}`);
+    } catch (error) {
+      const reason = error instanceof BackendError ? error.message : `it is configured but failed (${reasonOf(error)})`;
+      throw new BackendError(
+        'unavailable',
+        `no AWS credentials: ${[...tried, `${source.name}: ${reason}`].join('; ')}`,
+      );
+    }
+  }
+  throw new BackendError('unavailable', `no AWS credentials: ${tried.join('; ')}`);
+}
+
+/** What is known to be safe of a provider's error: its messages may quote an answer, and so a credential. */
+function reasonOf(error: unknown): string {
+  const { name, code, statusCode, $metadata, message } = error as Record<string, unknown> & {
+    $metadata?: { httpStatusCode?: number };
+  };
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) return code;
+  const status = statusCode ?? $metadata?.httpStatusCode ?? /status: (\d{3})/.exec(String(message))?.[1];
+  const timeout = /timeout|timed out/i.test(String(message)) ? 'timeout' : undefined;
+  const shown = timeout ?? (typeof name === 'string' && /^[A-Z][A-Za-z]{2,60}$/.test(name) ? name : 'error');
+  return status === undefined ? shown : `${shown}, HTTP ${status}`;
+}
+
+/** The SDK's own loggers default to the console; what they say may quote answers, so only that they spoke is logged. */
+function sdkLogger(log: BackendContext['log']) {
+  const spoke = () => log.debug({}, 'the AWS SDK warned while it looked for credentials');
+  return { debug() {}, info() {}, warn: spoke, error: spoke };
+}

@@ -1,0 +1,83 @@
+import {
+  GetSecretValueCommand,
+  type GetSecretValueCommandOutput,
+  type SecretsManagerClient,
+  type SecretValueEntry,
+} from '@aws-sdk/client-secrets-manager';
+import { SecretValue } from '../../secret-value.ts';
+import {
+  type BackendContext,
+  BackendError,
+  type FetchedSecret,
+  type SecretBackend,
+  type SecretQuery,
+} from '../backend.ts';
+import { BatchReader } from './batch.ts';
+import { callAws } from './call.ts';
+import type { CredentialStore } from './credential-store.ts';
+import { fromAwsException } from './errors.ts';
+
+export interface SecretsManagerOptions {
+  client: SecretsManagerClient;
+  credentials: CredentialStore;
+  scope: string;
+  description: string;
+  /** As `description`, without where the region came from; for errors. */
+  target: string;
+  context: BackendContext;
+}
+
+/** AWS Secrets Manager in one region, under one identity. */
+export class SecretsManagerBackend implements SecretBackend {
+  readonly scope: string;
+  readonly description: string;
+  readonly #options: SecretsManagerOptions;
+  readonly #batches: BatchReader;
+
+  constructor(options: SecretsManagerOptions) {
+    this.scope = options.scope;
+    this.description = options.description;
+    this.#options = options;
+    this.#batches = new BatchReader(options, (query, signal) => this.fetch(query, signal));
+  }
+
+  async fetch({ path, version }: SecretQuery, signal: AbortSignal): Promise<FetchedSecret> {
+    const { client, credentials, target, context } = this.#options;
+    const subject = `secret ${JSON.stringify(path)}`;
+    const command = new GetSecretValueCommand({
+      SecretId: path,
+      ...(version.id !== undefined && { VersionId: version.id }),
+      ...(version.stage !== undefined && { VersionStage: version.stage }),
+    });
+    const call = { subject, target, credentials, deadline: context.deadlines.total, signal, counts: context.counts };
+    try {
+      return toFetched(await callAws(call, (abortSignal) => client.send(command, { abortSignal })), subject, target);
+    } catch (error) {
+      throw fromAwsException(error, subject, target);
+    }
+  }
+
+  fetchMany(queries: readonly SecretQuery[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>> {
+    return this.#batches.fetch(queries, signal);
+  }
+}
+
+/** @throws BackendError unavailable where the answer has no value, which AWS's never lacks */
+export function toFetched(
+  answer: GetSecretValueCommandOutput | SecretValueEntry,
+  subject: string,
+  target: string,
+): FetchedSecret {
+  const { SecretString: text, SecretBinary: binary } = answer;
+  if (typeof text !== 'string' && !(binary instanceof Uint8Array)) {
+    throw new BackendError('unavailable', `${subject}: ${target} answered without a value`);
+  }
+  const created = answer.CreatedDate instanceof Date ? answer.CreatedDate.getTime() : Number.NaN;
+  return {
+    value: typeof text === 'string' ? SecretValue.ofText(text) : SecretValue.ofBinary(binary!),
+    version: { id: answer.VersionId ?? null, stages: answer.VersionStages ?? [] },
+    createdAt: Number.isNaN(created) ? null : created,
+    arn: answer.ARN ?? null,
+    name: answer.Name ?? '',
+  };
+}

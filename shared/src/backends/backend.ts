@@ -1,0 +1,89 @@
+import { type ErrorCode, VaultplaneError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { SecretValue } from '../secret-value.ts';
+import type { VaultConfig } from '../vaults/entity.ts';
+import type { VersionSelector } from '../vaults/vault-type.ts';
+
+/** One version of one secret of a vault. */
+export interface SecretQuery {
+  path: string;
+  version: VersionSelector;
+}
+
+/** What a vault answered. The value hides itself wherever objects are printed. */
+export interface FetchedSecret {
+  value: SecretValue;
+  version: { id: string | null; stages: readonly string[] };
+  /** Milliseconds since 1970; null where the vault does not say. */
+  createdAt: number | null;
+  /** The vault's own lasting name of the secret; null where it has none. */
+  arn: string | null;
+  name: string;
+}
+
+export type BackendErrorCode = Extract<ErrorCode, 'not_found' | 'access_denied' | 'unavailable'>;
+
+/**
+ * Why a secret could not be had. `not_found` and `access_denied` are the vault's answers about this secret;
+ * `unavailable` is everything that says nothing about it (no connection, 5xx, throttled, garbage, no credentials).
+ * A message holds nothing that an upstream may have echoed of a value, and no credential.
+ */
+export class BackendError extends VaultplaneError {
+  declare readonly code: BackendErrorCode;
+  /** The vault asked to be asked less. */
+  readonly throttled: boolean;
+
+  constructor(
+    code: BackendErrorCode,
+    message: string,
+    options: { throttled?: boolean; retryAfterSeconds?: number } = {},
+  ) {
+    super(code, message, options);
+    this.throttled = options.throttled ?? false;
+  }
+}
+
+/** Where secrets of one vault come from, in one region and under one role. Keeps no value. */
+export interface SecretBackend {
+  /** What throttling is told apart by: vaults of one scope share one upstream limit. */
+  readonly scope: string;
+  /** For people: where it asks, such as `AWS Secrets Manager in us-east-1`. */
+  readonly description: string;
+  /** @throws BackendError, and nothing else */
+  fetch(query: SecretQuery, signal: AbortSignal): Promise<FetchedSecret>;
+  /** Answers in the order of the queries; never rejects. */
+  fetchMany(queries: readonly SecretQuery[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>>;
+}
+
+/** Calls to AWS since the start, for /status and metrics. */
+export interface UpstreamCounts {
+  calls: number;
+  errors: number;
+  throttled: number;
+}
+
+/** What backends of every type are given. */
+export interface BackendContext {
+  env: NodeJS.ProcessEnv;
+  log: Log;
+  /** `system` and/or PEM files: whom TLS connections to vaults trust. */
+  trustedCertificates: readonly string[];
+  /** The address that this program itself serves secrets at, HOST:PORT: an endpoint that leads there is refused. */
+  ownListen?: string | undefined;
+  /** The AWS region of the program itself, where the environment and the profile name none. */
+  homeRegion?: string | undefined;
+  /** Milliseconds. */
+  deadlines: { connect: number; total: number };
+  counts: UpstreamCounts;
+}
+
+/** All backends of one vault type in one program; it owns what they share, such as connections and credentials. */
+export interface BackendFamily {
+  /**
+   * @param config the vault's configuration, defaults filled in and the reference's options merged in
+   * @throws BackendError unavailable, for example where no region is known; asking again later may succeed
+   * @param regionFrom where `config.region` was set, for people; undefined where it is not set
+   */
+  open(config: VaultConfig, regionFrom?: string): Promise<SecretBackend>;
+  stop(): void;
+}

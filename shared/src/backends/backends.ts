@@ -1,0 +1,49 @@
+import type { VaultConfig } from '../vaults/entity.ts';
+import type { BackendContext, BackendFamily, SecretBackend } from './backend.ts';
+
+// A type's code is loaded when the first vault of that type is asked for something.
+const FAMILIES: Record<string, () => Promise<{ startFamily(context: BackendContext): BackendFamily }>> = {
+  env: () => import('./env.ts'),
+  aws: () => import('./aws/family.ts'),
+};
+
+/** Opens the backend of a vault type, and stops what they share. */
+export interface BackendSource {
+  open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend>;
+  stop(): void;
+}
+
+/** The backends of every vault type of this build. */
+export class Backends implements BackendSource {
+  readonly #context: BackendContext;
+  readonly #families = new Map<string, Promise<BackendFamily>>();
+  #stopped = false;
+
+  constructor(context: BackendContext) {
+    this.#context = context;
+  }
+
+  /** @throws Error for a vault type that is not in VAULT_TYPES, and after `stop` */
+  async open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend> {
+    if (this.#stopped) throw new Error('the backends are stopped');
+    let family = this.#families.get(type);
+    if (!family) {
+      const load = FAMILIES[type];
+      if (!load) throw new Error(`there is no backend for vaults of type ${type}`);
+      family = load().then((module) => module.startFamily(this.#context));
+      this.#families.set(type, family);
+    }
+    return (await family).open(config, regionFrom);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const family of this.#families.values()) {
+      family.then(
+        (started) => started.stop(),
+        () => {},
+      );
+    }
+    this.#families.clear();
+  }
+}
