@@ -1,1 +1,124 @@
 #!/usr/bin/env node
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { createLog } from '@vaultplane/shared/log.ts';
+import { Command, Option } from 'commander';
+import { createCertificates } from './cluster/certificates.ts';
+import { checkSetup } from './commands/check.ts';
+import { applyConfig, diffConfig, dumpConfig } from './commands/config.ts';
+import { showMigrations } from './commands/migrate.ts';
+import { createToken } from './commands/token.ts';
+import { startControlPlane } from './control-plane.ts';
+import { loadControlPlaneSettings } from './settings.ts';
+import { ROLES, type Role } from './store/audit-log.ts';
+import { PROGRAM_VERSION } from './version.ts';
+
+interface Common {
+  conf?: string;
+  json?: true;
+}
+
+const program = new Command('vaultplane-cp')
+  .description(
+    'The control plane of vaultplane: it keeps vaults and tells them to data planes. It never sees a secret.',
+  )
+  .version(PROGRAM_VERSION);
+
+const settingsOf = ({ conf }: Common) => loadControlPlaneSettings({ confFile: conf, env: process.env });
+
+/** A command that reads the settings. */
+function command(name: string, description: string, parent: Command = program): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('--conf <file>', 'the settings file (default: /etc/vaultplane/vaultplane.conf, if it is there)');
+}
+
+/** Prints facts: as JSON if asked for, otherwise as lines. */
+function print({ json }: Common, facts: unknown, lines: string[]): void {
+  process.stdout.write(json ? `${JSON.stringify(facts, null, 2)}\n` : lines.map((line) => `${line}\n`).join(''));
+}
+
+command('start', 'Run the control plane until SIGTERM or SIGINT.').action(async (options: Common) => {
+  const signal = stopOnSignals();
+  const settings = await settingsOf(options);
+  const log = createLog('vaultplane-cp', settings.log_level);
+  const controlPlane = await startControlPlane(settings, { log, signal });
+  await aborted(signal);
+  log.info({}, 'stopping');
+  await controlPlane.stop();
+  log.info({}, 'stopped');
+});
+
+command('migrate', "Bring the database to this program's schema; with --status only say where it is.")
+  .option('--status', 'change nothing; exit status 1 where migrations are pending')
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common & { status?: true }) => {
+    const { facts, lines, pending } = await showMigrations(await settingsOf(options), !options.status);
+    print(options, facts, lines);
+    if (pending) process.exitCode = 1;
+  });
+
+command('check', 'Say whether the control plane could start: settings, certificates, database. Changes nothing.')
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common) => {
+    const { facts, lines, ok } = await checkSetup(await settingsOf(options));
+    print(options, facts, lines);
+    if (!ok) process.exitCode = 1;
+  });
+
+const certs = program.command('certs').description('Certificates of the cluster link.');
+certs
+  .command('create')
+  .description(
+    'Make cluster.crt and cluster.key for all (shared), or with --node a CA and a certificate of one node (pki).',
+  )
+  .requiredOption('--out <dir>', 'where the files go')
+  .option('--node <name>', "the node's name: its common name, and its DNS name")
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common & { out: string; node?: string }) => {
+    const files = await createCertificates(options.out, options.node);
+    print(options, { files }, files);
+  });
+
+const token = program.command('token').description('Tokens of the Admin API.');
+command('create', 'Make a token and print it: it is shown this once.', token)
+  .addOption(new Option('--role <role>', 'what it may').choices(ROLES).makeOptionMandatory())
+  .option('--name <name>', 'what it is for')
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common & { role: Role; name?: string }) => {
+    const made = await createToken(await settingsOf(options), options.role, options.name ?? null);
+    print(options, made, [made.token]);
+  });
+
+const config = program.command('config').description('The whole configuration as a file (_format_version 3.0 or 1.1).');
+command('dump', 'Print the configuration as YAML.', config)
+  .option('-o, --output <file>', 'write it to a file instead')
+  .option('--json', 'as JSON')
+  .action(async (options: Common & { output?: string }) => {
+    const text = await dumpConfig(await settingsOf(options), options);
+    if (text !== undefined) process.stdout.write(text);
+  });
+command('diff', 'Say what applying a file would change; exit status 1 where it would change something.', config)
+  .argument('<file>', 'YAML or JSON; - for standard input')
+  .option('--json', 'print facts as JSON')
+  .action(async (file: string, options: Common) => {
+    const { facts, lines, changed } = await diffConfig(await settingsOf(options), file);
+    print(options, facts, lines);
+    if (changed) process.exitCode = 1;
+  });
+command('apply', 'Make the configuration exactly what a file says, as one change.', config)
+  .argument('<file>', 'YAML or JSON; - for standard input')
+  .option('--json', 'print facts as JSON')
+  .action(async (file: string, options: Common) => {
+    const { facts, lines } = await applyConfig(await settingsOf(options), file);
+    print(options, facts, lines);
+  });
+
+// What nobody foresaw ends the process with a word: half a control plane is worse than none, and something restarts it.
+process.on('unhandledRejection', (error) => {
+  process.stderr.write(`vaultplane-cp: ${errorMessage(error)}\n`);
+  process.exit(1);
+});
+
+await runCli(program);

@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Fleet } from '../cluster/fleet.ts';
+import type { Publisher } from '../cluster/publisher.ts';
+import { boundAddress, listening, reachable } from '../listener.ts';
+import type { Metrics } from '../status/metrics.ts';
+import type { Store } from '../store/open-store.ts';
+import { auditRoutes } from './audit-routes.ts';
+import type { Authentication } from './authentication.ts';
+import { clusteringRoutes } from './clustering-routes.ts';
+import { configRoutes } from './config-routes.ts';
+import { emptyListRoutes } from './empty-list-routes.ts';
+import { type Information, informationRoutes } from './information-routes.ts';
+import { notFound, toKongError } from './kong-error.ts';
+import { acceptBodies, MAX_BODY_BYTES } from './request-body.ts';
+import { schemaRoutes } from './schema-routes.ts';
+import { tagRoutes } from './tag-routes.ts';
+import { tokenRoutes } from './token-routes.ts';
+import { vaultRoutes } from './vault-routes.ts';
+
+export interface AdminServerOptions {
+  listen: Address;
+  certificateFile?: string | undefined;
+  keyFile?: string | undefined;
+  store: Store;
+  authentication: Authentication;
+  publisher: Publisher;
+  fleet: Fleet;
+  metrics: Metrics;
+  information: Omit<Information, 'database' | 'publisher' | 'log'>;
+  log: Log;
+}
+
+/** Requests in progress have this long to end when the server stops. */
+const FINISH_WITHIN_MS = 1500;
+
+/** The Admin API. */
+export interface AdminServer {
+  /** What it listens on: admin_listen, with the port that the system chose where that is 0. */
+  address: Address;
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** @throws StartError when it can't listen */
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const { store, publisher, fleet, log, information } = options;
+  const app = createApp(options);
+  await acceptBodies(app);
+
+  app.decorateRequest('actor');
+  app.addHook('onRequest', async (request) => {
+    request.actor = await options.authentication.identify(request);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    options.metrics.adminRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
+    const facts = { method: request.method, route, status: reply.statusCode, actor: request.actor?.name };
+    if (request.method !== 'GET' && reply.statusCode < 400) log.info(facts, 'admin request');
+    else log.debug(facts, 'admin request');
+  });
+
+  informationRoutes(app, { ...information, database: store.database, publisher, log });
+  vaultRoutes(app, store.config);
+  schemaRoutes(app);
+  tagRoutes(app, store.database);
+  clusteringRoutes(app, fleet, publisher);
+  configRoutes(app, store.config);
+  tokenRoutes(app, store.tokens);
+  auditRoutes(app, store.database);
+  emptyListRoutes(app);
+
+  await listening('admin_listen', options.listen, () => app.listen({ ...options.listen }).then(() => {}));
+  const address = boundAddress(app.server, options.listen);
+  return {
+    address,
+    url: `${options.certificateFile ? 'https' : 'http'}://${printAddress(reachable(address))}`,
+    async stop() {
+      const late = setTimeout(() => app.server.closeAllConnections(), FINISH_WITHIN_MS);
+      await app.close().finally(() => clearTimeout(late));
+    },
+  };
+}
+
+function createApp({ certificateFile, keyFile, log }: AdminServerOptions): FastifyInstance {
+  const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const known = toKongError(error);
+    if (known) return reply.code(known.status).headers(known.headers).send(known.body);
+    log.error({ method: request.method, route: request.routeOptions?.url, err: error }, 'an admin request failed');
+    return reply.code(500).send({ message: 'An unexpected error occurred' });
+  };
+  const app = Fastify({
+    ...(certificateFile !== undefined && { https: readTls(certificateFile, keyFile!) }),
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: 60_000,
+    // A stop waits for requests in progress, and for no connection that is merely open.
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  }) as unknown as FastifyInstance;
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler(() => {
+    throw notFound();
+  });
+  return app;
+}
+
+function readTls(certificateFile: string, keyFile: string) {
+  try {
+    return { cert: readFileSync(certificateFile), key: readFileSync(keyFile), minVersion: 'TLSv1.2' as const };
+  } catch (error) {
+    throw new StartError(`admin_ssl_cert, admin_ssl_cert_key: ${errorMessage(error)}`);
+  }
+}

@@ -1,0 +1,107 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { type Address, isLoopback, parseAddress, printAddress } from '@vaultplane/shared/settings.ts';
+import type { FastifyRequest } from 'fastify';
+import { type Actor, ROLES, type Role } from '../store/audit-log.ts';
+import type { Tokens } from '../store/tokens.ts';
+import { forbidden, unauthorized } from './kong-error.ts';
+
+export interface AuthenticationOptions {
+  tokens: Tokens;
+  /** The setting admin_token. */
+  adminToken: string | undefined;
+  listen: Address;
+  log: Log;
+}
+
+/** Says who calls the Admin API, and whether they may. */
+export class Authentication {
+  readonly #tokens: Tokens;
+  readonly #adminToken: Buffer | undefined;
+
+  private constructor(options: AuthenticationOptions) {
+    this.#tokens = options.tokens;
+    this.#adminToken = options.adminToken === undefined ? undefined : digest(options.adminToken);
+  }
+
+  /** @throws StartError when anybody on the network could call without a token */
+  static async create(options: AuthenticationOptions): Promise<Authentication> {
+    if (options.adminToken === undefined && !(await options.tokens.any())) {
+      const address = printAddress(options.listen);
+      if (!isLoopback(options.listen)) {
+        throw new StartError(
+          `admin_listen = ${address} can be reached from other machines and there is no token yet: set admin_token, or make one with \`vaultplane-cp token create --role admin\``,
+        );
+      }
+      options.log.warn(
+        { admin_listen: address },
+        'no admin_token and no tokens: every user of this machine may change the configuration',
+      );
+    }
+    return new Authentication(options);
+  }
+
+  /**
+   * Who makes this request.
+   *
+   * @throws KongError 401 without a valid token; 403 for a browser's request from elsewhere
+   */
+  async identify(request: FastifyRequest): Promise<Actor> {
+    const remoteAddress = request.socket.remoteAddress ?? null;
+    const token = tokenOf(request);
+    if (token !== undefined) {
+      if (this.#adminToken && timingSafeEqual(digest(token), this.#adminToken)) {
+        return { name: 'admin_token', role: 'admin', remoteAddress };
+      }
+      const known = await this.#tokens.verify(token);
+      if (known) return { name: `token ${known.id}`, role: known.role, remoteAddress };
+      throw unauthorized('Invalid token');
+    }
+    if (this.#adminToken || (await this.#tokens.any())) {
+      throw unauthorized('A token is required, as Kong-Admin-Token or Authorization: Bearer');
+    }
+    refuseForeignPages(request);
+    return { name: 'local', role: 'admin', remoteAddress };
+  }
+}
+
+/** @throws KongError 403 */
+export function requireRole(actor: Actor, role: Role): void {
+  if (ROLES.indexOf(actor.role) < ROLES.indexOf(role)) throw forbidden(`This needs the role ${role}`);
+}
+
+/**
+ * Without a token, whoever reaches the port may do everything, and a browser on this machine reaches it for any page:
+ * by a name that the page's owner points to 127.0.0.1 (seen in Host), or by a form sent across (seen in Origin and
+ * Sec-Fetch-Site).
+ */
+function refuseForeignPages(request: FastifyRequest): void {
+  const { host, origin, 'sec-fetch-site': site } = request.headers;
+  if (host === undefined || !isLoopbackHost(host)) {
+    throw forbidden('Without a token the Admin API answers only to localhost, 127.0.0.1 and [::1] as Host');
+  }
+  const foreignOrigin = origin !== undefined && !isLoopbackHost(origin.replace(/^https?:\/\//, ''));
+  if (foreignOrigin || site === 'cross-site') {
+    throw forbidden('Without a token the Admin API answers no pages from elsewhere');
+  }
+}
+
+function isLoopbackHost(host: string): boolean {
+  const bare = host.toLowerCase();
+  const address = parseAddress(bare) ?? parseAddress(`${bare}:80`);
+  return address !== undefined && isLoopback(address);
+}
+
+function tokenOf(request: FastifyRequest): string | undefined {
+  const { 'kong-admin-token': header, authorization } = request.headers;
+  if (typeof header === 'string' && header !== '') return header;
+  const bearer = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  if (authorization !== undefined && bearer === undefined) throw unauthorized('Only Authorization: Bearer is known');
+  return bearer;
+}
+
+/** Digests have one length, so that comparing them tells nothing about that of a token. */
+function digest(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

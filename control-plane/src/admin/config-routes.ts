@@ -1,0 +1,75 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { applyDocument } from '../declarative/apply.ts';
+import { type ConfigDocument, documentOf, printYaml, readDocument } from '../declarative/config-document.ts';
+import type { ConfigStore } from '../store/config-store.ts';
+import { badRequest, notFound } from './kong-error.ts';
+import { numericOffset, pageAnswer, sizeOf } from './paging.ts';
+import { Form, readYaml, YamlText } from './request-body.ts';
+import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
+
+/** /config and its versions: the whole configuration as one document. */
+export function configRoutes(app: FastifyInstance, store: ConfigStore): void {
+  resource(app, '/config', {
+    GET: async (request, reply) => {
+      const document = documentOf((await store.load()).vaults);
+      if (!/\byaml\b/.test(request.headers.accept ?? '')) return document;
+      reply.type('application/yaml; charset=utf-8');
+      return printYaml(document);
+    },
+    POST: async (request, reply) => {
+      const wanted = readDocument(documentBody(request));
+      const { result, version, changed } = await store.change(request.actor, writeRequest(request), (edit) =>
+        applyDocument(edit, wanted),
+      );
+      reply.code(201);
+      return { vaults: Object.fromEntries(result.map((vault) => [vault.id, vault])), config_version: version, changed };
+    },
+  });
+
+  resource(app, '/config/versions', {
+    GET: async (request) => {
+      const query = queryOf(request);
+      const size = sizeOf(query);
+      const rows = await store.versions(size + 1, numericOffset(query));
+      return pageAnswer('/config/versions', query, size, rows, ({ version }) => String(version));
+    },
+  });
+  resource(app, '/config/versions/:version', {
+    GET: async (request): Promise<{ version: number; config: ConfigDocument }> => {
+      const version = versionOf(request);
+      const vaults = await store.vaultsAt(version);
+      if (!vaults) throw notFound();
+      return { version, config: documentOf(vaults) };
+    },
+  });
+  resource(app, '/config/versions/:version/rollback', {
+    POST: async (request) => {
+      const to = versionOf(request);
+      const { version, changed } = await store.change(request.actor, writeRequest(request), async (edit) => {
+        const vaults = await store.vaultsAt(to, edit.transaction);
+        if (!vaults) throw notFound();
+        await edit.replaceAll(vaults.map((vault) => ({ ...vault, updated_at: edit.nowSeconds })));
+      });
+      return { rolled_back_to: to, config_version: version, changed };
+    },
+  });
+}
+
+function versionOf(request: FastifyRequest): number {
+  const text = pathParameter(request, 'version');
+  if (!/^\d{1,15}$/.test(text)) throw notFound();
+  return Number(text);
+}
+
+/** The document itself, or Kong's forms of handing it over: a member or a form field `config` with its text. */
+function documentBody({ body }: FastifyRequest): unknown {
+  const text =
+    body instanceof YamlText
+      ? body.text
+      : body instanceof Form
+        ? body.get('config')
+        : (body as { config?: unknown } | undefined)?.config;
+  if (typeof text === 'string') return readYaml(text);
+  if (body === undefined || body instanceof Form) throw badRequest('expected a declarative configuration');
+  return body;
+}

@@ -1,0 +1,21 @@
+import type { FastifyInstance } from 'fastify';
+import { pageQuery } from './paging.ts';
+import { queryOf, resource } from './resources.ts';
+
+/** Kong's entities that this project has not, and whose lists decK reads all the same (shared/vectors/deck.json). */
+const ABSENT = [
+  ...['acls', 'basic-auths', 'ca_certificates', 'certificates', 'consumer_groups', 'consumers', 'degraphql_routes'],
+  ...['filter-chains', 'hmac-auths', 'jwts', 'key-auths', 'key-sets', 'keys', 'mtls-auths', 'oauth2', 'partials'],
+  ...['plugins', 'routes', 'services', 'snis', 'upstreams', 'cloned-plugins', 'custom-plugins'],
+];
+
+export function emptyListRoutes(app: FastifyInstance): void {
+  for (const name of ABSENT) {
+    resource(app, `/${name}`, {
+      GET: (request) => {
+        pageQuery(queryOf(request));
+        return { data: [], next: null };
+      },
+    });
+  }
+}

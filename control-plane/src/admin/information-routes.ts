@@ -1,0 +1,82 @@
+import { hostname } from 'node:os';
+import { LOG_LEVELS, type Log, type LogLevel } from '@vaultplane/shared/log.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
+import type { FastifyInstance } from 'fastify';
+import type { Publisher } from '../cluster/publisher.ts';
+import type { Database } from '../store/database.ts';
+import { KONG_API_VERSION, PROGRAM_VERSION } from '../version.ts';
+import { badRequest } from './kong-error.ts';
+import { pathParameter, resource } from './resources.ts';
+
+export interface Information {
+  nodeId: string;
+  database: Database;
+  publisher: Publisher;
+  log: Log;
+  logLevel: LogLevel;
+  adminListen: string;
+}
+
+/** `GET /`, `GET /status` and the log level: what Kong's tools look at first. */
+export function informationRoutes(app: FastifyInstance, information: Information): void {
+  const { database, publisher, log } = information;
+  let level: LogLevel = information.logLevel;
+
+  resource(app, '/', {
+    GET: () => ({
+      version: KONG_API_VERSION,
+      edition: 'community',
+      tagline: 'vaultplane control plane',
+      node_id: information.nodeId,
+      hostname: hostname(),
+      lua_version: null,
+      // Kong's tools only ask whether there is a database, and which SQL it speaks.
+      configuration: {
+        database: 'postgres',
+        role: 'control_plane',
+        admin_listen: [information.adminListen],
+        log_level: level,
+      },
+      plugins: { available_on_server: {}, enabled_in_cluster: [] },
+      vaultplane: {
+        version: PROGRAM_VERSION,
+        database: database.kind,
+        vault_types: [...VAULT_TYPES.keys()],
+        config: publisher.position,
+      },
+    }),
+  });
+
+  resource(app, '/status', {
+    GET: async () => {
+      const reachable = await database.query('select 1').then(
+        () => true,
+        () => false,
+      );
+      const memory = process.memoryUsage();
+      return {
+        database: { reachable },
+        memory: { workers_lua_vms: [], lua_shared_dicts: {}, resident_bytes: memory.rss, heap_bytes: memory.heapUsed },
+        configuration_hash: publisher.position.hash,
+        vaultplane: { version: PROGRAM_VERSION, config: publisher.position },
+      };
+    },
+  });
+
+  resource(app, '/debug/node/log-level', { GET: () => ({ message: `log level: ${level}` }) });
+  resource(
+    app,
+    '/debug/node/log-level/:level',
+    {
+      PUT: (request) => {
+        const wanted = pathParameter(request, 'level') as LogLevel;
+        if (!LOG_LEVELS.includes(wanted))
+          throw badRequest(`unknown log level; it must be one of ${LOG_LEVELS.join(', ')}`);
+        level = wanted;
+        log.setLevel(level);
+        return { message: 'log level changed' };
+      },
+    },
+    { role: 'admin' },
+  );
+}

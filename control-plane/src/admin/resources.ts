@@ -1,0 +1,64 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { Actor, Role, WriteRequest } from '../store/audit-log.ts';
+import { requireRole } from './authentication.ts';
+import { methodNotAllowed } from './kong-error.ts';
+import type { Query } from './paging.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; set before any handler runs. */
+    actor: Actor;
+  }
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
+export interface Access {
+  /** Who may; otherwise a reader may GET and an editor everything. */
+  role?: Role;
+}
+
+const ALL: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+/** One path with its methods: any other is answered 405 with Allow, OPTIONS 204 with Allow. */
+export function resource(
+  app: FastifyInstance,
+  url: string,
+  methods: Partial<Record<Method, Handler>>,
+  access: Access = {},
+): void {
+  const allowed = [...Object.keys(methods), ...(methods.GET ? ['HEAD'] : []), 'OPTIONS'].sort();
+  for (const [method, handler] of Object.entries(methods) as Array<[Method, Handler]>) {
+    app.route({
+      method: method === 'GET' ? ['GET', 'HEAD'] : method,
+      url,
+      handler: async (request, reply) => {
+        requireRole(request.actor, access.role ?? (method === 'GET' ? 'reader' : 'editor'));
+        return handler(request, reply);
+      },
+    });
+  }
+  app.route({
+    method: ALL.filter((method) => !allowed.includes(method) || method === 'OPTIONS'),
+    url,
+    // A body of any type is as wrong as none: no parser is to say so first.
+    onRequest: async (request, reply) => {
+      if (request.method !== 'OPTIONS') throw methodNotAllowed(allowed);
+      return reply.code(204).header('allow', allowed.join(', ')).send();
+    },
+    handler: async () => {},
+  });
+}
+
+export function pathParameter(request: FastifyRequest, name: string): string {
+  return (request.params as Record<string, string>)[name] ?? '';
+}
+
+export function queryOf(request: FastifyRequest): Query {
+  return request.query as Query;
+}
+
+/** What the audit log says of a request. */
+export function writeRequest(request: FastifyRequest): WriteRequest {
+  return { method: request.method, path: request.url.split('?')[0]!.slice(0, 1000) };
+}

@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import type { CertificatePair } from './certificate-maker.ts';
+
+export interface CertificateFiles {
+  certificateFile: string;
+  keyFile: string;
+}
+
+/** Loaded only when something is to be made: it takes 90 ms and 27 MB. */
+const maker = () => import('./certificate-maker.ts');
+
+/** data_dir/cluster.crt and .key: those that are there, or else new ones. */
+export async function ensureSharedCertificate(dataDir: string): Promise<CertificateFiles> {
+  const files = { certificateFile: join(dataDir, 'cluster.crt'), keyFile: join(dataDir, 'cluster.key') };
+  if (existsSync(files.certificateFile) && existsSync(files.keyFile)) return files;
+  await writePair(files, await (await maker()).makeSharedCertificate());
+  return files;
+}
+
+/**
+ * `certs create`: without a node cluster.crt and .key for all; with one an authority (made the first time: ca.crt and
+ * .key) and NODE.crt and .key.
+ *
+ * @returns the files that were made
+ * @throws StartError when a file is there already: somebody may be using it
+ */
+export async function createCertificates(directory: string, node?: string): Promise<string[]> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const filesOf = (name: string) => ({
+    certificateFile: join(directory, `${name}.crt`),
+    keyFile: join(directory, `${name}.key`),
+  });
+  const made: string[] = [];
+  const make = async (files: CertificateFiles, pair: CertificatePair) => {
+    await writePair(files, pair);
+    made.push(files.certificateFile, files.keyFile);
+  };
+  const refuse = (files: CertificateFiles) => {
+    for (const file of [files.certificateFile, files.keyFile]) {
+      if (existsSync(file)) throw new StartError(`${file} is there already; move it away, or give another --out`);
+    }
+  };
+
+  if (node === undefined) {
+    refuse(filesOf('cluster'));
+    await make(filesOf('cluster'), await (await maker()).makeSharedCertificate());
+    return made;
+  }
+  if (!/^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})$/.test(node) || node === 'ca') {
+    throw new StartError("--node must be a name of letters, digits, '.', '_' and '-', and not ca");
+  }
+  refuse(filesOf(node));
+  const ca = filesOf('ca');
+  if (!existsSync(ca.certificateFile) && !existsSync(ca.keyFile)) await make(ca, await (await maker()).makeAuthority());
+  const authority = { certificate: readFileSync(ca.certificateFile, 'utf8'), key: readFileSync(ca.keyFile, 'utf8') };
+  await make(filesOf(node), await (await maker()).makeNodeCertificate(authority, node));
+  return made;
+}
+
+/** @throws StartError naming the setting whose file can't be read */
+export function readPem(setting: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new StartError(`${setting} = ${file} can't be read: ${errorMessage(error)}`);
+  }
+}
+
+/** The key first: a certificate that is there has its key. */
+async function writePair(files: CertificateFiles, pair: CertificatePair): Promise<void> {
+  await writeNew(files.keyFile, pair.key, 0o600);
+  await writeNew(files.certificateFile, pair.certificate, 0o644);
+}
+
+async function writeNew(path: string, content: string, mode: number): Promise<void> {
+  const beside = `${path}.${randomBytes(4).toString('hex')}`;
+  const file = await open(beside, 'wx', mode);
+  try {
+    await file.writeFile(content.endsWith('\n') ? content : `${content}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+  const directory = await open(dirname(path), 'r');
+  await directory.sync().finally(() => directory.close());
+}

@@ -1,0 +1,122 @@
+import type { IncomingMessage } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
+import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { WebSocketServer } from 'ws';
+import { boundAddress, listen, listening, reachable } from '../listener.ts';
+import type { Metrics } from '../status/metrics.ts';
+import type { Fleet } from './fleet.ts';
+import { type ClusterIdentity, peerOf } from './peer-check.ts';
+import type { Publisher } from './publisher.ts';
+import { Session } from './session.ts';
+
+const HANDSHAKE_WITHIN_MS = 10_000;
+
+export interface ClusterServerOptions {
+  listen: Address;
+  identity: ClusterIdentity;
+  controlPlaneId: string;
+  defaults: ConfigDefaults;
+  publisher: Publisher;
+  fleet: Fleet;
+  metrics: Metrics;
+  clock: Clock;
+  log: Log;
+}
+
+/** Where data planes connect (CONTRACT.md §8): TLS 1.3 with client certificates, a WebSocket at /v1/cluster. */
+export interface ClusterServer {
+  address: Address;
+  /** wss://…/v1/cluster */
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** @throws StartError when it can't listen, or the certificate does not fit its key */
+export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
+  const { identity, log, metrics } = options;
+  const sessions = new Set<Session>();
+  const server = createTlsServer(identity);
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_DATA_PLANE_MESSAGE_BYTES,
+    perMessageDeflate: false,
+    clientTracking: false,
+  });
+
+  // TLS takes any client certificate, or none, so that here it can be said what is wrong with it.
+  const admit = (request: IncomingMessage) => {
+    const verdict = identity.check(peerOf(request.socket as TLSSocket));
+    if ('refused' in verdict) {
+      metrics.linkRefused('certificate');
+      log.warn({ ip: request.socket.remoteAddress, reason: verdict.refused }, 'a cluster link is refused');
+    }
+    return verdict;
+  };
+  server.on('request', (request, response) => {
+    const verdict = admit(request);
+    const [status, reason] =
+      'refused' in verdict ? [403, verdict.refused] : [404, `there is only a WebSocket here, at ${CLUSTER_PATH}`];
+    response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(`${reason}\n`);
+  });
+  server.on('upgrade', (request, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => {});
+    const verdict = admit(request);
+    if ('refused' in verdict) return answer(socket, '403 Forbidden', verdict.refused);
+    if (request.url?.split('?')[0] !== CLUSTER_PATH)
+      return answer(socket, '404 Not Found', `the path is ${CLUSTER_PATH}`);
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const session = new Session({
+        ...options,
+        socket: webSocket,
+        ip: request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? null,
+        certExpiresAt: verdict.expiresAt,
+        onRefuse: (code) => metrics.linkRefused(code),
+      });
+      sessions.add(session);
+      void session.ended.then(() => sessions.delete(session));
+    });
+  });
+  server.on('tlsClientError', (error) => log.debug({ error: error.message }, 'a TLS handshake failed'));
+
+  await listening('cluster_listen', options.listen, () => listen(server, options.listen));
+  const address = boundAddress(server, options.listen);
+  return {
+    address,
+    url: `wss://${printAddress(reachable(address))}${CLUSTER_PATH}`,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await Promise.all([...sessions].map((session) => session.stop()));
+      webSockets.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function createTlsServer({ certificate, key, authority }: ClusterIdentity): Server {
+  try {
+    return createServer({
+      cert: certificate,
+      key,
+      ca: authority,
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.3',
+      handshakeTimeout: HANDSHAKE_WITHIN_MS,
+    });
+  } catch (error) {
+    throw new StartError(`cluster_cert and cluster_cert_key can't be used together: ${errorMessage(error)}`);
+  }
+}
+
+function answer(socket: Duplex, status: string, reason: string): void {
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,
+  );
+}

@@ -1,0 +1,249 @@
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { HelloMessage, ReportMessage } from '@vaultplane/shared/protocol.ts';
+import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
+import type { Database } from '../store/database.ts';
+
+/** How long a change may wait to be written: many data planes that change at once make one statement. */
+const WRITE_DELAY_MS = 250;
+/** How often the last_seen of the connected is written. */
+const SEEN_EVERY_MS = 30_000;
+/** A data plane that was written as connected and not seen for this long is not: its control plane is gone. */
+const LOST_AFTER_MS = 3 * SEEN_EVERY_MS;
+/** Data planes not seen for this long are forgotten. Source: Kong's cluster_data_plane_purge_delay. */
+const FORGET_AFTER_MS = 14 * 24 * 3_600_000;
+
+/** `normal`: works with what it was sent. `unknown`: has not said yet. `rejected`: could not apply what it was sent. */
+export type SyncStatus = 'unknown' | 'normal' | 'rejected';
+
+/** A data plane, as GET /clustering/data-planes shows it: Kong's members first, then ours. */
+export interface DataPlane {
+  id: string;
+  hostname: string;
+  ip: string | null;
+  /** The program's. */
+  version: string;
+  config_hash: string | null;
+  sync_status: SyncStatus;
+  /** Seconds since 1970. */
+  last_seen: number;
+  config_version: number | null;
+  config_timeline: string | null;
+  connected: boolean;
+  connected_at: number;
+  control_plane_id: string;
+  protocol: number;
+  /** Seconds since 1970. */
+  cert_expires_at: number | null;
+  references: ReportMessage['references'] | null;
+  rejected_vaults: ReportMessage['rejected_vaults'];
+  labels: Record<string, string>;
+}
+
+/** A data plane that is connected to this control plane. */
+export class Member {
+  readonly row: DataPlane;
+  readonly #changed: () => void;
+
+  constructor(row: DataPlane, changed: () => void) {
+    this.row = row;
+    this.#changed = changed;
+  }
+
+  acknowledged({ timeline, version, hash }: ConfigPosition): void {
+    Object.assign(this.row, { config_timeline: timeline, config_version: version, config_hash: hash });
+    this.row.sync_status = 'normal';
+    this.#changed();
+  }
+
+  rejected(): void {
+    this.row.sync_status = 'rejected';
+    this.#changed();
+  }
+
+  reported({ references, rejected_vaults }: ReportMessage): void {
+    Object.assign(this.row, { references, rejected_vaults });
+    this.#changed();
+  }
+}
+
+export interface FleetOptions {
+  controlPlaneId: string;
+  database: Database;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * The data planes: those connected here in memory, and all of them in the database, so that any control plane can
+ * answer for the whole fleet.
+ */
+export class Fleet {
+  readonly #options: FleetOptions;
+  /** By id; of two links of one id (a data plane that came back before its old link was missed) the newer. */
+  readonly #members = new Map<string, Member>();
+  readonly #unwritten = new Map<string, DataPlane>();
+  #cancelWrite: (() => void) | undefined;
+  #cancelSeen: () => void = () => {};
+  #writing: Promise<void> = Promise.resolve();
+  #forgottenAt = 0;
+
+  private constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  static async start(options: FleetOptions): Promise<Fleet> {
+    // Whoever was connected when this control plane was last killed is not any more.
+    await options.database.query('update data_planes set connected = false where connected and control_plane_id = $1', [
+      options.controlPlaneId,
+    ]);
+    const fleet = new Fleet(options);
+    fleet.#seeAgain();
+    return fleet;
+  }
+
+  get connected(): number {
+    return this.#members.size;
+  }
+
+  /** Connected here, and not yet at this version. */
+  behind(version: number): number {
+    return [...this.#members.values()].filter(({ row }) => row.config_version !== version).length;
+  }
+
+  join(hello: HelloMessage, facts: { ip: string | null; protocol: number; certExpiresAt: Date }): Member {
+    const now = this.#nowSeconds();
+    const row: DataPlane = {
+      id: hello.node_id,
+      hostname: hello.hostname,
+      ip: facts.ip,
+      version: hello.program_version,
+      config_hash: hello.config?.hash ?? null,
+      sync_status: 'unknown',
+      last_seen: now,
+      config_version: hello.config?.version ?? null,
+      config_timeline: hello.config?.timeline ?? null,
+      connected: true,
+      connected_at: now,
+      control_plane_id: this.#options.controlPlaneId,
+      protocol: facts.protocol,
+      cert_expires_at: Math.floor(facts.certExpiresAt.getTime() / 1000),
+      references: null,
+      rejected_vaults: [],
+      labels: hello.labels,
+    };
+    const member = new Member(row, () => {
+      row.last_seen = this.#nowSeconds();
+      if (this.#members.get(row.id) === member) this.#write(row);
+    });
+    this.#members.set(row.id, member);
+    this.#write(row);
+    return member;
+  }
+
+  leave(member: Member): void {
+    const { row } = member;
+    if (this.#members.get(row.id) !== member) return;
+    this.#members.delete(row.id);
+    row.connected = false;
+    row.last_seen = this.#nowSeconds();
+    this.#write(row);
+  }
+
+  /** Every data plane that was seen within the last 14 days, on whichever control plane. */
+  async dataPlanes(): Promise<DataPlane[]> {
+    const lostBefore = this.#options.clock.now() - LOST_AFTER_MS;
+    const rows = await this.#options.database.query<DataPlane>(
+      `select id, hostname, ip, version, config_hash, sync_status, extract(epoch from last_seen)::integer as last_seen,
+         config_version, config_timeline, connected and last_seen > $1 as connected,
+         extract(epoch from connected_at)::integer as connected_at, control_plane_id, protocol,
+         extract(epoch from cert_expires_at)::bigint as cert_expires_at, reference_counts as "references",
+         coalesce(rejected_vaults, '[]') as rejected_vaults, labels
+       from data_planes order by id`,
+      [new Date(lostBefore)],
+    );
+    const all = new Map(rows.map((row) => [row.id, row]));
+    // What is here is newer than what was written.
+    for (const row of this.#unwritten.values()) all.set(row.id, row);
+    for (const { row } of this.#members.values()) all.set(row.id, { ...row, last_seen: this.#nowSeconds() });
+    return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelSeen();
+    for (const member of [...this.#members.values()]) this.leave(member);
+    this.#cancelWrite?.();
+    await this.#flush();
+  }
+
+  #write(row: DataPlane): void {
+    this.#unwritten.set(row.id, row);
+    this.#cancelWrite ??= this.#options.clock.after(WRITE_DELAY_MS, () => void this.#flush());
+  }
+
+  #flush(): Promise<void> {
+    this.#cancelWrite = undefined;
+    const rows = [...this.#unwritten.values()].map((row) => ({ ...row }));
+    this.#writing = this.#writing.then(() => this.#writeRows(rows));
+    return this.#writing;
+  }
+
+  /** The registry is for people to look at: where it can't be written, data planes are served all the same. */
+  async #writeRows(rows: DataPlane[]): Promise<void> {
+    if (rows.length === 0) return;
+    try {
+      await this.#options.database.query(UPSERT, [JSON.stringify(rows)]);
+      for (const { id, last_seen } of rows) {
+        if (this.#unwritten.get(id)?.last_seen === last_seen) this.#unwritten.delete(id);
+      }
+    } catch (error) {
+      this.#options.log.warn({ error: errorMessage(error) }, 'the registry of data planes could not be written');
+    }
+  }
+
+  #seeAgain(): void {
+    this.#cancelSeen = this.#options.clock.after(SEEN_EVERY_MS, () => {
+      for (const { row } of this.#members.values()) {
+        row.last_seen = this.#nowSeconds();
+        this.#write(row);
+      }
+      void this.#forget();
+      this.#seeAgain();
+    });
+  }
+
+  async #forget(): Promise<void> {
+    const now = this.#options.clock.now();
+    if (now - this.#forgottenAt < 3_600_000) return;
+    this.#forgottenAt = now;
+    await this.#options.database
+      .query('delete from data_planes where last_seen < $1', [new Date(now - FORGET_AFTER_MS)])
+      .catch(() => {});
+  }
+
+  #nowSeconds(): number {
+    return Math.floor(this.#options.clock.now() / 1000);
+  }
+}
+
+// A row that says a data plane has gone does not undo that it has meanwhile come to another control plane.
+const UPSERT = `
+  insert into data_planes as old (id, hostname, ip, version, protocol, labels, config_timeline, config_version,
+    config_hash, sync_status, reference_counts, rejected_vaults, cert_expires_at, control_plane_id, connected,
+    connected_at, last_seen)
+  select id, hostname, ip, version, protocol, labels, config_timeline, config_version, config_hash, sync_status,
+    "references", rejected_vaults, to_timestamp(cert_expires_at), control_plane_id, connected,
+    to_timestamp(connected_at), to_timestamp(last_seen)
+  from jsonb_to_recordset($1::jsonb) as new (id uuid, hostname text, ip text, version text, protocol integer,
+    labels jsonb, config_timeline uuid, config_version bigint, config_hash text, sync_status text, "references" jsonb,
+    rejected_vaults jsonb, cert_expires_at bigint, control_plane_id uuid, connected boolean, connected_at bigint,
+    last_seen bigint)
+  on conflict (id) do update set
+    hostname = excluded.hostname, ip = excluded.ip, version = excluded.version, protocol = excluded.protocol,
+    labels = excluded.labels, config_timeline = excluded.config_timeline, config_version = excluded.config_version,
+    config_hash = excluded.config_hash, sync_status = excluded.sync_status,
+    reference_counts = excluded.reference_counts, rejected_vaults = excluded.rejected_vaults,
+    cert_expires_at = excluded.cert_expires_at, control_plane_id = excluded.control_plane_id,
+    connected = excluded.connected, connected_at = excluded.connected_at, last_seen = excluded.last_seen
+  where excluded.connected or excluded.control_plane_id = old.control_plane_id or not old.connected`;

@@ -1,0 +1,240 @@
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { deltaMessage, encodeMessage, snapshotMessage } from '@vaultplane/shared/protocol.ts';
+import { type ConfigPosition, diffSnapshots, makeSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { CONFIG_CHANNEL, type ConfigStore } from '../store/config-store.ts';
+import type { Database } from '../store/database.ts';
+import { renewTimeline } from '../store/timeline.ts';
+
+/** How often the database is looked at even when no notification came. */
+export const POLL_MS = 3000;
+/** Snapshots of the last versions that are kept, so that a delta from one of them needs no database. */
+const REMEMBERED_VERSIONS = 100;
+/** A data plane that is further behind than this gets the whole snapshot. */
+const LONGEST_DELTA_VERSIONS = 1000;
+/** Deltas to one version that are kept encoded. */
+const MOST_DELTAS = 1000;
+
+/** Bytes to send, and where they take their reader. */
+export interface Publication {
+  bytes: Buffer;
+  to: ConfigPosition;
+}
+
+/**
+ * Holds the newest configuration, follows the database, and encodes what data planes need: each delta once, and the
+ * whole snapshot once a version, however many of them there are.
+ */
+export class Publisher {
+  readonly #store: ConfigStore;
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #followers = new Set<() => void>();
+  #current: Snapshot;
+  #history: Snapshot[] = [];
+  #whole: Publication | undefined;
+  #deltas = new Map<string, Promise<Publication | undefined>>();
+  #refreshing: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #unlisten: (() => Promise<void>) | undefined;
+  #cancelPoll: () => void = () => {};
+  #databaseError: string | undefined;
+
+  private constructor(store: ConfigStore, database: Database, clock: Clock, log: Log, current: Snapshot) {
+    this.#store = store;
+    this.#database = database;
+    this.#clock = clock;
+    this.#log = log;
+    this.#current = current;
+    this.#history = [current];
+  }
+
+  static async start(options: { store: ConfigStore; database: Database; clock: Clock; log: Log }): Promise<Publisher> {
+    const { store, database, clock, log } = options;
+    const { timeline, version, vaults } = await store.load();
+    const publisher = new Publisher(store, database, clock, log, makeSnapshot(timeline, version, vaults));
+    publisher.#unlisten = await database.listen(CONFIG_CHANNEL, () => void publisher.refresh());
+    publisher.#poll();
+    // What changed between the load and the listening.
+    await publisher.refresh();
+    return publisher;
+  }
+
+  get current(): Snapshot {
+    return this.#current;
+  }
+
+  get position(): ConfigPosition {
+    const { timeline, version, hash } = this.#current;
+    return { timeline, version, hash };
+  }
+
+  /** Why the database could not be read when it was last tried; undefined where it could. */
+  get databaseError(): string | undefined {
+    return this.#databaseError;
+  }
+
+  /** Calls `follow` after each change of `current`, until the returned function is called. */
+  follow(follow: () => void): () => void {
+    this.#followers.add(follow);
+    return () => this.#followers.delete(follow);
+  }
+
+  /** The whole configuration. */
+  whole(): Publication {
+    this.#whole ??= { bytes: encodeMessage(snapshotMessage(this.#current)), to: this.position };
+    return this.#whole;
+  }
+
+  /**
+   * What leads from `from` to the newest version; undefined where only the whole snapshot does: another timeline, a
+   * version that is too old, or one whose hash is not what ours was then.
+   */
+  async delta(from: ConfigPosition): Promise<Publication | undefined> {
+    if (from.timeline !== this.#current.timeline || from.version >= this.#current.version) return undefined;
+    const key = `${from.version} ${from.hash}`;
+    let delta = this.#deltas.get(key);
+    if (!delta) {
+      delta = this.#makeDelta(from, this.#current).catch((error) => {
+        this.#log.warn({ error: errorMessage(error) }, 'a delta could not be made; the whole snapshot is sent');
+        return undefined;
+      });
+      if (this.#deltas.size < MOST_DELTAS) this.#deltas.set(key, delta);
+    }
+    return delta;
+  }
+
+  /**
+   * A data plane says that it has `theirs`. If that can't be, since it is of our timeline but of a version that we have
+   * not reached, or that had another hash, then the database went back: a new timeline begins.
+   */
+  async compare(theirs: ConfigPosition, nodeId: string): Promise<void> {
+    if (theirs.timeline !== this.#current.timeline || theirs.version < this.#current.version) return;
+    await this.refresh();
+    const { timeline, version, hash } = this.#current;
+    if (theirs.timeline !== timeline || theirs.version < version) return;
+    if (theirs.version === version && theirs.hash === hash) return;
+    this.#log.warn(
+      { node_id: nodeId, theirs, ours: this.position },
+      'a data plane has another configuration than the database ever had: the database seems restored from a backup, a new timeline begins',
+    );
+    await renewTimeline(this.#database, timeline);
+    await this.refresh();
+  }
+
+  /** Reads what is new in the database. Never throws: what can't be read now is read at the next poll. */
+  refresh(): Promise<void> {
+    this.#again = true;
+    this.#refreshing ??= this.#refreshUntilQuiet().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelPoll();
+    this.#followers.clear();
+    await this.#unlisten?.().catch(() => {});
+    await this.#refreshing;
+  }
+
+  async #refreshUntilQuiet(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      try {
+        await this.#readNews();
+        if (this.#databaseError !== undefined) this.#log.info({}, 'the database can be read again');
+        this.#databaseError = undefined;
+      } catch (error) {
+        if (this.#stopped) return;
+        if (this.#databaseError === undefined) {
+          this.#log.error(
+            { error: errorMessage(error) },
+            'the database can not be read; data planes keep what they have',
+          );
+        }
+        this.#databaseError = errorMessage(error);
+      }
+    }
+  }
+
+  async #readNews(): Promise<void> {
+    const { timeline, version } = await this.#store.position();
+    const current = this.#current;
+    if (timeline === current.timeline && version === current.version) return;
+    if (timeline !== current.timeline || version < current.version) return this.#load();
+
+    const changes = await this.#store.changesAfter(current.version);
+    const newest = changes.at(-1)?.version ?? current.version;
+    // The log has every version; where it has not, it is not the log of what we have.
+    if (new Set(changes.map((change) => change.version)).size !== newest - current.version || newest < version) {
+      return this.#load();
+    }
+    const vaults = new Map(current.vaults.map((vault) => [vault.id, vault]));
+    for (const { vaultId, after } of changes) {
+      if (after) vaults.set(vaultId, after);
+      else vaults.delete(vaultId);
+    }
+    this.#publish(makeSnapshot(timeline, newest, vaults.values()));
+  }
+
+  async #load(): Promise<void> {
+    const { timeline, version, vaults } = await this.#store.load();
+    const back = timeline === this.#current.timeline && version < this.#current.version;
+    if (!back) return this.#publish(makeSnapshot(timeline, version, vaults));
+    this.#log.warn(
+      { had: this.#current.version, has: version },
+      'the database went back to an earlier version: a new timeline begins',
+    );
+    await renewTimeline(this.#database, timeline);
+    this.#again = true;
+  }
+
+  #publish(snapshot: Snapshot): void {
+    if (snapshot.timeline !== this.#current.timeline) this.#history = [];
+    this.#current = snapshot;
+    this.#history = [...this.#history.slice(1 - REMEMBERED_VERSIONS), snapshot];
+    this.#whole = undefined;
+    this.#deltas = new Map();
+    this.#log.info(
+      { version: snapshot.version, hash: snapshot.hash, vaults: snapshot.vaults.length },
+      'a new version of the configuration',
+    );
+    for (const follow of [...this.#followers]) follow();
+  }
+
+  async #makeDelta(from: ConfigPosition, target: Snapshot): Promise<Publication | undefined> {
+    const base = this.#history.find(({ version }) => version === from.version) ?? (await this.#rebuild(from, target));
+    if (base?.hash !== from.hash) return undefined;
+    return { bytes: encodeMessage(deltaMessage(diffSnapshots(base, target))), to: positionOf(target) };
+  }
+
+  /** The snapshot at a version before those remembered, from the log. */
+  async #rebuild(from: ConfigPosition, target: Snapshot): Promise<Snapshot | undefined> {
+    if (target.version - from.version > LONGEST_DELTA_VERSIONS) return undefined;
+    const changes = (await this.#store.changesAfter(from.version)).filter(({ version }) => version <= target.version);
+    const vaults = new Map<string, VaultEntity>(target.vaults.map((vault) => [vault.id, vault]));
+    for (const { vaultId, before } of changes.reverse()) {
+      if (before) vaults.set(vaultId, before);
+      else vaults.delete(vaultId);
+    }
+    return makeSnapshot(from.timeline, from.version, vaults.values());
+  }
+
+  #poll(): void {
+    this.#cancelPoll = this.#clock.after(POLL_MS, () => {
+      void this.refresh().then(() => {
+        if (!this.#stopped) this.#poll();
+      });
+    });
+  }
+}
+
+function positionOf({ timeline, version, hash }: Snapshot): ConfigPosition {
+  return { timeline, version, hash };
+}

@@ -1,0 +1,245 @@
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import {
+  type ConfigDefaults,
+  type ControlPlaneMessage,
+  chooseProtocol,
+  type DataPlaneMessage,
+  decodeDataPlaneMessage,
+  encodeMessage,
+  type HelloMessage,
+  PROTOCOL_VERSIONS,
+  ProtocolError,
+} from '@vaultplane/shared/protocol.ts';
+import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
+import type { WebSocket } from 'ws';
+import { PROGRAM_VERSION } from '../version.ts';
+import type { Fleet, Member } from './fleet.ts';
+import type { Publication, Publisher } from './publisher.ts';
+
+/** A data plane that has not said hello by then is closed. */
+export const HELLO_WITHIN_MS = 10_000;
+/** A ping goes out this often; a link that has not answered one by the next is dead. */
+export const PING_EVERY_MS = 15_000;
+/**
+ * While more than this many bytes wait for a slow reader, nothing is sent to it; when they are gone it gets the newest
+ * version. So at most this and one message wait, and a reader that takes nothing at all is closed by the pings.
+ */
+export const MOST_WAITING_BYTES = 256 * 1024;
+/** After a close, the other side has this long to close too. */
+const CLOSE_WITHIN_MS = 500;
+
+const NORMAL_CLOSE = 1000;
+const GOING_AWAY = 1001;
+const POLICY_VIOLATION = 1008;
+
+export interface SessionOptions {
+  socket: WebSocket;
+  ip: string | null;
+  certExpiresAt: Date;
+  controlPlaneId: string;
+  defaults: ConfigDefaults;
+  publisher: Publisher;
+  fleet: Fleet;
+  clock: Clock;
+  log: Log;
+  /** Why a link was refused, for the metrics. */
+  onRefuse: (code: string) => void;
+}
+
+/** The link to one data plane, from its hello to its end. Whatever comes by it, it harms no other link. */
+export class Session {
+  readonly ended: Promise<void>;
+  readonly #options: SessionOptions;
+  readonly #log: Log;
+  #member: Member | undefined;
+  /** What the data plane has once it has read all that was sent; undefined: only the whole snapshot will do. */
+  #sent: ConfigPosition | undefined;
+  /** The version of the last whole snapshot that was sent. */
+  #whole: ConfigPosition | undefined;
+  #syncing = false;
+  #again = false;
+  #answered = true;
+  #closing = false;
+  #unfollow: () => void = () => {};
+  #cancelTimer: () => void;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    const { socket, clock } = options;
+    this.#cancelTimer = clock.after(HELLO_WITHIN_MS, () => this.#refuse('no_hello', 'no hello came'));
+    this.ended = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#end();
+        resolve();
+      });
+    });
+    socket.on('error', (error) => this.#log.info({ ...this.#facts(), error: error.message }, 'a cluster link broke'));
+    socket.on('pong', () => {
+      this.#answered = true;
+    });
+    socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
+  }
+
+  /** Says goodbye, since this control plane stops. */
+  async stop(): Promise<void> {
+    this.#close(GOING_AWAY, 'the control plane stops');
+    await this.ended;
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    if (this.#closing) return;
+    this.#answered = true;
+    let message: DataPlaneMessage;
+    try {
+      if (!isBinary) throw new ProtocolError('a message is text, not MessagePack');
+      message = decodeDataPlaneMessage(data);
+    } catch (error) {
+      this.#refuse('bad_message', errorMessage(error));
+      return;
+    }
+    this.#handle(message).catch((error) => {
+      this.#log.error({ ...this.#facts(), err: error }, 'a message of a data plane could not be handled');
+      this.#refuse('internal', 'the control plane failed to handle a message');
+    });
+  }
+
+  async #handle(message: DataPlaneMessage): Promise<void> {
+    if (message.type === 'hello') return this.#hello(message);
+    if (!this.#member) return this.#refuse('no_hello', `the first message must be a hello, not ${message.type}`);
+    if (message.type === 'ack') this.#member.acknowledged(message);
+    else if (message.type === 'report') this.#member.reported(message);
+    else this.#nacked(message.version, message.reason);
+  }
+
+  async #hello(hello: HelloMessage): Promise<void> {
+    const { publisher, fleet, controlPlaneId, defaults, ip, certExpiresAt, socket } = this.#options;
+    if (this.#member) return this.#refuse('bad_message', 'a second hello');
+    const protocol = chooseProtocol(hello.protocols);
+    if (protocol === undefined) {
+      return this.#refuse(
+        'unsupported_protocol',
+        `this control plane speaks protocol ${PROTOCOL_VERSIONS.join(', ')}, the data plane ${hello.protocols.join(', ')}`,
+      );
+    }
+    this.#cancelTimer();
+    this.#member = fleet.join(hello, { ip, protocol, certExpiresAt });
+    this.#log.info(
+      { ...this.#facts(), hostname: hello.hostname, version: hello.config?.version },
+      'a data plane connected',
+    );
+    if (hello.config) await publisher.compare(hello.config, hello.node_id).catch(() => {});
+    if (this.#closing || socket.readyState !== socket.OPEN) return;
+
+    this.#sent = hello.config ?? undefined;
+    this.#send({
+      type: 'welcome',
+      protocol,
+      control_plane_id: controlPlaneId,
+      program_version: PROGRAM_VERSION,
+      config: publisher.position,
+      defaults,
+    });
+    this.#unfollow = publisher.follow(() => this.#sync());
+    this.#pingLater();
+    this.#sync();
+  }
+
+  /** Sends what is missing, and what becomes missing meanwhile; one at a time. */
+  #sync(): void {
+    this.#again = true;
+    if (this.#syncing) return;
+    this.#syncing = true;
+    this.#sendUntilNewest()
+      .catch((error) => {
+        this.#log.error({ ...this.#facts(), err: error }, 'a configuration could not be sent');
+        this.#refuse('internal', 'the control plane failed to send a configuration');
+      })
+      .finally(() => {
+        this.#syncing = false;
+      });
+  }
+
+  async #sendUntilNewest(): Promise<void> {
+    while (this.#again && !this.#closing) {
+      this.#again = false;
+      await this.#sendNewest();
+    }
+  }
+
+  async #sendNewest(): Promise<void> {
+    const { publisher, socket } = this.#options;
+    if (socket.bufferedAmount > MOST_WAITING_BYTES) return;
+    if (same(this.#sent, publisher.position)) return;
+    const delta = this.#sent && (await publisher.delta(this.#sent));
+    if (this.#closing || socket.readyState !== socket.OPEN) return;
+    const publication: Publication = delta ?? publisher.whole();
+    this.#sent = publication.to;
+    if (!delta) this.#whole = publication.to;
+    // When the bytes have gone: was something left out for their sake?
+    socket.send(publication.bytes, () => this.#sync());
+  }
+
+  #nacked(version: number, reason: string): void {
+    this.#log.warn({ ...this.#facts(), version, reason }, 'a data plane could not apply a configuration');
+    this.#member?.rejected();
+    const whole = this.#whole;
+    // What it refuses, it had from a delta and gets whole; what it had whole already, it gets again only as a later version.
+    if (whole && whole.timeline === this.#options.publisher.position.timeline && version <= whole.version) return;
+    this.#sent = undefined;
+    this.#sync();
+  }
+
+  #pingLater(): void {
+    this.#cancelTimer = this.#options.clock.after(PING_EVERY_MS, () => {
+      if (!this.#answered) {
+        this.#log.info(this.#facts(), 'a data plane does not answer; its link is closed');
+        return this.#options.socket.terminate();
+      }
+      this.#answered = false;
+      this.#options.socket.ping();
+      this.#pingLater();
+    });
+  }
+
+  #refuse(code: string, reason: string): void {
+    if (this.#closing) return;
+    this.#options.onRefuse(code);
+    this.#log.warn({ ...this.#facts(), code, reason }, 'a cluster link is refused');
+    this.#send({ type: 'refuse', code, reason: reason.slice(0, 1000) });
+    this.#close(code === 'no_hello' ? NORMAL_CLOSE : POLICY_VIOLATION, code);
+  }
+
+  #send(message: ControlPlaneMessage): void {
+    const { socket } = this.#options;
+    if (socket.readyState === socket.OPEN) socket.send(encodeMessage(message));
+  }
+
+  #close(code: number, reason: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#cancelTimer();
+    const { socket, clock } = this.#options;
+    socket.close(code, reason);
+    this.#cancelTimer = clock.after(CLOSE_WITHIN_MS, () => socket.terminate());
+  }
+
+  #end(): void {
+    this.#closing = true;
+    this.#cancelTimer();
+    this.#unfollow();
+    if (!this.#member) return;
+    this.#options.fleet.leave(this.#member);
+    this.#log.info(this.#facts(), 'a data plane disconnected');
+  }
+
+  #facts(): Record<string, unknown> {
+    return { node_id: this.#member?.row.id, ip: this.#options.ip };
+  }
+}
+
+function same(a: ConfigPosition | undefined, b: ConfigPosition): boolean {
+  return a !== undefined && a.timeline === b.timeline && a.version === b.version && a.hash === b.hash;
+}

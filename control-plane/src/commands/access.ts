@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { systemClock } from '@vaultplane/shared/clock.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import { printAddress } from '@vaultplane/shared/settings.ts';
+import { reachable } from '../listener.ts';
+import type { ControlPlaneSettings } from '../settings.ts';
+import type { Actor } from '../store/audit-log.ts';
+import { DataDirInUse } from '../store/data-dir-lock.ts';
+import { openDatabase, prepareStore, type Store } from '../store/open-store.ts';
+
+/** What a command does with the store itself, and what with the Admin API of a control plane that holds the store. */
+export interface Ways<T> {
+  store: (store: Store, actor: Actor) => Promise<T>;
+  api: (api: AdminApi) => Promise<T>;
+}
+
+/**
+ * Does something with what is stored: in the database or, where that is embedded and a control plane that runs has it
+ * open, through that control plane's Admin API.
+ */
+export async function withStored<T>(settings: ControlPlaneSettings, ways: Ways<T>): Promise<T> {
+  try {
+    return await withStore(settings, ways.store);
+  } catch (error) {
+    if (!(error instanceof DataDirInUse)) throw error;
+    return ways.api(new AdminApi(settings));
+  }
+}
+
+export async function withStore<T>(settings: ControlPlaneSettings, work: Ways<T>['store']): Promise<T> {
+  const database = await openDatabase(settings, silentLog, systemClock);
+  try {
+    const store = await prepareStore(database, silentLog, systemClock);
+    return await work(store, { name: `command of ${userInfo().username}`, role: 'admin', remoteAddress: null });
+  } finally {
+    await database.close();
+  }
+}
+
+/** The Admin API at admin_listen, with admin_token where there is one. */
+export class AdminApi {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+
+  constructor(settings: ControlPlaneSettings) {
+    const protocol = settings.admin_ssl_cert === undefined ? 'http' : 'https';
+    this.#base = `${protocol}://${printAddress(reachable(settings.admin_listen))}`;
+    this.#headers = settings.admin_token === undefined ? {} : { 'kong-admin-token': settings.admin_token };
+  }
+
+  /** @throws StartError with what the API says, or why it can't be asked */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    let answer: Response;
+    try {
+      answer = await fetch(this.#base + path, {
+        method,
+        headers: { ...this.#headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+    } catch (error) {
+      const { cause } = error as { cause?: Error };
+      throw new StartError(
+        `a control plane has the data_dir open, and its Admin API at ${this.#base} can't be asked: ${cause?.message ?? error}`,
+      );
+    }
+    const content = (await answer.json().catch(() => ({}))) as T & { message?: string };
+    if (!answer.ok) {
+      const hint = answer.status === 401 ? '; set admin_token (or VAULTPLANE_ADMIN_TOKEN) to an admin token' : '';
+      throw new StartError(`the Admin API at ${this.#base} says ${answer.status}: ${content.message ?? ''}${hint}`);
+    }
+    return content;
+  }
+}
+
+/** A file's text; `-` is standard input. @throws StartError */
+export function readInput(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new StartError(`${file} can't be read: ${(error as Error).message}`);
+  }
+}

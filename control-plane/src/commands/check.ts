@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
+import { clusterIdentity } from '../cluster/peer-check.ts';
+import type { ControlPlaneSettings } from '../settings.ts';
+import { DataDirInUse } from '../store/data-dir-lock.ts';
+import { migrationStatus } from '../store/migrations.ts';
+import { openDatabase } from '../store/open-store.ts';
+import { isNotMadeYet } from './migrate.ts';
+
+interface Finding {
+  what: string;
+  ok: boolean;
+  says: string;
+}
+
+/** `check`: whether a start could succeed, found out without changing anything. */
+export async function checkSetup(settings: ControlPlaneSettings) {
+  const findings = [
+    // Whoever reads this has got through the settings.
+    { what: 'settings', ok: true, says: 'valid' },
+    checkCertificates(settings),
+    await checkDatabase(settings),
+  ];
+  if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
+    const says = `${printAddress(settings.admin_listen)} is not loopback and admin_token is not set: the database must hold a token`;
+    findings.push({ what: 'admin_listen', ok: true, says });
+  }
+  return {
+    facts: { ok: findings.every(({ ok }) => ok), findings },
+    lines: findings.map(({ what, ok, says }) => `${ok ? 'ok    ' : 'FAILED'}  ${what}: ${says}`),
+    ok: findings.every(({ ok }) => ok),
+  };
+}
+
+function checkCertificates(settings: ControlPlaneSettings): Finding {
+  const what = 'cluster_cert';
+  const certificateFile = settings.cluster_cert ?? join(settings.data_dir, 'cluster.crt');
+  const keyFile = settings.cluster_cert_key ?? join(settings.data_dir, 'cluster.key');
+  if (settings.cluster_cert === undefined && !existsSync(certificateFile)) {
+    return { what, ok: true, says: `${certificateFile} will be made at the start` };
+  }
+  try {
+    const { expiresAt } = clusterIdentity(settings, { certificateFile, keyFile });
+    const ok = expiresAt.getTime() > Date.now();
+    return {
+      what,
+      ok,
+      says: `${certificateFile}, ${ok ? 'until' : 'expired'} ${expiresAt.toISOString().slice(0, 10)}`,
+    };
+  } catch (error) {
+    return { what, ok: false, says: errorMessage(error) };
+  }
+}
+
+async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding> {
+  const what = 'database';
+  if (isNotMadeYet(settings)) return { what, ok: true, says: `${settings.data_dir}/db will be made at the start` };
+  try {
+    const database = await openDatabase(settings, silentLog, systemClock);
+    try {
+      const { applied, latest, pending } = await migrationStatus(database);
+      const rest = pending.length > 0 ? `; the start brings it to ${latest}` : '';
+      return { what, ok: true, says: `${settings.database}, schema ${applied}${rest}` };
+    } finally {
+      await database.close();
+    }
+  } catch (error) {
+    if (error instanceof DataDirInUse) {
+      return { what, ok: true, says: `${settings.data_dir}/db is open in a control plane that runs` };
+    }
+    return { what, ok: false, says: errorMessage(error) };
+  }
+}

@@ -1,0 +1,174 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { printAddress } from '@vaultplane/shared/settings.ts';
+import { startAdminServer } from './admin/admin-server.ts';
+import { Authentication } from './admin/authentication.ts';
+import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
+import { startClusterServer } from './cluster/cluster-server.ts';
+import { Fleet } from './cluster/fleet.ts';
+import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
+import { Publisher } from './cluster/publisher.ts';
+import { ensureNodeId } from './node-id.ts';
+import type { ControlPlaneSettings } from './settings.ts';
+import { Metrics } from './status/metrics.ts';
+import { startStatusServer } from './status/status-server.ts';
+import { openDatabase, prepareStore } from './store/open-store.ts';
+import { PROGRAM_VERSION } from './version.ts';
+
+/** How long a Postgres that can't be reached is waited for at the start. */
+const WAIT_FOR_DATABASE_MS = 30_000;
+
+export interface ControlPlane {
+  nodeId: string;
+  adminUrl: string;
+  /** wss://…/v1/cluster */
+  clusterUrl: string;
+  statusUrl: string;
+  /** What a data plane must have as cluster_cert and cluster_cert_key in shared mode. */
+  certificateFile: string;
+  keyFile: string;
+  stop(): Promise<void>;
+}
+
+export interface ControlPlaneSurroundings {
+  log: Log;
+  clock?: Clock;
+  /** Ends a start that is still waiting. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Starts every part of the control plane, and joins them.
+ *
+ * @throws StartError, with nothing left running, when a part can't start for a reason that its user can mend
+ */
+export async function startControlPlane(
+  settings: ControlPlaneSettings,
+  { log, clock = systemClock, signal }: ControlPlaneSurroundings,
+): Promise<ControlPlane> {
+  const stoppers = new Stoppers(log);
+  const startedAt = clock.now();
+  let phase: 'starting' | 'up' | 'stopping' = 'starting';
+  const facts: { publisher?: Publisher; fleet?: Fleet; identity?: ClusterIdentity; nodeId?: string } = {};
+
+  try {
+    makeDataDir(settings.data_dir);
+    const nodeId = ensureNodeId(settings.data_dir);
+    facts.nodeId = nodeId;
+    const metrics = new Metrics();
+    const status = await startStatusServer({
+      listen: settings.status_listen,
+      facts: () => ({
+        program: 'vaultplane-cp',
+        version: PROGRAM_VERSION,
+        node_id: nodeId,
+        state: phase,
+        uptime_s: Math.floor((clock.now() - startedAt) / 1000),
+        database: { kind: settings.database, error: facts.publisher?.databaseError ?? null },
+        config: facts.publisher?.position ?? null,
+        vaults: facts.publisher?.current.vaults.length ?? null,
+        data_planes: { connected: facts.fleet?.connected ?? 0 },
+        cluster_certificate: { expires_at: facts.identity?.expiresAt.toISOString() ?? null },
+      }),
+      reasons: () => [
+        ...(phase === 'up' ? [] : [`the control plane is ${phase}`]),
+        ...(facts.publisher?.databaseError === undefined ? [] : ['the database can not be read']),
+      ],
+      metrics,
+    });
+    stoppers.add('status', () => status.stop());
+
+    const files = await certificateFiles(settings);
+    const identity = clusterIdentity(settings, files);
+    facts.identity = identity;
+    const database = await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal);
+    stoppers.add('database', () => database.close());
+    const store = await prepareStore(database, log, clock);
+    const authentication = await Authentication.create({
+      tokens: store.tokens,
+      adminToken: settings.admin_token,
+      listen: settings.admin_listen,
+      log,
+    });
+
+    const publisher = await Publisher.start({ store: store.config, database, clock, log });
+    stoppers.add('publisher', () => publisher.stop());
+    facts.publisher = publisher;
+    const fleet = await Fleet.start({ controlPlaneId: nodeId, database, clock, log });
+    stoppers.add('fleet', () => fleet.stop());
+    facts.fleet = fleet;
+    metrics.observe({
+      configVersion: () => publisher.position.version,
+      vaults: () => publisher.current.vaults.length,
+      connectedDataPlanes: () => fleet.connected,
+      dataPlanesBehind: () => fleet.behind(publisher.position.version),
+      databaseUp: () => publisher.databaseError === undefined,
+      certificateExpiresAt: () => identity.expiresAt,
+    });
+
+    const cluster = await startClusterServer({
+      listen: settings.cluster_listen,
+      identity,
+      controlPlaneId: nodeId,
+      defaults: settings.vault_aws_region === undefined ? {} : { vault_aws_region: settings.vault_aws_region },
+      publisher,
+      fleet,
+      metrics,
+      clock,
+      log,
+    });
+    stoppers.add('cluster', () => cluster.stop());
+    const admin = await startAdminServer({
+      listen: settings.admin_listen,
+      certificateFile: settings.admin_ssl_cert,
+      keyFile: settings.admin_ssl_cert_key,
+      store,
+      authentication,
+      publisher,
+      fleet,
+      metrics,
+      information: { nodeId, logLevel: settings.log_level, adminListen: printAddress(settings.admin_listen) },
+      log,
+    });
+    stoppers.add('admin', () => admin.stop());
+
+    phase = 'up';
+    const urls = { adminUrl: admin.url, clusterUrl: cluster.url, statusUrl: status.url };
+    log.info(
+      { admin: urls.adminUrl, cluster: urls.clusterUrl, status: urls.statusUrl, config: publisher.position },
+      'ready',
+    );
+    return {
+      nodeId,
+      ...urls,
+      ...files,
+      stop: () => {
+        phase = 'stopping';
+        return stoppers.stop();
+      },
+    };
+  } catch (error) {
+    await stoppers.stop();
+    throw error;
+  }
+}
+
+/** The cluster link's files: those that the settings name, or those of data_dir, made where they are missing. */
+async function certificateFiles(settings: ControlPlaneSettings): Promise<CertificateFiles> {
+  if (settings.cluster_cert !== undefined && settings.cluster_cert_key !== undefined) {
+    return { certificateFile: settings.cluster_cert, keyFile: settings.cluster_cert_key };
+  }
+  return ensureSharedCertificate(settings.data_dir);
+}
+
+function makeDataDir(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    chmodSync(directory, 0o700);
+  } catch (error) {
+    throw new StartError(`data_dir = ${directory} can't be used: ${errorMessage(error)}`);
+  }
+}

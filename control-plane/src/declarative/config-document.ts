@@ -1,0 +1,118 @@
+import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import {
+  checkVault,
+  type FieldErrors,
+  SchemaViolation,
+  type VaultInput,
+} from '@vaultplane/shared/vaults/validation.ts';
+import { stringify } from 'yaml';
+
+/** Forms of a declarative configuration that are understood; the first is written. */
+const FORMAT_VERSIONS = ['3.0', '1.1'];
+/** Members about the document that say nothing of entities. Source: Kong's and decK's formats. */
+const ABOUT = ['_format_version', '_transform', '_info', '_comment', '_ignore', '_workspace', '_plugin_configs'];
+
+/** The whole configuration as a document, as Kong and decK write theirs: what was not set is left out. */
+export interface ConfigDocument {
+  _format_version: string;
+  vaults: DocumentVault[];
+}
+
+export interface DocumentVault {
+  id?: string;
+  prefix: string;
+  name: string;
+  description?: string;
+  config?: VaultConfig;
+  tags?: string[];
+}
+
+/** A document that can't be applied; every error in it, in one line each. */
+export class InvalidDocument extends Error {
+  override readonly name = 'InvalidDocument';
+  readonly lines: readonly string[];
+  readonly fields: FieldErrors;
+
+  constructor(lines: readonly string[], fields: FieldErrors) {
+    super(lines.join('; '));
+    this.lines = lines;
+    this.fields = fields;
+  }
+}
+
+export function documentOf(vaults: readonly VaultEntity[]): ConfigDocument {
+  return {
+    _format_version: FORMAT_VERSIONS[0]!,
+    vaults: [...vaults]
+      .sort((a, b) => (a.prefix < b.prefix ? -1 : 1))
+      .map(({ id, prefix, name, description, config, tags }) => ({
+        id,
+        prefix,
+        name,
+        ...(description !== null && { description }),
+        ...(Object.keys(config).length > 0 && { config }),
+        ...(tags !== null && { tags }),
+      })),
+  };
+}
+
+export function printYaml(document: ConfigDocument): string {
+  return stringify(document, { lineWidth: 0 });
+}
+
+/** The vaults that a document describes. @throws InvalidDocument with all that is wrong */
+export function readDocument(document: unknown): VaultInput[] {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw new InvalidDocument(['expected an object'], {});
+  }
+  const lines: string[] = [];
+  const fields: Record<string, unknown> = {};
+  const wrong = (name: string, error: string) => {
+    lines.push(`${name}: ${error}`);
+    Object.defineProperty(fields, name, { value: error, enumerable: true });
+  };
+
+  const { vaults = [], ...rest } = document as Record<string, unknown>;
+  const format = rest._format_version;
+  if (format === undefined) wrong('_format_version', 'required field missing');
+  else if (!FORMAT_VERSIONS.includes(String(format)) && Number(format) !== Number(FORMAT_VERSIONS[0])) {
+    wrong('_format_version', `expected one of: ${FORMAT_VERSIONS.join(', ')}`);
+  }
+  for (const [name, value] of Object.entries(rest)) {
+    const empty = value === null || (Array.isArray(value) && value.length === 0);
+    if (!ABOUT.includes(name) && !empty) wrong(name, 'unknown field');
+  }
+  if (vaults !== null && !Array.isArray(vaults)) wrong('vaults', 'expected an array');
+
+  const inputs = readVaults(Array.isArray(vaults) ? vaults : [], lines, fields);
+  if (lines.length > 0) throw new InvalidDocument(lines, fields as FieldErrors);
+  return inputs;
+}
+
+function readVaults(vaults: unknown[], lines: string[], fields: Record<string, unknown>): VaultInput[] {
+  const inputs: VaultInput[] = [];
+  const errors: unknown[] = vaults.map(() => null);
+  const seen = new Map<string, number>();
+  for (const [index, vault] of vaults.entries()) {
+    try {
+      if (typeof vault !== 'object' || vault === null || Array.isArray(vault)) {
+        throw new SchemaViolation({ '@entity': 'expected a record' });
+      }
+      const input = checkVault(vault as Record<string, unknown>);
+      for (const key of ['id', 'prefix'] as const) {
+        const name = `${key} ${input[key]}`;
+        const first = seen.get(name);
+        if (input[key] === undefined) continue;
+        if (first !== undefined) throw new SchemaViolation({ [key]: `vault ${first + 1} has the same` });
+        seen.set(name, index);
+      }
+      inputs.push(input);
+    } catch (error) {
+      if (!(error instanceof SchemaViolation)) throw error;
+      errors[index] = error.fields;
+      lines.push(`vaults.${index + 1}: ${error.message}`);
+    }
+  }
+  if (errors.some((error) => error !== null)) fields.vaults = errors;
+  return inputs;
+}

@@ -1,0 +1,14 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UUID } from '@vaultplane/shared/vaults/validation.ts';
+
+/** This control plane's id, kept in data_dir/node-id. */
+export function ensureNodeId(dataDir: string): string {
+  const file = join(dataDir, 'node-id');
+  const kept = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+  if (UUID.test(kept)) return kept.toLowerCase();
+  const made = randomUUID();
+  writeFileSync(file, `${made}\n`, { mode: 0o600 });
+  return made;
+}

@@ -1,0 +1,76 @@
+import { StartError } from '@vaultplane/shared/errors.ts';
+import {
+  COMMON_SETTINGS,
+  defineSettings,
+  type LoadOptions,
+  loadSettings,
+  type SettingsOf,
+} from '@vaultplane/shared/settings.ts';
+
+/** Every setting of the control plane (CONTRACT.md §2). */
+export const CONTROL_PLANE_SETTINGS = defineSettings({
+  ...COMMON_SETTINGS,
+  data_dir: { type: 'path', default: './data/cp', description: 'where this control plane keeps its files; made 0700' },
+  status_listen: { type: 'listen', default: '127.0.0.1:8107', description: '/status and /metrics' },
+  database: {
+    type: 'enum',
+    values: ['embedded', 'postgres'],
+    default: 'embedded',
+    description: 'PGlite in data_dir, or a Postgres server',
+  },
+  pg_host: { type: 'string', default: '127.0.0.1', description: "the Postgres server, or its socket's directory" },
+  pg_port: { type: 'integer', min: 1, max: 65_535, default: 5432, description: "the Postgres server's port" },
+  pg_user: { type: 'string', default: 'vaultplane', description: 'the role to log in as' },
+  pg_password: { type: 'string', secret: true, description: "the role's password" },
+  pg_database: { type: 'string', default: 'vaultplane', description: 'the database' },
+  pg_ssl: { type: 'boolean', default: false, description: 'whether the server is spoken to over TLS' },
+  pg_ssl_verify: { type: 'boolean', default: true, description: "whether the server's certificate is checked" },
+  pg_ssl_ca: { type: 'path', description: "the CA of the server's certificate (PEM)" },
+  admin_listen: { type: 'listen', default: '127.0.0.1:8001', description: 'the Admin API' },
+  admin_token: { type: 'string', secret: true, description: 'the first admin token' },
+  admin_ssl_cert: { type: 'path', description: "admin_listen's certificate (PEM)" },
+  admin_ssl_cert_key: { type: 'path', description: "admin_listen's private key (PEM)" },
+  cluster_listen: { type: 'listen', default: '0.0.0.0:8005', description: 'where data planes connect' },
+  config_export_url: { type: 'string', description: 'where a signed snapshot is kept for data planes' },
+});
+
+export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS>;
+
+/**
+ * The control plane's settings.
+ *
+ * @throws StartError naming the setting that is wrong, alone or beside another
+ */
+export async function loadControlPlaneSettings(options: LoadOptions): Promise<ControlPlaneSettings> {
+  const settings = await loadSettings(CONTROL_PLANE_SETTINGS, options);
+  checkTogether(settings);
+  return settings;
+}
+
+function checkTogether(settings: ControlPlaneSettings): void {
+  for (const [certificate, key] of [
+    ['admin_ssl_cert', 'admin_ssl_cert_key'],
+    ['cluster_cert', 'cluster_cert_key'],
+  ] as const) {
+    if ((settings[certificate] === undefined) !== (settings[key] === undefined)) {
+      throw new StartError(`${certificate} and ${key} must be set together`);
+    }
+  }
+  if (settings.cluster_mtls === 'pki') {
+    for (const key of ['cluster_ca_cert', 'cluster_cert', 'cluster_allowed_common_names'] as const) {
+      if (settings[key] === undefined || settings[key].length === 0) {
+        throw new StartError(
+          `cluster_mtls = pki needs ${key}; \`vaultplane-cp certs create --node NAME\` makes the files`,
+        );
+      }
+    }
+  } else if (settings.database === 'postgres' && settings.cluster_cert === undefined) {
+    // Two control planes on one database would each make their own, and a data plane would know only one of them.
+    throw new StartError(
+      'database = postgres needs cluster_cert and cluster_cert_key, the same for every control plane; `vaultplane-cp certs create --out DIR` makes them',
+    );
+  }
+  if (settings.admin_token !== undefined && settings.admin_token.length < 16) {
+    throw new StartError('admin_token must have at least 16 characters; `openssl rand -base64 32` makes a good one');
+  }
+}

@@ -1,0 +1,33 @@
+/** Runs statements; rows have int8 as numbers, timestamps as Date, json parsed. */
+export interface Queryable {
+  query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** A Postgres database, whichever program runs it: all SQL of the control plane is written for both. */
+export interface Database extends Queryable {
+  readonly kind: 'embedded' | 'postgres';
+  /** Runs several statements without parameters. */
+  script(sql: string): Promise<void>;
+  /**
+   * Runs `work` in one transaction, committed when it is done and rolled back when it throws. Inside, only the
+   * transaction given may be used: PGlite has one connection, and waits for ever for a second.
+   */
+  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Calls `heard` after each NOTIFY on the channel. After a lost connection it is called once more, since what was sent
+   * meanwhile is lost: a listener looks up what there is to know, and takes nothing from the message itself.
+   */
+  listen(channel: string, heard: () => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+/** The database can't be reached, or is not yet or no longer up: the same call may succeed a little later. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = 'DatabaseUnavailable';
+}
+
+/** SQLSTATE of an error of either database; undefined where it has none. */
+export function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import type { Database, Queryable } from './database.ts';
+
+/** Any number that nobody else on the database takes; the same in every release. */
+const ADVISORY_LOCK = 7_228_105_430;
+
+export interface Migration {
+  /** From 1, without gaps. */
+  number: number;
+  name: string;
+  sql: string;
+}
+
+export interface MigrationStatus {
+  /** The number of the last migration that this database has had; 0 for none. */
+  applied: number;
+  /** The number of this program's last migration. */
+  latest: number;
+  /** Names of those still to come. */
+  pending: string[];
+}
+
+/** This program's migrations, in order. */
+export const MIGRATIONS: readonly Migration[] = readMigrations(new URL('./migrations/', import.meta.url));
+
+/** @throws StartError when the database is of a later release */
+export async function migrationStatus(
+  database: Queryable,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<MigrationStatus> {
+  const [table] = await database.query<{ there: boolean }>(
+    "select to_regclass('vaultplane_migrations') is not null as there",
+  );
+  const applied = table!.there ? await lastApplied(database) : 0;
+  return statusOf(applied, migrations);
+}
+
+/**
+ * Brings the database to this program's schema, once, however many control planes do so at the same time: each waits
+ * for the other's transaction.
+ *
+ * @returns the names of the migrations that were applied
+ * @throws StartError when the database is of a later release
+ */
+export async function migrate(database: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<string[]> {
+  return database.transaction(async (transaction) => {
+    await transaction.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+    await transaction.query(`create table if not exists vaultplane_migrations (
+      number integer primary key, name text not null, applied_at timestamptz not null default now())`);
+    const { applied, pending } = statusOf(await lastApplied(transaction), migrations);
+    for (const { number, name, sql } of migrations.filter((migration) => migration.number > applied)) {
+      for (const statement of statementsOf(sql)) await transaction.query(statement);
+      await transaction.query('insert into vaultplane_migrations (number, name) values ($1, $2)', [number, name]);
+    }
+    return pending;
+  });
+}
+
+async function lastApplied(database: Queryable): Promise<number> {
+  const [row] = await database.query<{ last: number }>(
+    'select coalesce(max(number), 0)::integer as last from vaultplane_migrations',
+  );
+  return row!.last;
+}
+
+function statusOf(applied: number, migrations: readonly Migration[]): MigrationStatus {
+  const latest = migrations.at(-1)?.number ?? 0;
+  if (applied > latest) {
+    throw new StartError(
+      `the database has schema ${applied}, of a later release than this program's ${latest}; run that release, or restore a backup`,
+    );
+  }
+  return { applied, latest, pending: migrations.filter(({ number }) => number > applied).map(({ name }) => name) };
+}
+
+/** A statement ends at a semicolon at the end of a line; comments go, since a statement of nothing else is none. */
+function statementsOf(sql: string): string[] {
+  return sql
+    .replace(/^\s*--.*$/gm, '')
+    .split(/;\s*$/m)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== '');
+}
+
+function readMigrations(directory: URL): Migration[] {
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file, index) => {
+      const name = file.slice(0, -'.sql'.length);
+      const number = Number.parseInt(name, 10);
+      if (number !== index + 1) throw new Error(`migration ${file} is out of order`);
+      return { number, name, sql: readFileSync(new URL(file, directory), 'utf8') };
+    });
+}

@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import pg from 'pg';
+import type { ControlPlaneSettings } from '../settings.ts';
+import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
+
+const INT8 = 20;
+const CONNECT_TIMEOUT_MS = 5000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+const LONGEST_RECONNECT_PAUSE_MS = 5000;
+
+export type PostgresSettings = Pick<
+  ControlPlaneSettings,
+  'pg_host' | 'pg_port' | 'pg_user' | 'pg_password' | 'pg_database' | 'pg_ssl' | 'pg_ssl_verify' | 'pg_ssl_ca'
+>;
+
+/**
+ * Connects to a Postgres server.
+ *
+ * @throws DatabaseUnavailable when it can't be reached; StartError when it refuses us
+ */
+export async function openPostgresDatabase(settings: PostgresSettings, log: Log, clock: Clock): Promise<Database> {
+  const database = new PostgresDatabase(connectionOf(settings), log, clock);
+  try {
+    await database.query('select 1');
+    return database;
+  } catch (error) {
+    await database.close();
+    const where = `Postgres at ${settings.pg_host}:${settings.pg_port}, database ${settings.pg_database}, user ${settings.pg_user}`;
+    if (error instanceof DatabaseUnavailable) throw new DatabaseUnavailable(`${where}: ${error.message}`);
+    throw new StartError(`${where}: ${errorMessage(error)}; check pg_host, pg_database, pg_user and pg_password`);
+  }
+}
+
+function connectionOf(settings: PostgresSettings): pg.PoolConfig {
+  let ssl: pg.PoolConfig['ssl'] = false;
+  if (settings.pg_ssl) {
+    ssl = { rejectUnauthorized: settings.pg_ssl_verify };
+    if (settings.pg_ssl_ca !== undefined) {
+      try {
+        ssl.ca = readFileSync(settings.pg_ssl_ca, 'utf8');
+      } catch (error) {
+        throw new StartError(`pg_ssl_ca: ${errorMessage(error)}`);
+      }
+    }
+  }
+  return {
+    host: settings.pg_host,
+    port: settings.pg_port,
+    user: settings.pg_user,
+    // Without a password pg would look for PGPASSWORD and ~/.pgpass: settings come from one place only.
+    password: settings.pg_password ?? '',
+    database: settings.pg_database,
+    ssl,
+    application_name: 'vaultplane-cp',
+    max: 10,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    keepAlive: true,
+    types: {
+      getTypeParser: ((oid: number, format?: 'text') =>
+        oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+    },
+  };
+}
+
+class PostgresDatabase implements Database {
+  readonly kind = 'postgres';
+  readonly #pool: pg.Pool;
+  readonly #connection: pg.PoolConfig;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #ears = new Map<string, Set<() => void>>();
+  #listener: pg.Client | undefined;
+  #reconnect: (() => void) | undefined;
+  #pauseMs = 100;
+  #closed = false;
+
+  constructor(connection: pg.PoolConfig, log: Log, clock: Clock) {
+    this.#connection = connection;
+    this.#log = log;
+    this.#clock = clock;
+    this.#pool = new pg.Pool(connection);
+    // A connection that breaks while nobody uses it: the pool has dropped it, and the next query opens another.
+    this.#pool.on('error', (error) => log.warn({ error: error.message }, 'a database connection was lost'));
+  }
+
+  async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+    return (await this.#pool.query(sql, [...parameters]).catch(translate)).rows;
+  }
+
+  async script(sql: string): Promise<void> {
+    await this.#pool.query(sql).catch(translate);
+  }
+
+  async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch(translate);
+    const broken = (error: Error) => this.#log.warn({ error: error.message }, 'a database connection was lost');
+    client.on('error', broken);
+    let failure: unknown;
+    try {
+      await client.query('begin');
+      const result = await work({
+        query: async <Row>(sql: string, parameters: readonly unknown[] = []) =>
+          (await client.query(sql, [...parameters])).rows as Row[],
+      });
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      // Whatever state it is in, the connection is not used again unless it could roll back.
+      failure = await client.query('rollback').then(
+        () => undefined,
+        () => error,
+      );
+      return translate(error);
+    } finally {
+      client.off('error', broken);
+      client.release(failure !== undefined);
+    }
+  }
+
+  async listen(channel: string, heard: () => void): Promise<() => Promise<void>> {
+    const ears = this.#ears.get(channel) ?? new Set();
+    this.#ears.set(channel, ears.add(heard));
+    if (this.#listener) await this.#listener.query(`listen ${channel}`);
+    else if (!this.#reconnect) await this.#connectListener();
+    return async () => {
+      ears.delete(heard);
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reconnect?.();
+    const listener = this.#listener;
+    this.#listener = undefined;
+    await listener?.end().catch(() => {});
+    await this.#pool.end().catch(() => {});
+  }
+
+  async #connectListener(): Promise<void> {
+    const client = new pg.Client(this.#connection);
+    const lost = (error?: Error) => {
+      if (this.#listener !== client) return;
+      this.#listener = undefined;
+      this.#log.warn({ error: error?.message }, 'the database connection for notifications was lost');
+      client.end().catch(() => {});
+      this.#reconnectLater();
+    };
+    client.on('error', lost);
+    client.on('end', () => lost());
+    client.on('notification', ({ channel }) => this.#tell(channel));
+    await client.connect().catch(translate);
+    if (this.#closed) return void (await client.end().catch(() => {}));
+    this.#listener = client;
+    this.#pauseMs = 100;
+    for (const channel of this.#ears.keys()) await client.query(`listen ${channel}`).catch(translate);
+  }
+
+  #reconnectLater(): void {
+    if (this.#closed) return;
+    const pause = this.#pauseMs * (0.5 + Math.random() / 2);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_RECONNECT_PAUSE_MS);
+    this.#reconnect = this.#clock.after(pause, () => {
+      this.#reconnect = undefined;
+      this.#connectListener().then(
+        () => {
+          for (const channel of this.#ears.keys()) this.#tell(channel);
+        },
+        () => this.#reconnectLater(),
+      );
+    });
+  }
+
+  #tell(channel: string): void {
+    for (const heard of this.#ears.get(channel) ?? []) heard();
+  }
+}
+
+/** SQLSTATE classes of a server that is not there for us now: connection lost, no room, shutting down, starting up. */
+const UNAVAILABLE = /^(08|53|57P|25006)/;
+
+function translate(error: unknown): never {
+  const state = sqlState(error);
+  if (state === undefined ? isConnectionError(error) : UNAVAILABLE.test(state)) {
+    throw new DatabaseUnavailable(errorMessage(error) || (error as NodeJS.ErrnoException).code, { cause: error });
+  }
+  throw error;
+}
+
+function isConnectionError(error: unknown): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (
+    /^E(CONN|NOTFOUND|AI_AGAIN|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOENT|ACCES)/.test(code ?? '') ||
+    /^(Connection terminated|timeout e|Query read timeout|Client (was closed|has encountered a connection error))/i.test(
+      message ?? '',
+    )
+  );
+}

@@ -1,0 +1,58 @@
+import { after, before, describe } from 'node:test';
+import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import type { Database } from '../database.ts';
+import { openEmbeddedDatabase } from '../embedded-database.ts';
+import { prepareStore, type Store } from '../open-store.ts';
+import { openPostgresDatabase, type PostgresSettings } from '../postgres-database.ts';
+import { type PostgresServer, postgresMissing, startPostgresServer } from './postgres-server.ts';
+
+export function postgresSettings(server: PostgresServer, database = server.database): PostgresSettings {
+  return {
+    pg_host: server.host,
+    pg_port: server.port,
+    pg_user: server.user,
+    pg_password: server.password,
+    pg_database: database,
+    pg_ssl: false,
+    pg_ssl_verify: true,
+    pg_ssl_ca: undefined,
+  };
+}
+
+/**
+ * Describes behaviour that both databases have. `open` gives a new, empty database each time; they are closed at the end.
+ */
+export function describeOnBothDatabases(title: string, tests: (open: () => Promise<Database>) => void): void {
+  describe(`${title}, on PGlite`, () => {
+    const opened: Database[] = [];
+    after(() => Promise.all(opened.map((database) => database.close())));
+    tests(async () => {
+      const database = await openEmbeddedDatabase(undefined);
+      opened.push(database);
+      return database;
+    });
+  });
+
+  describe(`${title}, on Postgres`, { skip: postgresMissing() }, () => {
+    let server: PostgresServer;
+    const opened: Database[] = [];
+    before(async () => {
+      server = await startPostgresServer();
+    });
+    after(async () => {
+      await Promise.all(opened.map((database) => database.close()));
+      await server?.stop();
+    });
+    tests(async () => {
+      const settings = postgresSettings(server, await server.createDatabase());
+      const database = await openPostgresDatabase(settings, silentLog, systemClock);
+      opened.push(database);
+      return database;
+    });
+  });
+}
+
+export function storeOn(database: Database, clock: Clock = systemClock): Promise<Store> {
+  return prepareStore(database, silentLog, clock);
+}

@@ -1,0 +1,98 @@
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { type Actor, insertAuditRequest, type Role, type WriteRequest } from './audit-log.ts';
+import type { Database } from './database.ts';
+
+const derive = promisify(scrypt) as (secret: string, salt: Buffer, length: number) => Promise<Buffer>;
+const HASH_BYTES = 32;
+/** vpt_, the token's id, its secret part: 256 random bits. */
+const TOKEN = /^vpt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+/** Verified tokens that are remembered, so that not every call pays for scrypt. */
+const MOST_REMEMBERED = 1000;
+
+interface TokenRow {
+  id: string;
+  role: Role;
+  salt: Uint8Array;
+  hash: Uint8Array;
+}
+
+export interface TokenInfo {
+  id: string;
+  role: Role;
+  name: string | null;
+  created_at: Date;
+}
+
+/** The tokens of the Admin API, hashed. */
+export class Tokens {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  /** By the SHA-256 of a token that was verified: what its row's hash was then. */
+  readonly #verified = new Map<string, Buffer>();
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** @returns the token, which is nowhere kept as it is: this is the one time that it can be shown */
+  async create(
+    role: Role,
+    name: string | null,
+    actor: Actor,
+    request: WriteRequest,
+  ): Promise<TokenInfo & { token: string }> {
+    const id = randomBytes(8).toString('hex');
+    const secret = randomBytes(32).toString('base64url');
+    const salt = randomBytes(16);
+    const hash = await derive(secret, salt, HASH_BYTES);
+    const at = this.#clock.now();
+    await this.#database.transaction(async (transaction) => {
+      const [state] = await transaction.query<{ version: number }>('select version from config_state');
+      await transaction.query(
+        'insert into tokens (id, role, name, salt, hash, created_at) values ($1, $2, $3, $4, $5, $6)',
+        [id, role, name, salt, hash, new Date(at)],
+      );
+      await insertAuditRequest(transaction, at, actor, request, state!.version, state!.version);
+    });
+    return { id, role, name, created_at: new Date(at), token: `vpt_${id}_${secret}` };
+  }
+
+  async list(): Promise<TokenInfo[]> {
+    return this.#database.query('select id, role, name, created_at from tokens order by created_at, id');
+  }
+
+  /** @returns whether there was one */
+  async delete(id: string, actor: Actor, request: WriteRequest): Promise<boolean> {
+    return this.#database.transaction(async (transaction) => {
+      const [state] = await transaction.query<{ version: number }>('select version from config_state');
+      const gone = await transaction.query('delete from tokens where id = $1 returning id', [id]);
+      await insertAuditRequest(transaction, this.#clock.now(), actor, request, state!.version, state!.version);
+      return gone.length > 0;
+    });
+  }
+
+  async any(): Promise<boolean> {
+    const [row] = await this.#database.query<{ any: boolean }>('select exists (select from tokens) as any');
+    return row!.any;
+  }
+
+  /** Whose token this is; undefined where it is nobody's. The row is read every time: a deleted token is refused at once. */
+  async verify(token: string): Promise<{ id: string; role: Role } | undefined> {
+    const [, id, secret] = TOKEN.exec(token) ?? [];
+    if (id === undefined || secret === undefined) return undefined;
+    const [row] = await this.#database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
+    if (!row) return undefined;
+    const key = createHash('sha256').update(token).digest('base64');
+    const remembered = this.#verified.get(key);
+    if (!remembered || !timingSafeEqual(remembered, row.hash)) {
+      const hash = await derive(secret, Buffer.from(row.salt), HASH_BYTES);
+      if (!timingSafeEqual(hash, row.hash)) return undefined;
+      if (this.#verified.size >= MOST_REMEMBERED) this.#verified.clear();
+      this.#verified.set(key, hash);
+    }
+    return { id: row.id, role: row.role };
+  }
+}
