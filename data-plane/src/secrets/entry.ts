@@ -1,0 +1,124 @@
+import type { Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import type { BackendError, FetchedSecret, SecretQuery } from '@vaultplane/shared/backends/backend.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import type { Random } from './backoff.ts';
+import type { Due } from './due-queue.ts';
+import { Lifecycle } from './lifecycle.ts';
+import type { Vault } from './vault-directory.ts';
+
+/** One fetched version of a secret, with the wall clock's time of its fetch in milliseconds. */
+export interface Held {
+  readonly secret: FetchedSecret;
+  readonly wallFetchedAt: number;
+}
+
+/** Which secret an entry is of. */
+export interface EntryAddress {
+  /** Unique in the cache: vault, everything that makes another secret, path and version. */
+  readonly key: string;
+  readonly vault: Vault;
+  /** What the reference changes of the vault's configuration, of what makes another secret. */
+  readonly overrides: VaultConfig;
+  /** All vaults of one identity are asked through one backend. */
+  readonly identity: string;
+  readonly regionFrom: string | undefined;
+  readonly query: SecretQuery;
+}
+
+/** What looks at an entry: a reference, which has lifetimes of its own and may remember what it picked. */
+export interface EntryUser {
+  readonly lifetimes: Lifetimes;
+  /** Somebody wants to be told of changes. */
+  readonly watched: boolean;
+  /** The entry holds something else now, or nothing: nothing of what it held may be kept. */
+  forget(): void;
+}
+
+/** Not counted in a value's bytes, but there: names, nodes, members. */
+const OVERHEAD_BYTES = 512;
+
+/** One secret in the cache. */
+export class Entry implements Due {
+  readonly address: EntryAddress;
+  readonly lifecycle: Lifecycle<Held>;
+  /** The upstream call that is under way. */
+  flight: { result: Promise<Held | BackendError>; abort: AbortController } | null = null;
+  /** No longer in the cache, and never again. */
+  dropped = false;
+  dueAt = Infinity;
+  dueIndex = -1;
+  /** Neighbours in the order of use; the cache's own. */
+  newer: Entry | null = null;
+  older: Entry | null = null;
+  /** As the cache last counted it. */
+  bytes = 0;
+  readonly #users = new Set<EntryUser>();
+  #lifetimes: readonly Lifetimes[] = [];
+
+  constructor(address: EntryAddress, random: Random) {
+    this.address = address;
+    this.lifecycle = new Lifecycle(random);
+  }
+
+  get users(): ReadonlySet<EntryUser> {
+    return this.#users;
+  }
+
+  /** The different lifetimes of its users; of the last one, where there is none any more. */
+  get lifetimes(): readonly Lifetimes[] {
+    return this.#lifetimes;
+  }
+
+  addUser(user: EntryUser): void {
+    this.#users.add(user);
+    if (!this.#lifetimes.some((known) => same(known, user.lifetimes))) this.userChanged();
+  }
+
+  removeUser(user: EntryUser): void {
+    this.#users.delete(user);
+    if (this.#lifetimes.length > 1) this.userChanged();
+  }
+
+  /** A user's lifetimes are others now. */
+  userChanged(): void {
+    if (this.#users.size === 0) return;
+    const different: Lifetimes[] = [];
+    for (const { lifetimes } of this.#users) {
+      if (!different.some((known) => same(known, lifetimes))) different.push(lifetimes);
+    }
+    this.#lifetimes = different;
+  }
+
+  /** Such an entry is not evicted. */
+  get watched(): boolean {
+    for (const user of this.#users) if (user.watched) return true;
+    return false;
+  }
+
+  /** The earliest that any user wants a refresh. */
+  refreshAt(): number {
+    let earliest = Infinity;
+    for (const lifetimes of this.#lifetimes) earliest = Math.min(earliest, this.lifecycle.dueAt(lifetimes));
+    return earliest;
+  }
+
+  /** When no user has any use for it any more. */
+  goneAt(): number {
+    let latest = 0;
+    for (const lifetimes of this.#lifetimes) latest = Math.max(latest, this.lifecycle.goneAt(lifetimes));
+    return latest;
+  }
+
+  size(): number {
+    return OVERHEAD_BYTES + (this.lifecycle.held?.secret.value.bytes ?? 0);
+  }
+
+  /** What users remember of the value is forgotten. */
+  forget(): void {
+    for (const user of this.#users) user.forget();
+  }
+}
+
+function same(a: Lifetimes, b: Lifetimes): boolean {
+  return a === b || (a.ttl === b.ttl && a.negTtl === b.negTtl && a.resurrectTtl === b.resurrectTtl);
+}

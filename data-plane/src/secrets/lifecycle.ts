@@ -1,0 +1,111 @@
+import type { Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import type { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { Backoff, jitter, type Random } from './backoff.ts';
+
+export type State = 'fresh' | 'stale' | 'resurrected';
+
+/** Failures of what was never fetched are forgotten this long after the last try. */
+const FORGET_FAILURES_MS = 120_000;
+
+/**
+ * What is known of one secret over time: what was fetched, and how its fetching has gone since (CONTRACT.md §4). Makes
+ * no call and keeps no timer: it says what a lookup is to be answered, when a refresh is due and when all is to be
+ * forgotten, for a time that it is handed. Lifetimes are handed in at every question, so that a new configuration
+ * applies to values already held, and references with lifetimes of their own can share one secret.
+ */
+export class Lifecycle<V> {
+  readonly #random: Random;
+  readonly #backoff: Backoff;
+  #held: V | null = null;
+  #fetchedAt = 0;
+  /** Since the held value was fetched, a fetch has failed. */
+  #failedSince = false;
+  /** Of the held value's refresh time. */
+  #jitter = 1;
+  #lastError: BackendError | null = null;
+  #lastTriedAt = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#backoff = new Backoff(random);
+  }
+
+  /** The value held, whatever its age. */
+  get held(): V | null {
+    return this.#held;
+  }
+
+  /** When the held value was fetched. */
+  get fetchedAt(): number {
+    return this.#fetchedAt;
+  }
+
+  get lastError(): BackendError | null {
+    return this.#lastError;
+  }
+
+  /** The state in which the held value is to be served; null where it is not to be, or none is held. */
+  stateAt(now: number, { ttl, resurrectTtl }: Lifetimes): State | null {
+    if (this.#held === null) return null;
+    const age = now - this.#fetchedAt;
+    if (ttl === 0 || age < ttl) return 'fresh';
+    if (age >= ttl + resurrectTtl) return null;
+    return this.#failedSince ? 'resurrected' : 'stale';
+  }
+
+  /**
+   * For a lookup that `stateAt` gave nothing: the remembered failure to answer with; null where it is to ask. A miss is
+   * remembered for neg_ttl; not reaching the vault only for as long as keeps the number of calls bounded.
+   */
+  refusalAt(now: number, { negTtl }: Lifetimes): BackendError | null {
+    const error = this.#lastError;
+    if (!error) return null;
+    const until = error.code === 'unavailable' ? this.#backoff.lookupsUntil : this.#lastTriedAt + negTtl;
+    return now < until ? error : null;
+  }
+
+  /** Seconds until a lookup that is refused for an unavailable vault may ask again. */
+  retryAfterSeconds(now: number): number {
+    return Math.max(1, Math.ceil((this.#backoff.lookupsUntil - now) / 1000));
+  }
+
+  /** When the held value is to be fetched anew in the background; Infinity for never. */
+  dueAt({ ttl, resurrectTtl }: Lifetimes): number {
+    if (this.#held === null || ttl === 0) return Infinity;
+    // Early enough, where resurrect_ttl is short, for the answer to be there before the value is gone.
+    const regular = Math.min(ttl * this.#jitter, ttl * 0.9 + resurrectTtl);
+    const due = Math.max(this.#fetchedAt + regular, this.#backoff.until);
+    return due < this.#fetchedAt + ttl + resurrectTtl ? due : Infinity;
+  }
+
+  /** From when on nothing that is known is of use to anybody; Infinity for never. */
+  goneAt({ ttl, negTtl, resurrectTtl }: Lifetimes): number {
+    if (this.#held !== null) return ttl === 0 ? Infinity : this.#fetchedAt + ttl + resurrectTtl;
+    if (!this.#lastError) return 0;
+    return this.#lastTriedAt + (this.#lastError.code === 'unavailable' ? FORGET_FAILURES_MS : negTtl);
+  }
+
+  fetched(now: number, value: V): void {
+    this.#held = value;
+    this.#fetchedAt = now;
+    this.#failedSince = false;
+    this.#jitter = jitter(this.#random);
+    this.#lastError = null;
+    this.#lastTriedAt = now;
+    this.#backoff.succeeded();
+  }
+
+  failed(now: number, error: BackendError): void {
+    this.#lastError = error;
+    this.#lastTriedAt = now;
+    this.#failedSince = true;
+    // A miss is an answer: only while an old value stands in for it is it asked for again and again.
+    if (error.code === 'unavailable' || this.#held !== null) this.#backoff.failed(now);
+    else this.#backoff.succeeded();
+  }
+
+  /** Gives up the value, keeping what is known of failures. */
+  drop(): void {
+    this.#held = null;
+  }
+}

@@ -1,0 +1,170 @@
+import { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { Binding } from './binding.ts';
+import type { Entry, Held } from './entry.ts';
+import type { State } from './lifecycle.ts';
+import type { ResolvedValue } from './resolved.ts';
+
+/** What a lookup needs of the resolver. */
+export interface LookupContext {
+  now(): number;
+  /** @throws VaultplaneError where a reference means nothing */
+  bind(text: string): Binding;
+  entryOf(binding: Binding, reading: number): Entry;
+  /** Why a secret's upstream may not be asked now. */
+  refusalAt(now: number, entry: Entry): BackendError | null;
+}
+
+/** What a reading gave: a value, and whether it was fetched for this very lookup. */
+interface Read {
+  held: Held;
+  state: State;
+  asked: boolean;
+}
+
+type Answer = ResolvedValue | VaultplaneError;
+
+interface Item {
+  text: string;
+  binding: Binding | null;
+  answer: Answer | null;
+}
+
+const ASK = Symbol('ask');
+
+/**
+ * The answer to one lookup of any number of references. It goes as far as it can without waiting and says what is to be
+ * fetched; told what came of that, it goes on. Every answer is made anew in the last step, which does not wait: so all
+ * references to one secret are answered from one fetched version (CONTRACT.md §3), whatever rotated meanwhile.
+ */
+export class Lookup {
+  readonly #context: LookupContext;
+  readonly #refresh: boolean;
+  readonly #items: Item[];
+  /** By key: an entry that leaves the cache meanwhile, as a miss that is not remembered does, still is this lookup's. */
+  readonly #entries = new Map<string, Entry>();
+  /** What fetching gave; no entry is fetched twice for one lookup. */
+  readonly #asked = new Map<Entry, Held | BackendError>();
+
+  constructor(context: LookupContext, references: readonly string[], refresh: boolean) {
+    this.#context = context;
+    this.#refresh = refresh;
+    this.#items = references.map((text) => {
+      try {
+        return { text, binding: context.bind(text), answer: null };
+      } catch (error) {
+        return { text, binding: null, answer: asVaultplaneError(error) };
+      }
+    });
+  }
+
+  /** The secrets to fetch before the answer is known; none: it is known. */
+  advance(): Entry[] {
+    const wanted = new Set<Entry>();
+    for (const item of this.#items) {
+      if (item.binding === null) continue;
+      const step = this.#answer(item.binding);
+      if ('ask' in step) wanted.add(step.ask);
+      else item.answer = step.answer;
+    }
+    return [...wanted];
+  }
+
+  /** What came of fetching an entry that `advance` wanted. */
+  settle(entry: Entry, result: Held | BackendError): void {
+    this.#asked.set(entry, result);
+  }
+
+  /** In the order of the references; to be called once nothing is wanted any more. */
+  answers(): Answer[] {
+    return this.#items.map(({ answer }) => answer!);
+  }
+
+  #answer(binding: Binding): { ask: Entry } | { answer: Answer } {
+    const first = this.#firstReading(binding);
+    const order = binding.readings.length === 1 ? [0] : [first, 1 - first];
+    const errors: BackendError[] = [];
+    for (const reading of order) {
+      const entry = this.#entryOf(binding, reading);
+      const found = this.#read(entry, binding);
+      if (found === ASK) return { ask: entry };
+      if (!(found instanceof BackendError)) return this.#pick(binding, reading, entry, found);
+      errors[reading] = found;
+      // Not reaching the vault says nothing about whether the secret is there.
+      if (found.code === 'unavailable') break;
+    }
+    return { answer: this.#failure(binding, errors) };
+  }
+
+  #entryOf(binding: Binding, reading: number): Entry {
+    const { key } = binding.entryAddress(reading);
+    const known = this.#entries.get(key);
+    if (known?.dropped) return known;
+    const entry = this.#context.entryOf(binding, reading);
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  /** The reading that held is not given up for as long as its secret is held. */
+  #firstReading(binding: Binding): number {
+    return binding.entry(binding.heldReading)?.lifecycle.held ? binding.heldReading : 0;
+  }
+
+  #read(entry: Entry, { lifetimes }: Binding): Read | BackendError | typeof ASK {
+    const now = this.#context.now();
+    const { lifecycle } = entry;
+    const result = this.#asked.get(entry);
+    if (result === undefined && this.#refresh) return ASK;
+    const state = lifecycle.stateAt(now, lifetimes);
+    if (state) return { held: lifecycle.held!, state, asked: result !== undefined };
+    if (result instanceof BackendError) return result;
+    // Fetched, but not kept: there was no room for it, or its whole life is shorter than the lookup.
+    if (result) return { held: result, state: 'fresh', asked: true };
+    return lifecycle.refusalAt(now, lifetimes) ?? this.#context.refusalAt(now, entry) ?? ASK;
+  }
+
+  #pick(
+    binding: Binding,
+    reading: number,
+    entry: Entry,
+    { held, state, asked }: Read,
+  ): { ask: Entry } | { answer: Answer } {
+    try {
+      const resolved = binding.pick(reading, held, state);
+      binding.remember(reading, held, resolved);
+      return { answer: resolved };
+    } catch (error) {
+      const failed = asVaultplaneError(error);
+      if (failed.code === 'key_not_found' && !asked && this.#mayAskForKey(entry, binding)) return { ask: entry };
+      return { answer: new VaultplaneError(failed.code, `${binding.readings[reading]!.text}: ${failed.message}`) };
+    }
+  }
+
+  /** A missing key is a miss like any other: after neg_ttl the secret is fetched again, since it may have it by now. */
+  #mayAskForKey({ lifecycle }: Entry, { lifetimes }: Binding): boolean {
+    const now = this.#context.now();
+    return now >= lifecycle.fetchedAt + lifetimes.negTtl && !lifecycle.refusalAt(now, lifetimes);
+  }
+
+  #failure(binding: Binding, errors: BackendError[]): VaultplaneError {
+    const entry = binding.entry(errors.length - 1);
+    const now = this.#context.now();
+    const last = errors.findLast((error) => error !== undefined)!;
+    const unavailable = errors.find((error) => error?.code === 'unavailable');
+    const code = unavailable?.code ?? errors[0]?.code ?? last.code;
+    const told = errors.filter((error) => error !== undefined).map((error) => error.message);
+    const readings = told.length > 1 ? `neither reading of the reference holds: ` : '';
+    const retryAfterSeconds =
+      unavailable && (unavailable.retryAfterSeconds ?? entry?.lifecycle.retryAfterSeconds(now) ?? 1);
+    return new VaultplaneError(
+      code,
+      readings + told.join('; '),
+      retryAfterSeconds === undefined ? {} : { retryAfterSeconds },
+    );
+  }
+}
+
+function asVaultplaneError(error: unknown): VaultplaneError {
+  if (error instanceof VaultplaneError) return error;
+  return new VaultplaneError('internal', 'the lookup failed in a way that it should not');
+}

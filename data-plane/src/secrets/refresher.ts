@@ -1,0 +1,137 @@
+import type { Random } from './backoff.ts';
+import type { Cache } from './cache.ts';
+import { DueQueue } from './due-queue.ts';
+import type { Entry } from './entry.ts';
+import type { SteadyTime } from './steady-time.ts';
+import type { Upstream } from './upstream.ts';
+
+/** Refreshes due this soon after one that is due now go with it, milliseconds: a batch costs one call. */
+const TOGETHER_MS = 1000;
+/** Nor is a refresh drawn forward by more than this part of its ttl, which is its jitter. */
+const TOGETHER_PART = 0.1;
+/** After a throttle, what was due meanwhile is spread over this long, milliseconds. */
+const SPREAD_MS = 5000;
+
+export interface RefresherOptions {
+  time: SteadyTime;
+  random: Random;
+  cache: Cache;
+  upstream: Upstream;
+  /** The state in which an entry is served may have changed with time alone. */
+  onAged: (entry: Entry) => void;
+}
+
+/** Background work: refreshes when they are due, and forgetting what is of no use any more. One timer for all of it. */
+export class Refresher {
+  readonly #options: RefresherOptions;
+  readonly #queue = new DueQueue<Entry>();
+  #timer: { at: number; cancel: () => void } | null = null;
+
+  constructor(options: RefresherOptions) {
+    this.#options = options;
+  }
+
+  /** Something about the entry has changed: when it is to be looked at again is worked out anew. */
+  schedule(entry: Entry): void {
+    this.#queue.set(entry, this.#nextFor(entry));
+    this.#arm();
+  }
+
+  /** The entry has left the cache. */
+  unschedule(entry: Entry): void {
+    this.#queue.delete(entry);
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #nextFor(entry: Entry): number {
+    if (entry.dropped) return Infinity;
+    const gone = entry.goneAt();
+    const held = entry.lifecycle.held !== null;
+    // What is being fetched for the first time is not forgotten before it is known.
+    if (entry.flight) return held ? Math.min(gone, this.#agesAt(entry)) : Infinity;
+    return Math.min(gone, entry.refreshAt(), this.#agesAt(entry));
+  }
+
+  /** When a watched value stops being fresh; Infinity where nobody watches. */
+  #agesAt(entry: Entry): number {
+    if (entry.lifecycle.held === null || !entry.watched) return Infinity;
+    const now = this.#options.time.now();
+    let next = Infinity;
+    for (const { ttl, resurrectTtl } of entry.lifetimes) {
+      if (ttl === 0) continue;
+      for (const at of [ttl, ttl + resurrectTtl]) {
+        const change = entry.lifecycle.fetchedAt + at;
+        if (change > now) next = Math.min(next, change);
+      }
+    }
+    return next;
+  }
+
+  #arm(): void {
+    const at = this.#queue.peek()?.dueAt ?? Infinity;
+    if (this.#timer?.at === at) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (at === Infinity) return;
+    const { time } = this.#options;
+    const cancel = time.after(Math.max(0, at - time.now()), () => {
+      this.#timer = null;
+      this.#run();
+    });
+    this.#timer = { at, cancel };
+  }
+
+  #run(): void {
+    const { time, cache, upstream, random, onAged } = this.#options;
+    const now = time.now();
+    const identities = new Set<string>();
+    for (const entry of this.#queue.dueUntil(now)) {
+      if (entry.goneAt() <= now) {
+        if (entry.flight) this.#wipe(entry);
+        else cache.drop(entry);
+        onAged(entry);
+        continue;
+      }
+      onAged(entry);
+      const paused = upstream.pausedUntil(entry);
+      if (entry.flight || entry.refreshAt() > now) {
+        this.#queue.set(entry, this.#nextFor(entry));
+      } else if (paused > now) {
+        this.#queue.set(entry, paused + random() * SPREAD_MS);
+      } else {
+        identities.add(entry.address.identity);
+        this.#refresh(entry);
+      }
+    }
+    if (identities.size > 0) {
+      for (const entry of this.#queue.dueUntil(now + TOGETHER_MS)) {
+        if (identities.has(entry.address.identity) && this.#mayGoEarly(entry, now)) this.#refresh(entry);
+      }
+    }
+    this.#arm();
+  }
+
+  #refresh(entry: Entry): void {
+    void this.#options.upstream.fetch(entry);
+    this.#queue.set(entry, this.#nextFor(entry));
+  }
+
+  /** A retry keeps its time: backing off is what it is for. */
+  #mayGoEarly(entry: Entry, now: number): boolean {
+    if (entry.flight || entry.lifecycle.lastError) return false;
+    const early = entry.refreshAt() - now;
+    return early <= TOGETHER_MS && entry.lifetimes.every(({ ttl }) => ttl === 0 || early <= ttl * TOGETHER_PART);
+  }
+
+  #wipe(entry: Entry): void {
+    entry.forget();
+    entry.lifecycle.drop();
+    this.#options.cache.resized(entry);
+    this.#queue.set(entry, this.#nextFor(entry));
+  }
+}

@@ -1,0 +1,81 @@
+import { inspect } from 'node:util';
+import type { Held } from './entry.ts';
+import type { State } from './lifecycle.ts';
+
+/** What a reference stands for, now. Immutable. Printing it shows everything but the value. */
+export interface Resolved {
+  readonly reference: string;
+  readonly value: string;
+  readonly encoding?: 'base64' | undefined;
+  readonly state: State;
+  readonly version: { readonly id: string | null; readonly stages: readonly string[] };
+  /** The vault's prefix. */
+  readonly vault: string;
+  /** Milliseconds since 1970, as `expiresAt`. */
+  readonly fetchedAt: number;
+  /** When the value is to be fetched anew; null: never, it does not rotate. */
+  readonly expiresAt: number | null;
+  /** The reading that held, as a reference. */
+  readonly reading: string;
+  /** What the vault itself says of the secret. */
+  readonly secret: { readonly name: string; readonly arn: string | null; readonly createdAt: number | null };
+}
+
+export class ResolvedValue implements Resolved {
+  readonly reference: string;
+  readonly state: State;
+  readonly vault: string;
+  readonly reading: string;
+  readonly expiresAt: number | null;
+  readonly #value: string;
+  readonly #held: Held;
+
+  constructor(facts: {
+    reference: string;
+    vault: string;
+    reading: string;
+    state: State;
+    value: string;
+    held: Held;
+    /** Milliseconds. */
+    ttl: number;
+  }) {
+    this.reference = facts.reference;
+    this.vault = facts.vault;
+    this.reading = facts.reading;
+    this.state = facts.state;
+    this.#value = facts.value;
+    this.#held = facts.held;
+    this.expiresAt = facts.ttl === 0 ? null : facts.held.wallFetchedAt + facts.ttl;
+  }
+
+  get value(): string {
+    return this.#value;
+  }
+
+  get encoding(): 'base64' | undefined {
+    return this.#held.secret.value.encoding;
+  }
+
+  get version(): { id: string | null; stages: readonly string[] } {
+    return this.#held.secret.version;
+  }
+
+  get fetchedAt(): number {
+    return this.#held.wallFetchedAt;
+  }
+
+  get secret(): { name: string; arn: string | null; createdAt: number | null } {
+    const { name, arn, createdAt } = this.#held.secret;
+    return { name, arn, createdAt };
+  }
+
+  toJSON(): object {
+    const { reference, vault, reading, state, version, fetchedAt, expiresAt } = this;
+    return { reference, vault, reading, state, version, fetchedAt, expiresAt };
+  }
+
+  [inspect.custom](): string {
+    return `Resolved ${JSON.stringify(this)}`;
+  }
+}

@@ -1,0 +1,353 @@
+import { identityOf } from '@vaultplane/shared/backends/address.ts';
+import type { BackendError, UpstreamCounts } from '@vaultplane/shared/backends/backend.ts';
+import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
+import { parseReference } from '@vaultplane/shared/reference.ts';
+import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import type { Random } from './backoff.ts';
+import { Binding } from './binding.ts';
+import { Cache } from './cache.ts';
+import { Entry } from './entry.ts';
+import type { State } from './lifecycle.ts';
+import { Lookup } from './lookup.ts';
+import { Refresher } from './refresher.ts';
+import type { Resolved } from './resolved.ts';
+import { SteadyTime } from './steady-time.ts';
+import { Upstream } from './upstream.ts';
+import { type RejectedVault, VaultDirectory, type VaultSettings } from './vault-directory.ts';
+import { Watches, type WatchListener } from './watches.ts';
+
+export type { Resolved } from './resolved.ts';
+
+/** The settings that a resolver goes by (CONTRACT.md §2). */
+export interface ResolverSettings extends VaultSettings {
+  ssl_trusted_certificate?: string[] | undefined;
+  cache_max_entries: number;
+  cache_max_bytes: number;
+}
+
+/** What a control plane says; `snapshot` is null for as long as there is none from anywhere. */
+export interface ResolverConfig {
+  snapshot: Snapshot | null;
+  defaults: ConfigDefaults;
+}
+
+export interface ResolveOptions {
+  /** Asks the vault, whatever is held; simultaneous ones ask once. */
+  refresh?: boolean;
+}
+
+export interface ResolverOptions {
+  clock: Clock;
+  log: Log;
+  env: NodeJS.ProcessEnv;
+  settings: ResolverSettings;
+  /** The data plane's own api_listen, HOST:PORT: an AWS endpoint that leads there is refused. */
+  ownListen?: string | undefined;
+  random?: Random;
+  /** For tests: where secrets come from, in place of real vaults. */
+  backends?: BackendSource;
+}
+
+/** Milliseconds. */
+const DEADLINES = { connect: 1000, total: 5000 };
+/** Configurations may change under a lookup this often before it is given up. */
+const MOST_RESTARTS = 20;
+
+/** References to values, as the current configuration says, from what is held or from the vaults. */
+export class Resolver {
+  readonly #time: SteadyTime;
+  readonly #random: Random;
+  readonly #settings: ResolverSettings;
+  readonly #directory: VaultDirectory;
+  readonly #backends: BackendSource;
+  readonly #counts: UpstreamCounts = { calls: 0, errors: 0, throttled: 0 };
+  readonly #cache: Cache;
+  readonly #upstream: Upstream;
+  readonly #refresher: Refresher;
+  readonly #watches: Watches;
+  readonly #bindings = new Map<string, Binding>();
+  /** Counts configurations, so that a lookup notices that it began under another one. */
+  #epoch = 0;
+  #stopped = false;
+
+  /** Use startResolver. */
+  constructor(options: ResolverOptions) {
+    const { clock, log, env, settings } = options;
+    this.#time = new SteadyTime(clock);
+    this.#random = options.random ?? Math.random;
+    this.#settings = settings;
+    this.#directory = new VaultDirectory(settings);
+    this.#backends =
+      options.backends ??
+      new Backends({
+        env,
+        log,
+        trustedCertificates: settings.ssl_trusted_certificate ?? ['system'],
+        ownListen: options.ownListen,
+        homeRegion: settings.vault_aws_region,
+        deadlines: DEADLINES,
+        counts: this.#counts,
+      });
+    const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };
+    const time = this.#time;
+    const random = this.#random;
+    this.#cache = new Cache(limits, (entry) => this.#onDropped(entry));
+    const onSettled = (entry: Entry) => this.#onSettled(entry);
+    this.#upstream = new Upstream({ backends: this.#backends, time, random, log, onSettled });
+    const onAged = (entry: Entry) => this.#tellWatchers(entry);
+    this.#refresher = new Refresher({ time, random, cache: this.#cache, upstream: this.#upstream, onAged });
+    this.#watches = new Watches({
+      time,
+      random,
+      resolve: (reference) => this.resolve(reference),
+      onWatched: (reference, watched) => this.#onWatched(reference, watched),
+    });
+  }
+
+  /**
+   * Applies a configuration. Values of vaults that are gone, or that are other secrets now, are wiped before it returns;
+   * new lifetimes apply to all others.
+   */
+  configure({ snapshot, defaults }: ResolverConfig): void {
+    if (this.#stopped) return;
+    this.#epoch++;
+    this.#directory.configure(snapshot, defaults);
+    this.#upstream.reopen();
+    for (const binding of this.#bindings.values()) {
+      const vault = this.#directory.find(binding.vault.prefix);
+      if (vault === binding.vault) continue;
+      try {
+        if (!vault || vault.id !== binding.vault.id || vault.type !== binding.vault.type)
+          throw new Error('another vault');
+        binding.rebind(vault);
+      } catch {
+        this.#release(binding);
+      }
+    }
+    const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
+    for (const entry of [...this.#cache.entries()]) {
+      const { vault: was, overrides, identity } = entry.address;
+      const vault = byId.get(was.id);
+      if (vault && identityOf(vault.type, { ...vault.config, ...overrides }) === identity)
+        this.#refresher.schedule(entry);
+      else this.#cache.drop(entry);
+    }
+    this.#watches.allChanged();
+  }
+
+  /**
+   * What a reference stands for: at once where it is held (or known to be missing), else a promise.
+   *
+   * @throws VaultplaneError (a promise rejects with it), and nothing else
+   */
+  resolve(reference: string, { refresh = false }: ResolveOptions = {}): Resolved | Promise<Resolved> {
+    if (!refresh) {
+      const binding = this.#bindings.get(reference);
+      const hit = binding?.hit(this.#time.now());
+      if (hit) {
+        binding!.used = true;
+        this.#cache.touch(binding!.entry(binding!.heldReading)!);
+        return hit;
+      }
+    }
+    const answers = this.#lookUp([reference], refresh);
+    if (answers instanceof Promise) return answers.then(([answer]) => orThrow(answer!));
+    return orThrow(answers[0]!);
+  }
+
+  /** In the order of the references; one that fails does not fail the others. Never rejects. */
+  async resolveMany(
+    references: readonly string[],
+    { refresh = false }: ResolveOptions = {},
+  ): Promise<Array<Resolved | VaultplaneError>> {
+    return this.#lookUp(references, refresh);
+  }
+
+  /**
+   * Tells the value soon, then every other value and change of state; errors too, once each, while it goes on trying.
+   * The listener must not throw. Returns what ends the watch.
+   */
+  watch(reference: string, listener: WatchListener): () => void {
+    return this.#watches.watch(reference, listener);
+  }
+
+  /** How many secrets are held in which state, and how many misses are remembered. */
+  counts(): Record<State | 'negative', number> {
+    const counts = { fresh: 0, stale: 0, resurrected: 0, negative: 0 };
+    const now = this.#time.now();
+    for (const { lifecycle, lifetimes } of this.#cache.entries()) {
+      for (const own of lifetimes) {
+        const state = lifecycle.stateAt(now, own);
+        const refusal = state ? null : lifecycle.refusalAt(now, own);
+        if (state) counts[state]++;
+        else if (refusal && refusal.code !== 'unavailable') counts.negative++;
+        else continue;
+        break;
+      }
+    }
+    return counts;
+  }
+
+  /** Calls to Secrets Manager since the start. */
+  awsCounts(): UpstreamCounts {
+    return { ...this.#counts };
+  }
+
+  /** Vaults of the configuration that this build can't use; the rest works. */
+  rejectedVaults(): RejectedVault[] {
+    return [...this.#directory.rejected];
+  }
+
+  /** Wipes everything, and cuts short what is under way. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#epoch++;
+    this.#watches.stop();
+    this.#refresher.stop();
+    for (const entry of [...this.#cache.entries()]) this.#cache.drop(entry);
+    for (const binding of [...this.#bindings.values()]) this.#release(binding);
+    this.#refresher.stop();
+    this.#backends.stop();
+  }
+
+  #lookUp(references: readonly string[], refresh: boolean): Answers | Promise<Answers> {
+    if (this.#stopped) return references.map(() => new VaultplaneError('unavailable', 'the data plane is stopping'));
+    const lookup = new Lookup(this.#context, references, refresh);
+    const wanted = lookup.advance();
+    return wanted.length === 0 ? lookup.answers() : this.#lookUpUpstream(lookup, wanted, references, refresh);
+  }
+
+  async #lookUpUpstream(
+    first: Lookup,
+    firstWanted: Entry[],
+    references: readonly string[],
+    refresh: boolean,
+  ): Promise<Answers> {
+    let lookup = first;
+    let wanted = firstWanted;
+    for (let restarts = 0; restarts <= MOST_RESTARTS; restarts++) {
+      const epoch = this.#epoch;
+      while (wanted.length > 0 && epoch === this.#epoch) {
+        const results = await Promise.all(wanted.map((entry) => this.#upstream.fetch(entry)));
+        for (const [index, entry] of wanted.entries()) lookup.settle(entry, results[index]!);
+        if (epoch === this.#epoch) wanted = lookup.advance();
+      }
+      if (epoch === this.#epoch) return lookup.answers();
+      if (this.#stopped) break;
+      // The configuration changed meanwhile: the answer must be the new one's.
+      lookup = new Lookup(this.#context, references, refresh);
+      wanted = lookup.advance();
+    }
+    const reason = this.#stopped ? 'the data plane is stopping' : 'the configuration changes too fast';
+    return references.map(() => new VaultplaneError('unavailable', reason, { retryAfterSeconds: 1 }));
+  }
+
+  readonly #context = {
+    now: () => this.#time.now(),
+    bind: (text: string) => this.#bind(text),
+    entryOf: (binding: Binding, reading: number) => this.#entryOf(binding, reading),
+    refusalAt: (now: number, entry: Entry) => this.#refusalAt(now, entry),
+  };
+
+  #refusalAt(now: number, entry: Entry): BackendError | null {
+    const refusal = this.#upstream.refusalAt(now, entry);
+    // It was made for this lookup, which ends here.
+    if (refusal && !entry.flight && entry.goneAt() <= now) this.#cache.drop(entry);
+    return refusal;
+  }
+
+  #bind(text: string): Binding {
+    const known = this.#bindings.get(text);
+    if (known) {
+      known.used = true;
+      return known;
+    }
+    const reference = parseReference(text);
+    const binding = new Binding(text, reference, this.#directory.get(reference.vault));
+    binding.watched = this.#watches.has(text);
+    this.#bindings.set(text, binding);
+    this.#limitBindings();
+    return binding;
+  }
+
+  #entryOf(binding: Binding, reading: number): Entry {
+    let entry = binding.entry(reading);
+    if (!entry) {
+      const address = binding.entryAddress(reading);
+      entry = this.#cache.get(address.key) ?? null;
+      if (!entry) {
+        entry = new Entry(address, this.#random);
+        this.#cache.add(entry);
+      }
+      binding.use(reading, entry);
+      // Its lifetimes count from now on; what is not held yet is scheduled when its fetch ends.
+      if (entry.lifecycle.held) this.#refresher.schedule(entry);
+    }
+    this.#cache.touch(entry);
+    return entry;
+  }
+
+  /** References that were not used for long are given up; the values stay, and a reference is quickly bound again. */
+  #limitBindings(): void {
+    const most = 2 * this.#settings.cache_max_entries + 1000;
+    for (const binding of this.#bindings.values()) {
+      if (this.#bindings.size <= most) return;
+      this.#bindings.delete(binding.text);
+      if (binding.used || binding.watched) {
+        binding.used = false;
+        this.#bindings.set(binding.text, binding);
+      } else {
+        binding.release();
+      }
+    }
+  }
+
+  #release(binding: Binding): void {
+    binding.release();
+    this.#bindings.delete(binding.text);
+  }
+
+  #onSettled(entry: Entry): void {
+    this.#cache.resized(entry);
+    if (!entry.dropped && entry.goneAt() <= this.#time.now()) this.#cache.drop(entry);
+    this.#refresher.schedule(entry);
+    this.#tellWatchers(entry);
+  }
+
+  #onDropped(entry: Entry): void {
+    this.#upstream.cancel(entry);
+    entry.forget();
+    this.#refresher.unschedule(entry);
+  }
+
+  #tellWatchers(entry: Entry): void {
+    for (const user of entry.users) if (user.watched && user instanceof Binding) this.#watches.changed(user.text);
+  }
+
+  #onWatched(reference: string, watched: boolean): void {
+    const binding = this.#bindings.get(reference);
+    if (!binding) return;
+    binding.watched = watched;
+    for (const reading of [0, 1]) {
+      const entry = binding.entry(reading);
+      if (entry) this.#refresher.schedule(entry);
+    }
+  }
+}
+
+type Answers = Array<Resolved | VaultplaneError>;
+
+function orThrow(answer: Resolved | VaultplaneError): Resolved {
+  if (answer instanceof VaultplaneError) throw answer;
+  return answer;
+}
+
+/** Starts with no configuration: vaults of the settings work at once. The caller stops it. */
+export function startResolver(options: ResolverOptions): Resolver {
+  return new Resolver(options);
+}

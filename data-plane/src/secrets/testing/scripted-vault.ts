@@ -1,0 +1,85 @@
+import {
+  BackendError,
+  type FetchedSecret,
+  type SecretBackend,
+  type SecretQuery,
+} from '@vaultplane/shared/backends/backend.ts';
+import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
+import { SecretValue } from '@vaultplane/shared/secret-value.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+
+/** What a scripted vault answers for a secret: a value, or a failure. */
+export type Script = { value: string; id?: string } | 'not_found' | 'denied' | 'down' | 'throttled';
+
+/** Vaults of any configuration that answer what a test says, and count what they are asked. */
+export class ScriptedVault implements BackendSource {
+  /** Answers for a secret of a region; by default those of `fallback`. */
+  readonly scripts = new Map<string, Script>();
+  fallback: Script = 'not_found';
+  /** Upstream calls; a batch is one. */
+  calls = 0;
+  /** Every secret asked for, batched or not, as `REGION PATH STAGE`. */
+  readonly asked: string[] = [];
+  /** How many secrets each call asked for. */
+  readonly batches: number[] = [];
+  /** While set, calls wait for it. */
+  gate: Promise<unknown> | null = null;
+  /** Calls that were cut short. */
+  aborted = 0;
+  #version = 0;
+
+  set(path: string, script: Script, region = 'us-east-1'): void {
+    this.scripts.set(`${region} ${path}`, script);
+  }
+
+  async open(_type: string, config: VaultConfig): Promise<SecretBackend> {
+    const region = String(config.region ?? 'us-east-1');
+    const answer = async (queries: readonly SecretQuery[], signal: AbortSignal) => {
+      this.calls++;
+      this.batches.push(queries.length);
+      const scripts = queries.map(({ path, version }) => {
+        this.asked.push(`${region} ${path} ${version.stage ?? version.id ?? ''}`);
+        return [path, this.scripts.get(`${region} ${path}`) ?? this.fallback] as const;
+      });
+      if (this.gate) {
+        const cut = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        await Promise.race([this.gate, cut]);
+        if (signal.aborted) this.aborted++;
+      }
+      return scripts.map(([path, script]) => this.#answer(path, script));
+    };
+    return {
+      scope: region,
+      description: `a scripted vault in ${region}`,
+      async fetch(query, signal) {
+        const [result] = await answer([query], signal);
+        if (result instanceof BackendError) throw result;
+        return result!;
+      },
+      fetchMany: answer,
+    };
+  }
+
+  stop(): void {}
+
+  #answer(path: string, script: Script): FetchedSecret | BackendError {
+    switch (script) {
+      case 'not_found':
+        return new BackendError('not_found', `secret ${path}: not found`);
+      case 'denied':
+        return new BackendError('access_denied', `secret ${path}: access denied`);
+      case 'down':
+        return new BackendError('unavailable', `secret ${path}: no connection`);
+      case 'throttled':
+        return new BackendError('unavailable', `secret ${path}: throttled`, { throttled: true });
+      default:
+        return {
+          value: SecretValue.ofText(script.value),
+          version: { id: script.id ?? `version-${++this.#version}`, stages: ['AWSCURRENT'] },
+          createdAt: null,
+          arn: null,
+          name: path,
+        };
+    }
+  }
+}

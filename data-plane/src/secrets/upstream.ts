@@ -1,0 +1,199 @@
+import { BackendError, type FetchedSecret, type SecretBackend } from '@vaultplane/shared/backends/backend.ts';
+import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { Backoff, type Random } from './backoff.ts';
+import type { Entry, Held } from './entry.ts';
+import type { SteadyTime } from './steady-time.ts';
+
+export interface UpstreamOptions {
+  backends: BackendSource;
+  time: SteadyTime;
+  random: Random;
+  log: Log;
+  /** A fetch of an entry that still is in the cache has ended; its lifecycle knows how. */
+  onSettled: (entry: Entry) => void;
+}
+
+interface Fetch {
+  entry: Entry;
+  resolve: (result: Held | BackendError) => void;
+}
+
+/**
+ * Every call to vaults: at most one a secret at a time, those for one backend that are wanted at the same moment
+ * together, and none on behalf of what is no longer wanted.
+ */
+export class Upstream {
+  readonly #options: UpstreamOptions;
+  #backends = new Map<string, Promise<SecretBackend>>();
+  #opened = new Map<string, SecretBackend>();
+  /** By scope: upstreams that have asked to be asked less. */
+  readonly #throttled = new Map<string, Backoff>();
+  /** Scopes that could not be reached when last asked, so that an outage is one log line and not one a secret. */
+  readonly #unreachable = new Set<string>();
+  #gathered: Fetch[] = [];
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options;
+  }
+
+  /** Joins the fetch that is under way, or begins one. Never rejects. */
+  fetch(entry: Entry): Promise<Held | BackendError> {
+    if (entry.flight) return entry.flight.result;
+    const { promise, resolve } = Promise.withResolvers<Held | BackendError>();
+    entry.flight = { result: promise, abort: new AbortController() };
+    if (this.#gathered.length === 0) queueMicrotask(() => this.#send());
+    this.#gathered.push({ entry, resolve });
+    return promise;
+  }
+
+  /** Until when the upstream of an entry is to be left alone by background refreshes; 0 where it has not throttled. */
+  pausedUntil(entry: Entry): number {
+    return this.#throttle(entry)?.until ?? 0;
+  }
+
+  /** Why a lookup may not ask now; null where it may. */
+  refusalAt(now: number, entry: Entry): BackendError | null {
+    const until = this.#throttle(entry)?.lookupsUntil ?? 0;
+    if (now >= until) return null;
+    const where = this.#opened.get(entry.address.identity)?.description;
+    const options = { throttled: true, retryAfterSeconds: Math.max(1, Math.ceil((until - now) / 1000)) };
+    return new BackendError('unavailable', `${where} throttles calls and is left alone for a moment`, options);
+  }
+
+  /** Nobody wants it any more: a call that is under way for nothing else is cut short. */
+  cancel(entry: Entry): void {
+    entry.flight?.abort.abort();
+  }
+
+  /** Configurations have changed: backends are opened anew when they are asked. */
+  reopen(): void {
+    this.#backends = new Map();
+    this.#opened = new Map();
+  }
+
+  #throttle(entry: Entry): Backoff | undefined {
+    const backend = this.#opened.get(entry.address.identity);
+    return backend && this.#throttled.get(backend.scope);
+  }
+
+  #send(): void {
+    const byBackend = Map.groupBy(this.#gathered, ({ entry }) => entry.address.identity);
+    this.#gathered = [];
+    for (const fetches of byBackend.values()) void this.#fetchTogether(fetches);
+  }
+
+  async #fetchTogether(fetches: Fetch[]): Promise<void> {
+    const wanted = new AbortController();
+    let left = fetches.length;
+    for (const { entry, resolve } of fetches) {
+      const onAbort = () => {
+        resolve(new BackendError('unavailable', 'the vault or its configuration has gone while it was asked'));
+        left--;
+        if (left === 0) wanted.abort();
+      };
+      const signal = entry.flight?.abort.signal;
+      if (signal?.aborted) onAbort();
+      else signal?.addEventListener('abort', onAbort);
+    }
+    const results = await this.#ask(fetches, wanted.signal);
+    for (const [index, fetch] of fetches.entries()) this.#settle(fetch, results[index]!);
+  }
+
+  async #ask(fetches: Fetch[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>> {
+    const { address } = fetches[0]!.entry;
+    try {
+      const backend = await this.#open(fetches[0]!.entry);
+      const queries = fetches.map(({ entry }) => entry.address.query);
+      const results =
+        queries.length === 1 ? [await backend.fetch(queries[0]!, signal)] : await backend.fetchMany(queries, signal);
+      if (!signal.aborted) this.#observe(backend, results);
+      return results;
+    } catch (error) {
+      const failed = asBackendError(error);
+      if (!(error instanceof BackendError)) {
+        // Only its class: what a library says may quote what it read.
+        const facts = { vault: address.vault.prefix, error: (error as Error)?.name };
+        this.#options.log.error(facts, 'a vault backend failed in a way that it should not');
+      }
+      const backend = this.#opened.get(address.identity);
+      if (backend && !signal.aborted) this.#observe(backend, [failed]);
+      return fetches.map(() => failed);
+    }
+  }
+
+  #open({ address }: Entry): Promise<SecretBackend> {
+    const { identity, vault, overrides, regionFrom } = address;
+    const known = this.#backends.get(identity);
+    if (known) return known;
+    const config = { ...vault.config, ...overrides };
+    const opening = this.#options.backends.open(vault.type.name, config, regionFrom);
+    const backends = this.#backends;
+    const opened = this.#opened;
+    // References name regions freely: what they made is not kept without bound.
+    if (backends.size >= 100) {
+      backends.clear();
+      opened.clear();
+    }
+    backends.set(identity, opening);
+    opening.then(
+      (backend) => opened.set(identity, backend),
+      () => backends.delete(identity),
+    );
+    return opening;
+  }
+
+  /** What an upstream's answers say about itself. */
+  #observe(backend: SecretBackend, results: ReadonlyArray<FetchedSecret | BackendError>): void {
+    const { time, random, log } = this.#options;
+    const errors = results.filter((result) => result instanceof BackendError);
+    const throttled = errors.some((error) => error.throttled);
+    const answered = errors.length < results.length || errors.some((error) => error.code !== 'unavailable');
+    const backoff = this.#throttled.get(backend.scope);
+    if (throttled) {
+      const known = backoff ?? new Backoff(random);
+      // Calls that were under way when the first one was throttled say nothing new.
+      if (time.now() >= known.until) known.failed(time.now());
+      this.#throttled.set(backend.scope, known);
+    } else if (answered) {
+      this.#throttled.delete(backend.scope);
+    }
+    const unavailable = errors.find((error) => error.code === 'unavailable');
+    if (answered && !unavailable && this.#unreachable.delete(backend.scope)) {
+      log.info({ vault: backend.description }, 'the vault answers again');
+    } else if (!answered && unavailable && !this.#unreachable.has(backend.scope)) {
+      this.#unreachable.add(backend.scope);
+      log.warn(
+        { vault: backend.description, reason: unavailable.message },
+        'the vault does not answer; what is held goes on being served',
+      );
+    }
+  }
+
+  #settle({ entry, resolve }: Fetch, result: FetchedSecret | BackendError): void {
+    const { time, onSettled, log } = this.#options;
+    entry.flight = null;
+    const settled: Held | BackendError =
+      result instanceof BackendError ? result : { secret: result, wallFetchedAt: time.wall() };
+    if (!entry.dropped) {
+      if (settled instanceof BackendError) {
+        entry.lifecycle.failed(time.now(), settled);
+        log.debug(
+          { vault: entry.address.vault.prefix, secret: entry.address.query.path, reason: settled.message },
+          'a fetch failed',
+        );
+      } else {
+        entry.forget();
+        entry.lifecycle.fetched(time.now(), settled);
+      }
+      onSettled(entry);
+    }
+    resolve(settled);
+  }
+}
+
+function asBackendError(error: unknown): BackendError {
+  if (error instanceof BackendError) return error;
+  const name = error instanceof Error ? error.name : 'unknown';
+  return new BackendError('unavailable', `the vault's backend failed (${name})`);
+}

@@ -1,0 +1,167 @@
+import { type Lifetimes, lifetimesOf } from '@vaultplane/shared/backends/address.ts';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
+import { isPlainUrl } from '@vaultplane/shared/settings.ts';
+import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import { type ConfigField, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
+import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
+
+/** What the data plane's own settings say of vaults (CONTRACT.md §2): `vault_<type>_<field>`. */
+export interface VaultSettings {
+  vault_aws_region?: string | undefined;
+  vault_aws_endpoint_url?: string | undefined;
+  vault_aws_assume_role_arn?: string | undefined;
+  vault_aws_role_session_name?: string | undefined;
+  vault_aws_sts_endpoint_url?: string | undefined;
+  vault_aws_ttl?: number | undefined;
+  vault_aws_neg_ttl?: number | undefined;
+  vault_aws_resurrect_ttl?: number | undefined;
+  vault_aws_allowed_role_arns?: string[] | undefined;
+  vault_env_prefix?: string | undefined;
+}
+
+/** One vault as references see it; immutable, and the same object for as long as its configuration is the same. */
+export interface Vault {
+  /** The entity's id; of a vault of the settings, its name. */
+  readonly id: string;
+  readonly prefix: string;
+  readonly type: VaultType;
+  /** With its type's defaults, and the region that applies. */
+  readonly config: VaultConfig;
+  readonly regionFrom: string | undefined;
+  readonly lifetimes: Lifetimes;
+}
+
+export interface RejectedVault {
+  prefix: string;
+  reason: string;
+}
+
+/** Every vault that references may name: those of the settings and those of the snapshot. */
+export class VaultDirectory {
+  readonly #settings: VaultSettings;
+  #vaults = new Map<string, Vault>();
+  #rejected: RejectedVault[] = [];
+  #hasSnapshot = false;
+
+  constructor(settings: VaultSettings) {
+    this.#settings = settings;
+    this.configure(null, {});
+  }
+
+  /** Vaults that this build can't use, and why. */
+  get rejected(): readonly RejectedVault[] {
+    return this.#rejected;
+  }
+
+  /** @throws VaultplaneError unknown_vault, or not_ready while there is no snapshot that could name it */
+  get(prefix: string): Vault {
+    const vault = this.#vaults.get(prefix);
+    if (vault) return vault;
+    if (!this.#hasSnapshot && !RESERVED_PREFIXES.includes(prefix)) {
+      throw new VaultplaneError('not_ready', `there is no configuration yet that could have a vault ${prefix}`);
+    }
+    const rejected = this.#rejected.find((candidate) => candidate.prefix === prefix);
+    throw new VaultplaneError(
+      'unknown_vault',
+      rejected ? `the vault ${prefix} can't be used: ${rejected.reason}` : `there is no vault ${prefix}`,
+    );
+  }
+
+  find(prefix: string): Vault | undefined {
+    return this.#vaults.get(prefix);
+  }
+
+  all(): Iterable<Vault> {
+    return this.#vaults.values();
+  }
+
+  configure(snapshot: Snapshot | null, defaults: ConfigDefaults): void {
+    const before = this.#vaults;
+    this.#vaults = new Map();
+    this.#rejected = [];
+    this.#hasSnapshot = snapshot !== null;
+    for (const type of VAULT_TYPES.values()) {
+      this.#add(before, { id: type.name, prefix: type.name, config: this.#settingsOf(type) }, type, defaults);
+    }
+    for (const { id, prefix, name, config } of snapshot?.vaults ?? []) {
+      const type = VAULT_TYPES.get(name);
+      const fault = RESERVED_PREFIXES.includes(prefix)
+        ? 'its prefix is the name of a vault type'
+        : type
+          ? faultOf(type, config)
+          : `this build has no vaults of type ${name}`;
+      if (type && !fault) this.#add(before, { id, prefix, config }, type, defaults);
+      else this.#rejected.push({ prefix, reason: fault ?? '' });
+    }
+  }
+
+  #add(
+    before: ReadonlyMap<string, Vault>,
+    entity: { id: string; prefix: string; config: VaultConfig },
+    type: VaultType,
+    defaults: ConfigDefaults,
+  ): void {
+    const config = withDefaults(type, entity.config);
+    const regionFrom = type.fields.some(({ name }) => name === 'region')
+      ? this.#fillRegion(config, defaults)
+      : undefined;
+    const vault = { ...entity, type, config, regionFrom, lifetimes: lifetimesOf(config) };
+    const old = before.get(entity.prefix);
+    const unchanged =
+      old &&
+      old.id === vault.id &&
+      old.type === type &&
+      old.regionFrom === regionFrom &&
+      JSON.stringify(old.config) === JSON.stringify(config);
+    this.#vaults.set(entity.prefix, unchanged ? old : vault);
+  }
+
+  /** The order of CONTRACT.md §2 and §3 behind an entity's own region; behind these come AWS's own settings. */
+  #fillRegion(config: VaultConfig, defaults: ConfigDefaults): string | undefined {
+    if (config.region !== undefined) return "the vault's region";
+    const candidates = [
+      [this.#settings.vault_aws_region, 'vault_aws_region'],
+      [defaults.vault_aws_region, "the control plane's vault_aws_region"],
+    ] as const;
+    for (const [region, from] of candidates) {
+      if (region === undefined) continue;
+      config.region = region;
+      return from;
+    }
+    return undefined;
+  }
+
+  #settingsOf(type: VaultType): VaultConfig {
+    const config: VaultConfig = {};
+    for (const { name } of type.fields) {
+      const value = this.#settings[`vault_${type.name}_${name}` as keyof VaultSettings];
+      if (value !== undefined) config[name] = value;
+    }
+    // Its region has a source of its own, which is named.
+    delete config.region;
+    return config;
+  }
+}
+
+/** What this build can't use of a configuration that the control plane accepted; undefined where it can use all. */
+function faultOf(type: VaultType, config: VaultConfig): string | undefined {
+  for (const [name, value] of Object.entries(config)) {
+    const field = type.fields.find((candidate) => candidate.name === name);
+    // What is not known can't be passed over: it may say where credentials go.
+    if (!field) return `this build does not know config.${name} of vaults of type ${type.name}`;
+    if (!fits(field, value)) return `config.${name} is not one that this build can use`;
+  }
+  return undefined;
+}
+
+function fits(field: ConfigField, value: unknown): boolean {
+  if (field.type === 'array')
+    return Array.isArray(value) && value.every((item) => fits({ ...field, type: 'string' }, item));
+  if (typeof value !== field.type) return false;
+  if (typeof value === 'number') return !field.between || (value >= field.between[0] && value <= field.between[1]);
+  if (typeof value !== 'string') return true;
+  if (field.format === 'url' && !isPlainUrl(value)) return false;
+  return !field.match || field.match.test(value);
+}

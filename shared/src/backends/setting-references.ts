@@ -1,0 +1,98 @@
+import { errorMessage, VaultplaneError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { parseReference } from '../reference.ts';
+import type { VaultConfig } from '../vaults/entity.ts';
+import { withDefaults } from '../vaults/vault-type.ts';
+import { VAULT_TYPES } from '../vaults/vault-types.ts';
+import { addressOf, type ReadingAddress } from './address.ts';
+import { BackendError, type FetchedSecret, type SecretBackend } from './backend.ts';
+import { type BackendSource, Backends } from './backends.ts';
+
+export interface SettingResolverOptions {
+  /** The settings known so far; those named `vault_<type>_<field>` configure the vaults. */
+  settings: Record<string, unknown>;
+  env: NodeJS.ProcessEnv;
+  log: Log;
+  /** For tests: where secrets come from, in place of real vaults. */
+  backends?: BackendSource;
+}
+
+/** Milliseconds. */
+const DEADLINES = { connect: 1000, total: 5000 };
+
+/**
+ * Resolves settings that are references (CONTRACT.md §2), each asked for once. Only the vaults that settings configure,
+ * `env` and `aws`, can be named: entities are in the database that such a setting may open.
+ *
+ * @returns a function that rejects with VaultplaneError
+ */
+export function settingResolver({
+  settings,
+  env,
+  log,
+  backends,
+}: SettingResolverOptions): (reference: string) => Promise<string> {
+  return async (text) => {
+    const reference = parseReference(text);
+    const type = VAULT_TYPES.get(reference.vault);
+    if (!type) {
+      const known = [...VAULT_TYPES.keys()].join(' and ');
+      throw new VaultplaneError(
+        'unknown_vault',
+        `a setting can refer to the vaults ${known}, not to ${reference.vault}`,
+      );
+    }
+    const config: VaultConfig = {};
+    for (const { name } of type.fields) {
+      const value = settings[`vault_${type.name}_${name}`];
+      if (value !== undefined) config[name] = value as VaultConfig[string];
+    }
+    const address = addressOf(type, withDefaults(type, config), reference);
+    const trusted = settings.ssl_trusted_certificate;
+    const source =
+      backends ??
+      new Backends({
+        env,
+        log,
+        trustedCertificates: Array.isArray(trusted) ? trusted : ['system'],
+        homeRegion: typeof config.region === 'string' ? config.region : undefined,
+        deadlines: DEADLINES,
+        counts: { calls: 0, errors: 0, throttled: 0 },
+      });
+    try {
+      const from = address.regionFrom ?? (config.region === undefined ? undefined : 'vault_aws_region');
+      const backend = await source.open(type.name, address.config, from);
+      return await firstReading(backend, address.readings);
+    } catch (error) {
+      if (error instanceof VaultplaneError) throw error;
+      throw new VaultplaneError('internal', `the vault's backend failed (${(error as Error)?.name})`);
+    } finally {
+      if (!backends) source.stop();
+    }
+  };
+}
+
+async function firstReading(
+  backend: SecretBackend,
+  readings: readonly [ReadingAddress, ReadingAddress?],
+): Promise<string> {
+  const failures: BackendError[] = [];
+  for (const reading of readings) {
+    if (!reading) break;
+    const found = await fetchOnce(backend, reading);
+    if (!(found instanceof BackendError)) return found.value.pick(reading.pick);
+    failures.push(found);
+    if (found.code === 'unavailable') break;
+  }
+  const decisive = failures.find(({ code }) => code === 'unavailable') ?? failures[0]!;
+  throw new VaultplaneError(decisive.code, failures.map(errorMessage).join('; '));
+}
+
+async function fetchOnce(backend: SecretBackend, reading: ReadingAddress): Promise<FetchedSecret | BackendError> {
+  try {
+    return await backend.fetch(reading.query, new AbortController().signal);
+  } catch (error) {
+    if (error instanceof BackendError) return error;
+    throw error;
+  }
+}
