@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
+import { settled } from '../../testing/fake-clock.ts';
+import { BackendError } from '../backend.ts';
+import { type AwsCredentials, CredentialStore } from './credential-store.ts';
+
+const MINUTE = 60_000;
+
+/** A store over credentials that live `life` milliseconds, on a clock that the test moves. */
+function storeOf(life: number) {
+  const state = { now: 0, finds: 0, failing: false };
+  const store = new CredentialStore(
+    async (): Promise<AwsCredentials> => {
+      state.finds++;
+      if (state.failing) throw new BackendError('unavailable', 'no');
+      return { accessKeyId: `key-${state.finds}`, secretAccessKey: 's3cret', expiration: new Date(state.now + life) };
+    },
+    () => state.now,
+  );
+  const keyId = async () => (await store.get()).accessKeyId;
+  return { store, state, keyId };
+}
+
+describe('a credential store', () => {
+  it('has credentials once for any number of calls', async () => {
+    const { state, keyId } = storeOf(60 * MINUTE);
+    await Promise.all(Array.from({ length: 50 }, keyId));
+    state.now = 54 * MINUTE;
+    assert.equal(await keyId(), 'key-1');
+    assert.equal(state.finds, 1);
+  });
+
+  it('has them anew before they expire, without a call waiting for it', async () => {
+    const { state, keyId } = storeOf(60 * MINUTE);
+    await keyId();
+    state.now = 56 * MINUTE;
+    assert.equal(await keyId(), 'key-1');
+    await settled();
+    assert.equal(await keyId(), 'key-2');
+  });
+
+  it('uses the old ones to their end while there are no new ones, asking now and then', async () => {
+    const { state, keyId } = storeOf(60 * MINUTE);
+    await keyId();
+    state.failing = true;
+    for (state.now = 55 * MINUTE; state.now < 60 * MINUTE; state.now += 1000) {
+      assert.equal(await keyId(), 'key-1');
+      await settled();
+    }
+    assert.ok(state.finds <= 32, `asked ${state.finds} times`);
+    await assert.rejects(keyId(), { code: 'unavailable' });
+    state.failing = false;
+    assert.match(await keyId(), /^key-/);
+  });
+
+  it('forgets refused ones, but not those had meanwhile', async () => {
+    const { store, keyId } = storeOf(60 * MINUTE);
+    const old = await store.get();
+    store.discard(old);
+    assert.equal(await keyId(), 'key-2');
+    store.discard(old);
+    assert.equal(await keyId(), 'key-2');
+  });
+
+  it('shows none of them when it is printed', async () => {
+    const { store } = storeOf(MINUTE);
+    await store.get();
+    assert.ok(!inspect(store, { showHidden: true, depth: 9 }).includes('s3cret'));
+    assert.ok(!JSON.stringify(store).includes('s3cret'));
+  });
+});
