@@ -9,6 +9,9 @@ import type { Upstream } from './upstream.ts';
 const TOGETHER_MS = 1000;
 /** Nor is a refresh drawn forward by more than this part of its ttl, which is its jitter. */
 const TOGETHER_PART = 0.1;
+/** Watchers are told that a value is stale when its refresh is this overdue, milliseconds: not at every rotation. */
+const OVERDUE_MS = 1000;
+
 /** After a throttle, what was due meanwhile is spread over this long, milliseconds. */
 const SPREAD_MS = 5000;
 
@@ -57,14 +60,14 @@ export class Refresher {
     return Math.min(gone, entry.refreshAt(), this.#agesAt(entry));
   }
 
-  /** When a watched value stops being fresh; Infinity where nobody watches. */
+  /** When a watched value is to be called stale, or to be served no more; Infinity where nobody watches. */
   #agesAt(entry: Entry): number {
     if (entry.lifecycle.held === null || !entry.watched) return Infinity;
     const now = this.#options.time.now();
     let next = Infinity;
     for (const { ttl, resurrectTtl } of entry.lifetimes) {
       if (ttl === 0) continue;
-      for (const at of [ttl, ttl + resurrectTtl]) {
+      for (const at of [ttl * 1.1 + OVERDUE_MS, ttl + resurrectTtl]) {
         const change = entry.lifecycle.fetchedAt + at;
         if (change > now) next = Math.min(next, change);
       }
@@ -97,9 +100,9 @@ export class Refresher {
         onAged(entry);
         continue;
       }
-      onAged(entry);
       const paused = upstream.pausedUntil(entry);
       if (entry.flight || entry.refreshAt() > now) {
+        onAged(entry);
         this.#queue.set(entry, this.#nextFor(entry));
       } else if (paused > now) {
         this.#queue.set(entry, paused + random() * SPREAD_MS);

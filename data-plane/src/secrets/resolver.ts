@@ -136,7 +136,7 @@ export class Resolver {
         this.#refresher.schedule(entry);
       else this.#cache.drop(entry);
     }
-    this.#watches.allChanged();
+    this.#watches.configured();
   }
 
   /**

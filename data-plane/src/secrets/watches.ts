@@ -12,7 +12,7 @@ interface Watch {
   /** What each listener was told last, without the value; null: nothing yet. */
   listeners: Map<WatchListener, string | null>;
   resolving: boolean;
-  /** Something changed while it was being resolved. */
+  /** The configuration changed while it was being resolved. */
   again: boolean;
   retry: Backoff;
   cancelRetry: () => void;
@@ -65,11 +65,16 @@ export class Watches {
   /** Something about what the reference stands for may have changed. */
   changed(reference: string): void {
     const watch = this.#watches.get(reference);
-    if (watch) this.#check(watch);
+    // A lookup of its own that is under way ends with what there is then, and is what may have changed it.
+    if (watch && !watch.resolving) this.#check(watch);
   }
 
-  allChanged(): void {
-    for (const watch of this.#watches.values()) this.#check(watch);
+  /** The configuration has changed. */
+  configured(): void {
+    for (const watch of this.#watches.values()) {
+      if (watch.resolving) watch.again = true;
+      else this.#check(watch);
+    }
   }
 
   stop(): void {
@@ -87,11 +92,7 @@ export class Watches {
   }
 
   #check(watch: Watch): void {
-    if (this.#stopped || watch.listeners.size === 0) return;
-    if (watch.resolving) {
-      watch.again = true;
-      return;
-    }
+    if (this.#stopped || watch.resolving || watch.listeners.size === 0) return;
     let event: Resolved | Promise<Resolved>;
     try {
       event = this.#options.resolve(watch.reference);
@@ -140,6 +141,6 @@ export class Watches {
   #describe(event: WatchEvent): string {
     if (event instanceof VaultplaneError) return `${event.code} ${event.message}`;
     const digest = createHmac('sha256', this.#digestKey).update(event.value).digest('base64');
-    return JSON.stringify([event.state, event.version, digest]);
+    return JSON.stringify([event.state, event.version.id, digest]);
   }
 }
