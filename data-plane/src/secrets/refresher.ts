@@ -46,6 +46,14 @@ export class Refresher {
     this.#arm();
   }
 
+  /**
+   * Does what is due by now and has not been done, because the clock was set forward or the machine slept: timers know
+   * nothing of that.
+   */
+  catchUp(now: number): void {
+    if ((this.#queue.peek()?.dueAt ?? Infinity) <= now) this.#run();
+  }
+
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
@@ -93,16 +101,17 @@ export class Refresher {
     const { time, cache, upstream, random, onAged } = this.#options;
     const now = time.now();
     const identities = new Set<string>();
+    const aged: Entry[] = [];
     for (const entry of this.#queue.dueUntil(now)) {
       if (entry.goneAt() <= now) {
         if (entry.flight) this.#wipe(entry);
         else cache.drop(entry);
-        onAged(entry);
+        aged.push(entry);
         continue;
       }
       const paused = upstream.pausedUntil(entry);
       if (entry.flight || entry.refreshAt() > now) {
-        onAged(entry);
+        aged.push(entry);
         this.#queue.set(entry, this.#nextFor(entry));
       } else if (paused > now) {
         this.#queue.set(entry, paused + random() * SPREAD_MS);
@@ -117,6 +126,8 @@ export class Refresher {
       }
     }
     this.#arm();
+    // Last, because whoever is told may look up, and lookups come back here.
+    for (const entry of aged) onAged(entry);
   }
 
   #refresh(entry: Entry): void {

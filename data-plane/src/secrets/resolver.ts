@@ -145,9 +145,11 @@ export class Resolver {
    * @throws VaultplaneError (a promise rejects with it), and nothing else
    */
   resolve(reference: string, { refresh = false }: ResolveOptions = {}): Resolved | Promise<Resolved> {
+    const now = this.#time.now();
+    this.#refresher.catchUp(now);
     if (!refresh) {
       const binding = this.#bindings.get(reference);
-      const hit = binding?.hit(this.#time.now());
+      const hit = binding?.hit(now);
       if (hit) {
         binding!.used = true;
         this.#cache.touch(binding!.entry(binding!.heldReading)!);
@@ -164,6 +166,7 @@ export class Resolver {
     references: readonly string[],
     { refresh = false }: ResolveOptions = {},
   ): Promise<Array<Resolved | VaultplaneError>> {
+    this.#refresher.catchUp(this.#time.now());
     return this.#lookUp(references, refresh);
   }
 
@@ -179,6 +182,7 @@ export class Resolver {
   counts(): Record<State | 'negative', number> {
     const counts = { fresh: 0, stale: 0, resurrected: 0, negative: 0 };
     const now = this.#time.now();
+    this.#refresher.catchUp(now);
     for (const { lifecycle, lifetimes } of this.#cache.entries()) {
       for (const own of lifetimes) {
         const state = lifecycle.stateAt(now, own);

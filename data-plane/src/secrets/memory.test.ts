@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { getHeapSnapshot } from 'node:v8';
+import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
+import { systemClock } from '@vaultplane/shared/clock.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
+import { type Resolver, startResolver } from './resolver.ts';
+import { ResolverBench } from './testing/resolver-bench.ts';
+
+/** How often a heap snapshot, which V8 takes after collecting garbage, holds a text that the test itself does not hold whole. */
+async function heapHolds(halves: readonly [string, string]): Promise<boolean> {
+  const needle = Buffer.concat([Buffer.from(halves[0]), Buffer.from(halves[1])]);
+  let tail: Buffer = Buffer.alloc(0);
+  let found = false;
+  for await (const chunk of getHeapSnapshot()) {
+    const window: Buffer = Buffer.concat([tail, chunk as Buffer]);
+    found ||= window.includes(needle);
+    tail = window.subarray(-needle.length);
+  }
+  return found;
+}
+
+/** A canary in two halves: whole it is only where it is put. */
+function canary(): [string, string] {
+  return [randomUUID(), randomUUID()];
+}
+
+function configure(resolver: Resolver, version: number, prefixes: string[]): void {
+  const vaults = prefixes.map((prefix) => {
+    const facts = {
+      description: null,
+      config: { region: 'us-east-1', ttl: 3600 },
+      tags: null,
+      created_at: 1,
+      updated_at: 1,
+    };
+    return { id: prefix, prefix, name: 'aws', ...facts };
+  });
+  resolver.configure({ snapshot: makeSnapshot('t', version, vaults), defaults: {} });
+}
+
+describe('memory', () => {
+  it('holds nothing of a vault that was deleted: real client, keys picked, a watch on it', async () => {
+    await using emulator = await startEmulator();
+    const halves = canary();
+    emulator.putSecret('us-east-1', 'db', JSON.stringify({ user: 'u', password: halves.join('') }));
+    const settings = { cache_max_entries: 100, cache_max_bytes: 1_000_000 };
+    const resolver = startResolver({ clock: systemClock, log: silentLog, env: emulator.environment, settings });
+    configure(resolver, 1, ['one', 'two']);
+    const watched = Promise.withResolvers();
+    const stop = resolver.watch('{vault://one/db/password}', () => watched.resolve(null));
+    for (const reference of [
+      '{vault://one/db/password}',
+      '{vault://one/db}',
+      '{vault://one/db?json_pointer=/password}',
+    ]) {
+      assert.ok((await resolver.resolve(reference)).value.includes(halves[1]));
+    }
+    await watched.promise;
+    await resolver.resolveMany(['{vault://one/db/nope}', '{vault://one/nope/db}']);
+    emulator.deleteSecret('us-east-1', 'db');
+    emulator.clearSecrets();
+    assert.ok(await heapHolds(halves), 'the test can see a value that is held');
+    configure(resolver, 2, ['two']);
+    await assert.rejects(async () => resolver.resolve('{vault://one/db/password}'), { code: 'unknown_vault' });
+    assert.ok(!(await heapHolds(halves)), 'a value outlived its vault');
+    stop();
+    await resolver.stop();
+  });
+
+  it('holds nothing of a value that rotated, that expired, or that was evicted', async () => {
+    const [rotated, expired, evicted] = [canary(), canary(), canary()];
+    const bench = new ResolverBench({ cache_max_entries: 2, vault_aws_ttl: 10, vault_aws_resurrect_ttl: 10 });
+    const set = (path: string, halves: [string, string]) =>
+      bench.vault.set(path, { value: `{"k":"${halves.join('')}"}` });
+    set('rotating', rotated);
+    await bench.get('{vault://aws/rotating/k}');
+    assert.ok(await heapHolds(rotated));
+    bench.vault.set('rotating', { value: '{"k":"harmless"}' });
+    await bench.at(11);
+    set('evicted', evicted);
+    await bench.get('{vault://aws/evicted/k}');
+    set('expiring', expired);
+    await bench.get('{vault://aws/expiring/k}');
+    await bench.get('{vault://aws/rotating/k}');
+    await bench.get('{vault://aws/expiring/k}');
+    bench.vault.set('evicted', 'down');
+    bench.vault.set('expiring', 'down');
+    await bench.at(60);
+    for (const halves of [rotated, expired, evicted]) assert.ok(!(await heapHolds(halves)));
+    await bench.resolver.stop();
+  });
+});
