@@ -37,8 +37,6 @@ const program = new Command('npm start --')
   .option('--data <dir>', 'where the programs keep their data', join(ROOT, 'data'))
   .action(start);
 
-await runCli(program);
-
 async function start(options: Options): Promise<void> {
   const region = options.aws ? options.region : 'us-east-1';
   const port = (base: number) => base + options.portOffset;
@@ -51,6 +49,7 @@ async function start(options: Options): Promise<void> {
     string,
   ];
   const signal = stopOnSignals();
+  let finished = false;
   const stoppers = new Stoppers(silentLog);
 
   try {
@@ -172,8 +171,6 @@ async function start(options: Options): Promise<void> {
     await step('everything stopped', () => stoppers.stop());
   }
 }
-
-let finished = false;
 
 /** The seed's own call: a PUT with a form. Gives the configuration version that has the vault. */
 async function makeVault(admin: string, region: string, signal: AbortSignal): Promise<number> {
@@ -324,3 +321,5 @@ async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
+
+await runCli(program);
