@@ -54,10 +54,13 @@ export class Program {
     } finally {
       closeSync(log);
     }
-    this.exited = new Promise((resolve) => {
+    // Whoever started it and ends without stopping it leaves nothing behind.
+    const killHard = () => this.#child.kill('SIGKILL');
+    process.once('exit', killHard);
+    this.exited = new Promise<Exit>((resolve) => {
       this.#child.once('exit', (code, signal) => resolve({ code, signal }));
       this.#child.once('error', () => resolve({ code: 1, signal: null }));
-    });
+    }).finally(() => process.off('exit', killHard));
   }
 
   get pid(): number {

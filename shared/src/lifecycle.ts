@@ -39,19 +39,25 @@ function statusOf(error: unknown, program: string): number {
   return error instanceof UsageError ? 2 : 1;
 }
 
+/** A signal so soon after the first is the same one: npm passes on a Ctrl-C of which the terminal has told its child too. */
+const SAME_SIGNAL_MS = 500;
+
 /**
- * A signal that is aborted by the first SIGINT or SIGTERM, so that the program can stop in order. A second one ends the
- * process at once, with the status that a shell gives to a program which died of that signal.
+ * A signal that is aborted by the first SIGINT or SIGTERM, so that the program can stop in order. A second one, half a
+ * second later or more, ends the process at once, with the status that a shell gives to one which died of that signal.
  */
 export function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   for (const [name, number] of [
     ['SIGINT', 2],
     ['SIGTERM', 15],
   ] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(128 + number);
-      controller.abort(name);
+      if (!controller.signal.aborted) {
+        first = performance.now();
+        controller.abort(name);
+      } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(128 + number);
     });
   }
   return controller.signal;

@@ -55,6 +55,10 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   app.addHook('onRequest', async (request) => {
     request.actor = await options.authentication.identify(request);
   });
+  // Whoever has written sees it in whatever is read next here, the published version too.
+  app.addHook('onSend', async (request, reply) => {
+    if (request.method !== 'GET' && reply.statusCode < 400) await publisher.refresh();
+  });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     options.metrics.adminRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
