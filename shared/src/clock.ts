@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since 1970. May jump, as the machine's clock may. */
   now(): number;
+  /** Milliseconds since any moment. Never set and never goes back, but may stand still while the machine sleeps. */
+  monotonic(): number;
   /** Runs `task` once after `delayMs` milliseconds, unless the returned function is called first. Never keeps a process alive. */
   after(delayMs: number, task: () => void): () => void;
 }
@@ -11,6 +13,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(delayMs, task) {
     const due = performance.now() + delayMs;
     let timer: NodeJS.Timeout;

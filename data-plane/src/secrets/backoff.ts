@@ -27,6 +27,8 @@ export class Backoff {
   }
 
   failed(now: number): void {
+    // Long quiet since: not one outage any more, but another.
+    if (now - this.#failedAt > 2 * LONGEST_MS) this.#failures = 0;
     this.#failures++;
     this.#failedAt = now;
     this.#until = now + backoffMs(this.#failures, this.#random);

@@ -1,41 +1,43 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 
+/** A wall clock this much ahead of the monotonic one was set forward, or the machine slept; less is their rounding. */
+const JUMP_MS = 1000;
+
 /**
- * The cache's own time, in milliseconds, made from a clock that may be set: it never goes back, so that a clock set back
- * keeps no value fresh for longer than its ttl. A clock set forward, which can't be told from a machine that slept,
- * counts as time gone by.
+ * The cache's own time, in milliseconds, which nobody can set: the monotonic clock's, and what a sleeping machine has
+ * kept from that. So a clock set back keeps no value fresh for longer than its ttl. A clock set forward can't be told
+ * from a sleep and counts as one.
  */
 export class SteadyTime {
   readonly #clock: Clock;
-  #clockSeen: number;
-  #time: number;
+  /** The wall clock's lead over the monotonic one, when it was last taken note of. */
+  #lead: number;
+  #slept = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#clockSeen = clock.now();
-    this.#time = this.#clockSeen;
+    this.#lead = clock.now() - clock.monotonic();
   }
 
   now(): number {
-    const clock = this.#clock.now();
-    if (clock > this.#clockSeen) this.#time += clock - this.#clockSeen;
-    this.#clockSeen = clock;
-    return this.#time;
+    const monotonic = this.#clock.monotonic();
+    const lead = this.#clock.now() - monotonic;
+    if (lead < this.#lead) {
+      this.#lead = lead;
+    } else if (lead > this.#lead + JUMP_MS) {
+      this.#slept += lead - this.#lead;
+      this.#lead = lead;
+    }
+    return monotonic + this.#slept;
   }
 
-  /** The clock's own time, for people and for other programs. */
+  /** The wall clock's time, for people and for other programs. */
   wall(): number {
     return this.#clock.now();
   }
 
-  /** As Clock.after. When `task` runs, at least `delayMs` of this time have gone by. */
+  /** As Clock.after. A clock set forward makes no timer fire earlier. */
   after(delayMs: number, task: () => void): () => void {
-    const due = this.now() + delayMs;
-    return this.#clock.after(delayMs, () => {
-      // The timer has waited whatever was done to the clock meanwhile.
-      this.now();
-      this.#time = Math.max(this.#time, due);
-      task();
-    });
+    return this.#clock.after(delayMs, task);
   }
 }

@@ -9,6 +9,8 @@ interface Timer {
 /** A clock for tests, which moves only when told to. */
 export class FakeClock implements Clock {
   #now: number;
+  /** By how much it was set, all in all. */
+  #set = 0;
   #order = 0;
   readonly #timers = new Set<Timer>();
 
@@ -18,6 +20,10 @@ export class FakeClock implements Clock {
 
   now(): number {
     return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#now - this.#set;
   }
 
   after(delayMs: number, task: () => void): () => void {
@@ -59,6 +65,7 @@ export class FakeClock implements Clock {
   set(ms: number): void {
     const shift = ms - this.#now;
     this.#now = ms;
+    this.#set += shift;
     for (const timer of this.#timers) timer.due += shift;
   }
 }

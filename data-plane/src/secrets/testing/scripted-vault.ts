@@ -26,6 +26,11 @@ export class ScriptedVault implements BackendSource {
   gate: Promise<unknown> | null = null;
   /** Calls that were cut short. */
   aborted = 0;
+  /** How many calls for one secret of one vault were ever under way at once. */
+  mostInFlight = 0;
+  /** Turns of the event loop that every answer takes. */
+  turns = 0;
+  readonly #inFlight = new Map<string, number>();
   #version = 0;
 
   set(path: string, script: Script, region = 'us-east-1'): void {
@@ -37,8 +42,10 @@ export class ScriptedVault implements BackendSource {
     const answer = async (queries: readonly SecretQuery[], signal: AbortSignal) => {
       this.calls++;
       this.batches.push(queries.length);
-      const scripts = queries.map(({ path, version }) => {
-        this.asked.push(`${region} ${path} ${version.stage ?? version.id ?? ''}`);
+      const names = queries.map(({ path, version }) => `${region} ${path} ${version.stage ?? version.id ?? ''}`);
+      this.asked.push(...names);
+      for (const name of names) this.#begin(name);
+      const scripts = queries.map(({ path }) => {
         return [path, this.scripts.get(`${region} ${path}`) ?? this.fallback] as const;
       });
       if (this.gate) {
@@ -46,6 +53,8 @@ export class ScriptedVault implements BackendSource {
         await Promise.race([this.gate, cut]);
         if (signal.aborted) this.aborted++;
       }
+      for (let turn = 0; turn < this.turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      for (const name of names) this.#inFlight.set(name, this.#inFlight.get(name)! - 1);
       return scripts.map(([path, script]) => this.#answer(path, script));
     };
     return {
@@ -61,6 +70,12 @@ export class ScriptedVault implements BackendSource {
   }
 
   stop(): void {}
+
+  #begin(name: string): void {
+    const underWay = (this.#inFlight.get(name) ?? 0) + 1;
+    this.#inFlight.set(name, underWay);
+    this.mostInFlight = Math.max(this.mostInFlight, underWay);
+  }
 
   #answer(path: string, script: Script): FetchedSecret | BackendError {
     switch (script) {
