@@ -81,7 +81,7 @@ export async function startControlPlane(
     });
     stoppers.add('status', () => status.stop());
 
-    const files = await certificateFiles(settings);
+    const files = await certificateFiles(settings, log);
     const identity = clusterIdentity(settings, files);
     facts.identity = identity;
     const database = await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal);
@@ -157,11 +157,18 @@ export async function startControlPlane(
 }
 
 /** The cluster link's files: those that the settings name, or those of data_dir, made where they are missing. */
-async function certificateFiles(settings: ControlPlaneSettings): Promise<CertificateFiles> {
+async function certificateFiles(settings: ControlPlaneSettings, log: Log): Promise<CertificateFiles> {
   if (settings.cluster_cert !== undefined && settings.cluster_cert_key !== undefined) {
     return { certificateFile: settings.cluster_cert, keyFile: settings.cluster_cert_key };
   }
-  return ensureSharedCertificate(settings.data_dir);
+  const files = await ensureSharedCertificate(settings.data_dir);
+  if (settings.database === 'postgres') {
+    log.warn(
+      { ...files },
+      'cluster_cert is not set: this control plane uses one of its own making; give every other on this database the same files',
+    );
+  }
+  return files;
 }
 
 function makeDataDir(directory: string): void {

@@ -57,20 +57,12 @@ function checkTogether(settings: ControlPlaneSettings): void {
     }
   }
   if (settings.cluster_mtls === 'pki') {
-    for (const key of ['cluster_ca_cert', 'cluster_cert', 'cluster_allowed_common_names'] as const) {
-      if (settings[key] === undefined || settings[key].length === 0) {
+    for (const key of ['cluster_ca_cert', 'cluster_cert'] as const) {
+      if (settings[key] === undefined) {
         throw new StartError(
           `cluster_mtls = pki needs ${key}; \`vaultplane-cp certs create --node NAME\` makes the files`,
         );
       }
     }
-  } else if (settings.database === 'postgres' && settings.cluster_cert === undefined) {
-    // Two control planes on one database would each make their own, and a data plane would know only one of them.
-    throw new StartError(
-      'database = postgres needs cluster_cert and cluster_cert_key, the same for every control plane; `vaultplane-cp certs create --out DIR` makes them',
-    );
-  }
-  if (settings.admin_token !== undefined && settings.admin_token.length < 16) {
-    throw new StartError('admin_token must have at least 16 characters; `openssl rand -base64 32` makes a good one');
   }
 }

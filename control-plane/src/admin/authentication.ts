@@ -15,6 +15,9 @@ export interface AuthenticationOptions {
   log: Log;
 }
 
+/** Characters; `openssl rand -base64 32` makes 44. */
+const SHORT_TOKEN = 16;
+
 /** Says who calls the Admin API, and whether they may. */
 export class Authentication {
   readonly #tokens: Tokens;
@@ -38,6 +41,9 @@ export class Authentication {
         { admin_listen: address },
         'no admin_token and no tokens: every user of this machine may change the configuration',
       );
+    }
+    if (options.adminToken !== undefined && options.adminToken.length < SHORT_TOKEN) {
+      options.log.warn({ characters: options.adminToken.length }, 'admin_token is short enough to be guessed');
     }
     return new Authentication(options);
   }
