@@ -99,7 +99,8 @@ export class Lookup {
   #entryOf(binding: Binding, reading: number): Entry {
     const { key } = binding.entryAddress(reading);
     const known = this.#entries.get(key);
-    if (known?.dropped) return known;
+    // What it was asked for is its last word; any other that has left is had anew, shared with whoever else asks.
+    if (known?.dropped && this.#asked.has(known)) return known;
     const entry = this.#context.entryOf(binding, reading);
     this.#entries.set(key, entry);
     return entry;

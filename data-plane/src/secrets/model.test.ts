@@ -33,11 +33,15 @@ interface Step {
 const step = (said: string, does: Step['do']): Step => ({ said, do: does });
 
 const lookUp = fc
-  .tuple(fc.array(fc.tuple(prefix, secret), { minLength: 1, maxLength: 4 }), fc.boolean(), fc.nat(4))
-  .map(([targets, refresh, often]) =>
+  .tuple(
+    fc.array(fc.tuple(prefix, secret), { minLength: 1, maxLength: 4 }),
+    fc.constantFrom(true, false, false, false),
+    fc.constantFrom(1, 1, 3),
+  )
+  .map(([targets, refresh, applications]) =>
     step(
-      `look up ${targets.map((target) => target.join('/'))}${refresh && often === 0 ? ', refreshing' : ''}`,
-      (world) => world.look(targets, refresh && often === 0),
+      `${applications} look up ${targets.map((target) => target.join('/'))}${refresh ? ', refreshing' : ''}`,
+      (world) => world.look(targets, refresh, applications),
     ),
   );
 const steps: fc.Arbitrary<Step> = fc.oneof(

@@ -80,6 +80,27 @@ describe('refreshing', () => {
     assert.equal(await bench.get('{vault://aws/a}'), 'x', 'and asks again within seconds of its return');
   });
 
+  it('holds up no lookup for one bad moment', async () => {
+    const bench = new ResolverBench();
+    for (const failure of ['down', 'throttled'] as const) {
+      bench.vault.set(failure, failure);
+      assert.equal(await bench.get(`{vault://aws/${failure}}`), 'unavailable');
+      bench.vault.set(failure, { value: 'x' });
+      assert.equal(await bench.get(`{vault://aws/${failure}}`), 'x');
+    }
+  });
+
+  it('asks once for what a throttled region refused at first and then gave to another', async () => {
+    const bench = new ResolverBench();
+    bench.configure({ one: { role_session_name: 'one' }, two: { role_session_name: 'two' } });
+    bench.vault.set('a', 'throttled');
+    bench.vault.turns = 1;
+    for (let round = 0; round < 2; round++) assert.equal(await bench.get('{vault://two/a}'), 'unavailable');
+    bench.vault.set('c', { value: 'x' });
+    await Promise.all(Array.from({ length: 3 }, () => bench.many('{vault://two/c}', '{vault://one/c}')));
+    assert.equal(bench.vault.mostInFlight, 1);
+  });
+
   it('forgets a value at the end of its resurrect_ttl, without a lookup', async () => {
     const bench = new ResolverBench({ vault_aws_ttl: 10, vault_aws_resurrect_ttl: 20 });
     bench.vault.fallback = { value: 'x' };

@@ -39,12 +39,14 @@ export class ScriptedVault implements BackendSource {
 
   async open(_type: string, config: VaultConfig): Promise<SecretBackend> {
     const region = String(config.region ?? 'us-east-1');
+    const identity = JSON.stringify(config.role_session_name ?? '');
     const answer = async (queries: readonly SecretQuery[], signal: AbortSignal) => {
       this.calls++;
       this.batches.push(queries.length);
       const names = queries.map(({ path, version }) => `${region} ${path} ${version.stage ?? version.id ?? ''}`);
       this.asked.push(...names);
-      for (const name of names) this.#begin(name);
+      const keys = names.map((name) => `${name} ${identity}`);
+      for (const key of keys) this.#begin(key);
       const scripts = queries.map(({ path }) => {
         return [path, this.scripts.get(`${region} ${path}`) ?? this.fallback] as const;
       });
@@ -54,7 +56,7 @@ export class ScriptedVault implements BackendSource {
         if (signal.aborted) this.aborted++;
       }
       for (let turn = 0; turn < this.turns; turn++) await new Promise((resolve) => setImmediate(resolve));
-      for (const name of names) this.#inFlight.set(name, this.#inFlight.get(name)! - 1);
+      for (const key of keys) this.#inFlight.set(key, this.#inFlight.get(key)! - 1);
       return scripts.map(([path, script]) => this.#answer(path, script));
     };
     return {
@@ -71,9 +73,9 @@ export class ScriptedVault implements BackendSource {
 
   stop(): void {}
 
-  #begin(name: string): void {
-    const underWay = (this.#inFlight.get(name) ?? 0) + 1;
-    this.#inFlight.set(name, underWay);
+  #begin(key: string): void {
+    const underWay = (this.#inFlight.get(key) ?? 0) + 1;
+    this.#inFlight.set(key, underWay);
     this.mostInFlight = Math.max(this.mostInFlight, underWay);
   }
 
