@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { settled } from '@vaultplane/shared/testing/fake-clock.ts';
+import fc from 'fast-check';
 import { ResolverBench, shown } from './testing/resolver-bench.ts';
 
 const json = (value: object) => ({ value: JSON.stringify(value) });
@@ -109,6 +110,30 @@ describe('a lookup', () => {
       await bench.get('{vault://aws/db}', { refresh: true }),
       'two',
       'a held value outlives a refresh that fails',
+    );
+  });
+});
+
+describe('any input', () => {
+  it('ends in a value or in an error with a code of the contract', async () => {
+    const bench = new ResolverBench({ vault_aws_neg_ttl: 60 });
+    bench.vault.set('db', json({ a: '1', __proto__: null, '': 'x' }));
+    const part = fc.oneof(
+      fc.constantFrom('db', 'a', '%2F', '/', '?', '#', '&', 'ttl=1', 'json_pointer=/a', '1', 'aws', 'env', '%'),
+      fc.string(),
+    );
+    const reference = fc.oneof(
+      fc.string(),
+      fc.array(part, { maxLength: 6 }).map((parts) => `{vault://aws/${parts.join('')}}`),
+      fc.array(part, { maxLength: 6 }).map((parts) => `{vault://${parts.join('')}}`),
+    );
+    await fc.assert(
+      fc.asyncProperty(reference, fc.boolean(), async (text, refresh) => {
+        const outcome = await bench.outcome(text, { refresh });
+        assert.ok(!(outcome instanceof VaultplaneError) || outcome.code !== 'internal');
+        assert.equal(shown((await bench.resolver.resolveMany([text]))[0]!), shown(outcome));
+      }),
+      { numRuns: Number(process.env.VAULTPLANE_FUZZ_RUNS ?? 2000) },
     );
   });
 });

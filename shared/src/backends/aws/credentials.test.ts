@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -124,6 +125,16 @@ describe('AWS credentials', () => {
     await using aws = await openAws(null, {}, { env: { ...env, ...full } });
     assert.equal(await aws.read('db'), 'one');
     assert.deepEqual(signers(), [role('emulator-task')]);
+  });
+
+  // ECS's address is fixed, so this needs a network of its own.
+  const inNamespace = ['-rn', 'sh', '-c', 'ip link set lo up && ip addr add 169.254.170.2/32 dev lo && exec "$0" "$@"'];
+  const namespaces = spawnSync('unshare', [...inNamespace, 'true']).status === 0;
+  it('come from ECS by a relative URI', { skip: namespaces ? false : 'no network namespace can be made here' }, () => {
+    const script = join(import.meta.dirname, '../testing/container-namespace.ts');
+    const run = spawnSync('unshare', [...inNamespace, process.execPath, script], { encoding: 'utf8', timeout: 20_000 });
+    const expected = ['169.254.170.2', '/v2/credentials/emulator-task', role('emulator-task')];
+    assert.deepEqual(JSON.parse(run.stdout || '[]'), expected, run.stderr);
   });
 
   it('come from EKS pod identity, whose token is in a file', async () => {
