@@ -172,7 +172,7 @@ export class Resolver {
 
   /**
    * Tells the value soon, then every other value and change of state; errors too, once each, while it goes on trying.
-   * The listener must not throw. Returns what ends the watch.
+   * Returns what ends the watch; the listener is not called after that.
    */
   watch(reference: string, listener: WatchListener): () => void {
     return this.#watches.watch(reference, listener);

@@ -31,6 +31,6 @@ describe('steady time', () => {
     const start = [performance.now(), time.now()] as const;
     while (performance.now() - start[0] < 50) time.now();
     const [really, steady] = [performance.now() - start[0], time.now() - start[1]];
-    assert.ok(Math.abs(really - steady) < 1, `${steady} ms in ${really} ms`);
+    assert.ok(Math.abs(really - steady) < 20, `${steady} ms in ${really} ms`);
   });
 });

@@ -130,11 +130,13 @@ export class Watches {
       watch.retry.succeeded();
     }
     const telling = this.#describe(event);
-    for (const [listener, told] of [...watch.listeners]) {
-      // One that was told may have ended the watch of the next.
-      if (told === telling || !watch.listeners.has(listener)) continue;
+    for (const [listener, told] of watch.listeners) {
+      if (told === telling) continue;
       watch.listeners.set(listener, telling);
-      listener(event);
+      // In a task of its own, so that what a listener does or throws disturbs nothing here.
+      queueMicrotask(() => {
+        if (watch.listeners.has(listener)) listener(event);
+      });
     }
   }
 
