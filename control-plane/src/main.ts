@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
@@ -24,7 +25,13 @@ const program = new Command('vaultplane-cp')
   )
   .version(PROGRAM_VERSION);
 
-const settingsOf = ({ conf }: Common) => loadControlPlaneSettings({ confFile: conf, env: process.env });
+const settingsOf = ({ conf }: Common) =>
+  loadControlPlaneSettings({
+    confFile: conf,
+    env: process.env,
+    resolveReference: (known) =>
+      settingResolver({ settings: known, env: process.env, log: createLog('vaultplane-cp', 'warn') }),
+  });
 
 /** A command that reads the settings. */
 function command(name: string, description: string, parent: Command = program): Command {

@@ -55,7 +55,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 
     const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
     parts.add('configuration', () => configuration.stop());
-    const resolver = startResolver({ clock, log, env, settings, random });
+    const resolver = startResolver({ clock, log, env, settings, random, ownListen: printAddress(settings.api_listen) });
     parts.add('resolver', () => resolver.stop());
     const lookups = new Lookups(resolver);
     const configure = () => {

@@ -1,3 +1,4 @@
+import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import type { LogLevel } from '@vaultplane/shared/log.ts';
 import { createLog, type Log } from '@vaultplane/shared/log.ts';
 import { Command } from 'commander';
@@ -16,7 +17,12 @@ export function commandWithSettings(name: string): Command {
 }
 
 export function readSettings({ conf }: SettingsOption): Promise<DataPlaneSettings> {
-  return loadDataPlaneSettings({ confFile: conf, env: process.env });
+  const { env } = process;
+  return loadDataPlaneSettings({
+    confFile: conf,
+    env,
+    resolveReference: (known) => settingResolver({ settings: known, env, log: quietLog() }),
+  });
 }
 
 /** The log of a command that prints its result: only what is wrong. */
