@@ -15,6 +15,7 @@ import { ensureNodeId } from './node-id.ts';
 import type { ControlPlaneSettings } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
 import { startStatusServer } from './status/status-server.ts';
+import type { Database } from './store/database.ts';
 import { openDatabase, prepareStore } from './store/open-store.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
@@ -38,6 +39,8 @@ export interface ControlPlaneSurroundings {
   clock?: Clock;
   /** Ends a start that is still waiting. */
   signal?: AbortSignal;
+  /** Used instead of the one that the settings name, and closed at the stop. */
+  database?: Database;
 }
 
 /**
@@ -47,7 +50,7 @@ export interface ControlPlaneSurroundings {
  */
 export async function startControlPlane(
   settings: ControlPlaneSettings,
-  { log, clock = systemClock, signal }: ControlPlaneSurroundings,
+  { log, clock = systemClock, signal, database: given }: ControlPlaneSurroundings,
 ): Promise<ControlPlane> {
   const stoppers = new Stoppers(log);
   const startedAt = clock.now();
@@ -84,7 +87,7 @@ export async function startControlPlane(
     const files = await certificateFiles(settings, log);
     const identity = clusterIdentity(settings, files);
     facts.identity = identity;
-    const database = await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal);
+    const database = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
     stoppers.add('database', () => database.close());
     const store = await prepareStore(database, log, clock);
     const authentication = await Authentication.create({

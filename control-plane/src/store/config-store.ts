@@ -204,8 +204,9 @@ export class ConfigEdit {
         ...[vault.created_at, vault.updated_at],
       ],
     );
-    this.#record(vault.id, current ?? null, vault);
-    return vault;
+    const stored = ordered(vault);
+    this.#record(vault.id, current ?? null, stored);
+    return stored;
   }
 
   /** @returns whether it was there */
@@ -274,6 +275,12 @@ async function writeVersion(
 async function positionOf(database: Queryable): Promise<StorePosition> {
   const [state] = await database.query<StorePosition>('select timeline, version from config_state');
   return state!;
+}
+
+/** The members in the order in which they are read back. */
+function ordered(vault: VaultEntity): VaultEntity {
+  const { id, prefix, name, description, config, tags, created_at, updated_at } = vault;
+  return { id, prefix, name, description, config, tags, created_at, updated_at };
 }
 
 async function find(database: Queryable, key: VaultKey): Promise<VaultEntity | undefined> {

@@ -33,12 +33,12 @@ export async function openDatabase(
   signal?: AbortSignal,
 ): Promise<Database> {
   if (settings.database === 'embedded') return openEmbeddedDatabase(settings.data_dir);
-  const end = clock.now() + waitMs;
+  const end = clock.monotonic() + waitMs;
   for (let waiting = false; ; waiting = true) {
     try {
       return await openPostgresDatabase(settings, log, clock);
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || clock.now() >= end || signal?.aborted) throw error;
+      if (!(error instanceof DatabaseUnavailable) || clock.monotonic() >= end || signal?.aborted) throw error;
       if (!waiting) log.warn({ error: error.message }, 'waiting for the database');
       await new Promise<void>((resolve) => clock.after(RETRY_PAUSE_MS, resolve));
     }

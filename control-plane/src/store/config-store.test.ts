@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { it } from 'node:test';
+import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { type Actor, auditRequests } from './audit-log.ts';
+import { VaultConflict } from './config-store.ts';
+import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
+
+const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: '127.0.0.1' };
+const REQUEST = { method: 'PUT', path: '/vaults/x' };
+
+function vault(prefix: string, members: Partial<VaultEntity> = {}): VaultEntity {
+  return {
+    id: randomUUID(),
+    prefix,
+    name: 'aws',
+    description: null,
+    config: { region: 'us-east-1' },
+    tags: null,
+    created_at: 1,
+    updated_at: 2,
+    ...members,
+  };
+}
+
+describeOnBothDatabases('the configuration', (open) => {
+  it('begins empty, at version 0 of a timeline', async () => {
+    const { config } = await storeOn(await open());
+    const { timeline, version, vaults } = await config.load();
+    assert.match(timeline, /^[0-9a-f-]{36}$/);
+    assert.deepEqual({ version, vaults }, { version: 0, vaults: [] });
+  });
+
+  it('has a version more with each change, its log and its audit row with it', async () => {
+    const database = await open();
+    const { config } = await storeOn(database, new FakeClock(5000));
+    const one = vault('one');
+    assert.equal((await config.change(ACTOR, REQUEST, (edit) => edit.put(one))).version, 1);
+    const renamed = { ...one, prefix: 'two' };
+    assert.equal((await config.change(ACTOR, REQUEST, (edit) => edit.put(renamed))).version, 2);
+    assert.equal((await config.change(ACTOR, REQUEST, (edit) => edit.delete(one.id))).version, 3);
+    assert.deepEqual(await config.changesAfter(0), [
+      { version: 1, vaultId: one.id, before: null, after: one },
+      { version: 2, vaultId: one.id, before: one, after: renamed },
+      { version: 3, vaultId: one.id, before: renamed, after: null },
+    ]);
+    assert.deepEqual(
+      (await auditRequests(database, 10)).map(({ actor, role, method, version_before, version_after, at }) => [
+        ...[actor, role, method, version_before, version_after, at.getTime()],
+      ]),
+      [3, 2, 1].map((version) => ['token 1', 'editor', 'PUT', version - 1, version, 5000]),
+    );
+    assert.deepEqual(
+      (await config.versions(2)).map(({ version, actor }) => [version, actor]),
+      [
+        [3, 'token 1'],
+        [2, 'token 1'],
+      ],
+    );
+  });
+
+  it('has no new version for a change that changes nothing, but an audit row', async () => {
+    const database = await open();
+    const { config } = await storeOn(database);
+    const one = vault('one');
+    await config.change(ACTOR, REQUEST, (edit) => edit.put(one));
+    const again = await config.change(ACTOR, REQUEST, (edit) => edit.put({ ...one, updated_at: 99 }));
+    assert.deepEqual({ version: again.version, changed: again.changed }, { version: 1, changed: false });
+    assert.deepEqual(again.result, one);
+    assert.equal((await auditRequests(database, 10)).length, 2);
+  });
+
+  it('is unchanged by an edit that fails, however far it came', async () => {
+    const { config } = await storeOn(await open());
+    await config.change(ACTOR, REQUEST, (edit) => edit.put(vault('one')));
+    const failing = config.change(ACTOR, REQUEST, async (edit) => {
+      await edit.put(vault('two'));
+      await edit.put(vault('one'));
+    });
+    await assert.rejects(failing, (error) => error instanceof VaultConflict && error.value === 'one');
+    const { version, vaults } = await config.load();
+    assert.equal(version, 1);
+    assert.deepEqual(
+      vaults.map(({ prefix }) => prefix),
+      ['one'],
+    );
+  });
+
+  it('takes changes made at the same time one after the other, without a gap', async () => {
+    const { config } = await storeOn(await open());
+    const versions = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        config.change(ACTOR, REQUEST, (edit) => edit.put(vault(`vault-${index}`))).then(({ version }) => version),
+      ),
+    );
+    assert.deepEqual(
+      versions.sort((a, b) => a - b),
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    );
+  });
+
+  it('can be told as it was at any version, and gone back to in one change', async () => {
+    const { config } = await storeOn(await open());
+    const [a, b] = [vault('aa'), vault('bb')];
+    await config.change(ACTOR, REQUEST, (edit) => edit.put(a));
+    await config.change(ACTOR, REQUEST, (edit) => edit.put(b));
+    await config.change(ACTOR, REQUEST, (edit) => edit.delete(a.id));
+    await config.change(ACTOR, REQUEST, (edit) => edit.put({ ...b, prefix: 'aa' }));
+    const prefixes = async (version: number) => (await config.vaultsAt(version))?.map(({ prefix }) => prefix).sort();
+    assert.deepEqual(await prefixes(0), []);
+    assert.deepEqual(await prefixes(2), ['aa', 'bb']);
+    assert.deepEqual(await prefixes(4), ['aa']);
+    assert.equal(await prefixes(5), undefined);
+
+    const wanted = (await config.vaultsAt(2))!;
+    await config.change(ACTOR, REQUEST, (edit) => edit.replaceAll(wanted));
+    const now = await config.load();
+    assert.equal(now.version, 5);
+    assert.deepEqual(now.vaults, wanted);
+  });
+
+  it('can swap the prefixes of two vaults', async () => {
+    const { config } = await storeOn(await open());
+    const [a, b] = [vault('aa'), vault('bb')];
+    await config.change(ACTOR, REQUEST, (edit) => edit.replaceAll([a, b]));
+    const { changed } = await config.change(ACTOR, REQUEST, (edit) =>
+      edit.replaceAll([
+        { ...a, prefix: 'bb' },
+        { ...b, prefix: 'aa' },
+      ]),
+    );
+    assert.equal(changed, true);
+    assert.equal((await config.find({ prefix: 'bb' }))?.id, a.id);
+    assert.equal((await config.find({ id: b.id }))?.prefix, 'aa');
+    assert.deepEqual(
+      (await config.changesAfter(1)).map(({ before, after }) => [before?.prefix, after?.prefix]).sort(),
+      [
+        ['aa', 'bb'],
+        ['bb', 'aa'],
+      ],
+    );
+  });
+
+  it('keeps numbers, texts and tags as they were given', async () => {
+    const { config } = await storeOn(await open());
+    const odd = vault('odd', {
+      description: `it's "quoted" \\ {a,b} 🔑`,
+      config: { ttl: 0.1, neg_ttl: 1e8, region: 'eu-central-1', allowed_role_arns: ['{"a"}', 'b,c'] },
+      tags: ['with space', '{}', 'null', 'é"\\'],
+    });
+    await config.change(ACTOR, REQUEST, (edit) => edit.put(odd));
+    assert.deepEqual(await config.find({ prefix: 'odd' }), odd);
+    assert.deepEqual((await config.changesAfter(0))[0]?.after, odd);
+  });
+});

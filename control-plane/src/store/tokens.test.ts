@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { Actor } from './audit-log.ts';
+import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
+
+const ACTOR: Actor = { name: 'local', role: 'admin', remoteAddress: null };
+const REQUEST = { method: 'COMMAND', path: 'token create' };
+
+describeOnBothDatabases('a token', (open) => {
+  it('is known again, by the role it was made for, and stands in no table', async () => {
+    const database = await open();
+    const { tokens } = await storeOn(database);
+    assert.equal(await tokens.any(), false);
+    const { token, id } = await tokens.create('editor', 'for CI', ACTOR, REQUEST);
+    assert.equal(await tokens.any(), true);
+    for (let time = 0; time < 2; time++) assert.deepEqual(await tokens.verify(token), { id, role: 'editor' });
+    const secret = token.split('_')[2]!;
+    for (const table of ['tokens', 'audit_requests']) {
+      const [row] = await database.query<{ text: string }>(`select string_agg(t::text, ' ') as text from ${table} t`);
+      assert.ok(!row!.text.includes(secret));
+    }
+  });
+
+  it('is refused with one character changed, with another id, and in any other form', async () => {
+    const { tokens } = await storeOn(await open());
+    const { token } = await tokens.create('admin', null, ACTOR, REQUEST);
+    const other = await tokens.create('admin', null, ACTOR, REQUEST);
+    const changed = token.slice(0, -2) + (token.at(-2) === 'A' ? 'B' : 'A') + token.at(-1);
+    const mixed = `vpt_${other.id}_${token.split('_').slice(2).join('_')}`;
+    for (const wrong of [changed, mixed, token.slice(1), `${token} `, '', 'vpt_', "vpt_0000000000000000_' or true"]) {
+      assert.equal(await tokens.verify(wrong), undefined);
+    }
+  });
+
+  it('is refused from the moment it is deleted, although it was verified before', async () => {
+    const { tokens } = await storeOn(await open());
+    const { token, id } = await tokens.create('admin', null, ACTOR, REQUEST);
+    assert.ok(await tokens.verify(token));
+    assert.equal(await tokens.delete(id, ACTOR, REQUEST), true);
+    assert.equal(await tokens.verify(token), undefined);
+    assert.equal(await tokens.delete(id, ACTOR, REQUEST), false);
+  });
+});
