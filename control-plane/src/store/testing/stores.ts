@@ -54,7 +54,8 @@ export function describeOnBothDatabases(title: string, tests: (open: () => Promi
   });
 }
 
-function stayingOpen(database: Database): Database {
+/** The database for somebody who closes what is not his. */
+export function stayingOpen(database: Database): Database {
   return {
     kind: database.kind,
     query: (sql, parameters) => database.query(sql, parameters),

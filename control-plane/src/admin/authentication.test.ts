@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Role } from '../store/audit-log.ts';
+import type { Database } from '../store/database.ts';
+import { openEmbeddedDatabase } from '../store/embedded-database.ts';
+import { startTestControlPlane, type TestControlPlane } from '../testing/control-plane.ts';
+
+const ADMIN_TOKEN = 'canary-admin-token-of-the-settings';
+
+describe('with tokens', () => {
+  let database: Database;
+  let cp: TestControlPlane;
+  const tokens = {} as Record<Role, string>;
+  const as = (token: string) => ({ 'kong-admin-token': token });
+  before(async () => {
+    database = await openEmbeddedDatabase(undefined);
+    cp = await startTestControlPlane({
+      database,
+      env: { VAULTPLANE_ADMIN_TOKEN: ADMIN_TOKEN, VAULTPLANE_ADMIN_LISTEN: '0.0.0.0:0' },
+    });
+    for (const role of ['reader', 'editor', 'admin'] as const) {
+      tokens[role] = (await cp.call('POST', '/tokens', { role, name: `a ${role}` }, as(ADMIN_TOKEN))).json.token;
+    }
+  });
+  after(async () => {
+    await cp?.stop();
+    await database?.close();
+  });
+
+  it('nobody gets in without one, or with a wrong one, in either header', async () => {
+    const wrong: Array<Record<string, string>> = [
+      {},
+      as('wrong'),
+      as(`${ADMIN_TOKEN}x`),
+      as(`${tokens.admin.slice(0, -1)}!`),
+      { authorization: 'Bearer wrong' },
+      { authorization: `Basic ${Buffer.from(`a:${ADMIN_TOKEN}`).toString('base64')}` },
+    ];
+    for (const headers of wrong) {
+      for (const path of ['/', '/vaults', '/no-such-place']) {
+        const answer = await cp.call('GET', path, undefined, headers);
+        assert.equal(answer.status, 401);
+        assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer/);
+      }
+    }
+  });
+
+  it('the one of the settings and those of the database are taken in both headers', async () => {
+    for (const token of [ADMIN_TOKEN, ...Object.values(tokens)]) {
+      assert.equal((await cp.call('GET', '/vaults', undefined, as(token))).status, 200);
+      assert.equal((await cp.call('GET', '/vaults', undefined, { authorization: `Bearer ${token}` })).status, 200);
+    }
+  });
+
+  it('each role may do what it is for, and no more', async () => {
+    const allowed = async (role: Role, method: string, path: string, body?: unknown) =>
+      (await cp.call(method, path, body, as(tokens[role]))).status !== 403;
+    const may = async (method: string, path: string, body?: unknown) =>
+      Promise.all((['reader', 'editor', 'admin'] as const).map((role) => allowed(role, method, path, body)));
+    assert.deepEqual(await may('GET', '/vaults'), [true, true, true]);
+    assert.deepEqual(await may('POST', '/schemas/vaults/validate', { name: 'aws', prefix: 'a-b' }), [true, true, true]);
+    assert.deepEqual(await may('PUT', '/vaults/of-roles', { name: 'env' }), [false, true, true]);
+    assert.deepEqual(await may('DELETE', '/vaults/of-roles'), [false, true, true]);
+    assert.deepEqual(await may('GET', '/audit/requests'), [false, false, true]);
+    assert.deepEqual(await may('POST', '/tokens', { role: 'nothing' }), [false, false, true]);
+    assert.deepEqual(await may('GET', '/tokens'), [false, false, true]);
+  });
+
+  it('the audit log says by its id which token was used', async () => {
+    const { json: list } = await cp.call('GET', '/tokens', undefined, as(ADMIN_TOKEN));
+    const editor = list.data.find(({ role }: { role: Role }) => role === 'editor');
+    await cp.call('PUT', '/vaults/by-editor', { name: 'env' }, as(tokens.editor));
+    const { json } = await cp.call('GET', '/audit/requests?size=1', undefined, as(ADMIN_TOKEN));
+    assert.equal(json.data[0].actor, `token ${editor.id}`);
+    assert.equal(json.data[0].role, 'editor');
+  });
+
+  it('a deleted one is refused at once', async () => {
+    const { json } = await cp.call('POST', '/tokens', { role: 'reader' }, as(ADMIN_TOKEN));
+    assert.equal((await cp.call('GET', '/vaults', undefined, as(json.token))).status, 200);
+    assert.equal((await cp.call('DELETE', `/tokens/${json.id}`, undefined, as(ADMIN_TOKEN))).status, 204);
+    assert.equal((await cp.call('GET', '/vaults', undefined, as(json.token))).status, 401);
+  });
+
+  it('no line of the log, and no answer but the one that makes it, holds a token', async () => {
+    const { text } = await cp.call('GET', '/tokens', undefined, as(ADMIN_TOKEN));
+    const everything = JSON.stringify(cp.logged()) + text;
+    for (const token of [ADMIN_TOKEN, ...Object.values(tokens)]) {
+      assert.ok(!everything.includes(token));
+      assert.ok(!everything.includes(token.split('_').at(-1)!));
+    }
+  });
+});
+
+it('a start that other machines could reach without a token is refused, and leaves nothing running', async () => {
+  const database = await openEmbeddedDatabase(undefined);
+  const start = () => startTestControlPlane({ database, env: { VAULTPLANE_ADMIN_LISTEN: '0.0.0.0:0' } });
+  await assert.rejects(start, { name: 'StartError', message: /^admin_listen = 0\.0\.0\.0:0 .*set admin_token/ });
+});

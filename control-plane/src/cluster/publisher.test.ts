@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { it } from 'node:test';
+import { systemClock } from '@vaultplane/shared/clock.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import { decodeControlPlaneMessage, vaultsOf } from '@vaultplane/shared/protocol.ts';
+import { applyDelta, checkSnapshot, makeSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { Database } from '../store/database.ts';
+import type { Store } from '../store/open-store.ts';
+import { describeOnBothDatabases, storeOn } from '../store/testing/stores.ts';
+import { POLL_MS, type Publication, Publisher } from './publisher.ts';
+
+const ACTOR = { name: 'a test', role: 'admin', remoteAddress: null } as const;
+const REQUEST = { method: 'PUT', path: '/vaults/x' };
+
+function vault(prefix: string, id: string = randomUUID()): VaultEntity {
+  return { id, prefix, name: 'env', description: null, config: {}, tags: null, created_at: 1, updated_at: 1 };
+}
+
+async function put(store: Store, ...vaults: VaultEntity[]): Promise<number> {
+  const { version } = await store.config.change(ACTOR, REQUEST, async (edit) => {
+    for (const each of vaults) await edit.put(each);
+  });
+  return version;
+}
+
+function publisherOf(store: Store, clock = systemClock): Promise<Publisher> {
+  return Publisher.start({ store: store.config, database: store.database, clock, log: silentLog });
+}
+
+/** What a data plane makes of it. */
+function applied(publication: Publication | undefined, base?: Snapshot): Snapshot {
+  const message = decodeControlPlaneMessage(publication!.bytes);
+  if (message.type === 'snapshot') return checkSnapshot({ ...message, vaults: vaultsOf(message.vaults) });
+  assert.ok(message.type === 'delta' && base);
+  return applyDelta(base, { ...message, upserts: vaultsOf(message.upserts) });
+}
+
+function untilVersion(publisher: Publisher, version: number): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (publisher.current.version < version) return;
+      stop();
+      resolve();
+    };
+    const stop = publisher.follow(look);
+    look();
+  });
+}
+
+/** Deaf: notifications do not come. */
+function deaf(database: Database): Database {
+  return {
+    kind: database.kind,
+    query: (sql, parameters) => database.query(sql, parameters),
+    script: (sql) => database.script(sql),
+    transaction: (work) => database.transaction(work),
+    listen: async () => async () => {},
+    close: async () => {},
+  };
+}
+
+describeOnBothDatabases('the publisher', (open) => {
+  it('follows the database, and has deltas from every version since it started', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    const seen: Snapshot[] = [publisher.current];
+    publisher.follow(() => seen.push(publisher.current));
+    const [a, b] = [vault('aa'), vault('bb')];
+    await put(store, a);
+    await untilVersion(publisher, 1);
+    await put(store, b, { ...a, description: 'changed' });
+    await untilVersion(publisher, 2);
+    await store.config.change(ACTOR, REQUEST, (edit) => edit.delete(a.id));
+    await untilVersion(publisher, 3);
+
+    for (const base of seen.slice(0, -1)) {
+      assert.deepEqual(applied(await publisher.delta(base), base), publisher.current);
+    }
+    assert.equal(await publisher.delta(publisher.current), undefined);
+    assert.deepEqual(applied(publisher.whole()), publisher.current);
+    await publisher.stop();
+  });
+
+  it('encodes each delta and each whole snapshot once, whoever asks', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    const base = publisher.current;
+    await untilVersion(publisher, await put(store, vault('aa')));
+    const deltas = await Promise.all([publisher.delta(base), publisher.delta(base), publisher.delta(base)]);
+    assert.equal(new Set(deltas.map((delta) => delta?.bytes)).size, 1);
+    assert.equal(publisher.whole().bytes, publisher.whole().bytes);
+    await publisher.stop();
+  });
+
+  it('has deltas from before its start, out of the log', async () => {
+    const store = await storeOn(await open());
+    const first = await publisherOf(store);
+    const [a, b] = [vault('aa'), vault('bb')];
+    await untilVersion(first, await put(store, a, b));
+    const base = first.current;
+    await first.stop();
+    await put(store, { ...a, prefix: 'cc' }, vault('dd'));
+    await store.config.change(ACTOR, REQUEST, (edit) => edit.delete(b.id));
+
+    const second = await publisherOf(store);
+    assert.deepEqual(applied(await second.delta(base), base), second.current);
+    const wrong = makeSnapshot(base.timeline, base.version, [a]);
+    assert.equal(await second.delta(wrong), undefined);
+    await second.stop();
+  });
+
+  it('comes to the same configuration by deltas as by loading it', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    const ids = Array.from({ length: 5 }, () => randomUUID());
+    let version = 0;
+    for (let round = 0; round < 30; round++) {
+      const id = ids[(round * 7) % ids.length]!;
+      const { version: made } = await store.config.change(ACTOR, REQUEST, async (edit) => {
+        if (round % 3 === 2) await edit.delete(id);
+        else await edit.put({ ...vault(`v-${id.slice(0, 8)}`, id), description: `round ${round}` });
+      });
+      version = made;
+    }
+    await untilVersion(publisher, version);
+    const loaded = await store.config.load();
+    assert.deepEqual(publisher.current, makeSnapshot(loaded.timeline, loaded.version, loaded.vaults));
+    await publisher.stop();
+  });
+
+  it('finds by its poll what no notification told it', async () => {
+    const store = await storeOn(await open());
+    const clock = new FakeClock();
+    const publisher = await Publisher.start({
+      store: store.config,
+      database: deaf(store.database),
+      clock,
+      log: silentLog,
+    });
+    await put(store, vault('aa'));
+    assert.equal(publisher.current.version, 0);
+    await clock.advance(POLL_MS);
+    await untilVersion(publisher, 1);
+    await publisher.stop();
+  });
+
+  it('begins a new timeline when the database went back to an earlier version', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    await put(store, vault('aa'));
+    await untilVersion(publisher, await put(store, vault('bb')));
+    const { timeline } = publisher.current;
+    await store.database.transaction(async (transaction) => {
+      await transaction.query("delete from vaults where prefix = 'bb'");
+      await transaction.query('delete from config_changes where version = 2');
+      await transaction.query('delete from config_versions where version = 2');
+      await transaction.query('update config_state set version = 1');
+    });
+    await publisher.refresh();
+    assert.notEqual(publisher.current.timeline, timeline);
+    assert.deepEqual(
+      publisher.current.vaults.map(({ prefix }) => prefix),
+      ['aa'],
+    );
+    await publisher.stop();
+  });
+
+  it('begins a new timeline when a data plane has what the database never had, once for all that have it', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    await untilVersion(publisher, await put(store, vault('aa')));
+    const { timeline } = publisher.current;
+    const later = makeSnapshot(timeline, 7, []);
+    await publisher.compare(later, 'a node');
+    const renewed = publisher.current.timeline;
+    assert.notEqual(renewed, timeline);
+    assert.equal(publisher.current.version, 1);
+    await publisher.compare(later, 'another node');
+    assert.equal(publisher.current.timeline, renewed);
+    await publisher.compare(publisher.position, 'a third node');
+    assert.equal(publisher.current.timeline, renewed);
+    await publisher.stop();
+  });
+});
