@@ -50,7 +50,12 @@ command('start', 'Run the control plane until SIGTERM or SIGINT.').action(async 
   const signal = stopOnSignals();
   const settings = await settingsOf(options);
   const log = createLog('vaultplane-cp', settings.log_level);
-  const controlPlane = await startControlPlane(settings, { log, signal });
+  const controlPlane = await startControlPlane(settings, { log, signal }).catch((error: unknown) => {
+    // Told to stop while it still waited for its database: that is no failure.
+    if (signal.aborted) return undefined;
+    throw error;
+  });
+  if (!controlPlane) return;
   await aborted(signal);
   log.info({}, 'stopping');
   await controlPlane.stop();
@@ -58,12 +63,11 @@ command('start', 'Run the control plane until SIGTERM or SIGINT.').action(async 
 });
 
 command('migrate', "Bring the database to this program's schema; with --status only say where it is.")
-  .option('--status', 'change nothing; exit status 1 where migrations are pending')
+  .option('--status', 'change nothing')
   .option('--json', 'print facts as JSON')
   .action(async (options: Common & { status?: true }) => {
-    const { facts, lines, pending } = await showMigrations(await settingsOf(options), !options.status);
+    const { facts, lines } = await showMigrations(await settingsOf(options), !options.status);
     print(options, facts, lines);
-    if (pending) process.exitCode = 1;
   });
 
 command('check', 'Say whether the control plane could start: settings, certificates, database. Changes nothing.')
@@ -106,13 +110,14 @@ command('dump', 'Print the configuration as YAML.', config)
     const text = await dumpConfig(await settingsOf(options), options);
     if (text !== undefined) process.stdout.write(text);
   });
-command('diff', 'Say what applying a file would change; exit status 1 where it would change something.', config)
+command('diff', 'Say what applying a file would change.', config)
   .argument('<file>', 'YAML or JSON; - for standard input')
+  .option('--exit-code', 'exit status 1 where it would change something')
   .option('--json', 'print facts as JSON')
-  .action(async (file: string, options: Common) => {
+  .action(async (file: string, options: Common & { exitCode?: true }) => {
     const { facts, lines, changed } = await diffConfig(await settingsOf(options), file);
     print(options, facts, lines);
-    if (changed) process.exitCode = 1;
+    if (changed && options.exitCode) process.exitCode = 1;
   });
 command('apply', 'Make the configuration exactly what a file says, as one change.', config)
   .argument('<file>', 'YAML or JSON; - for standard input')

@@ -35,6 +35,5 @@ function report(status: MigrationStatus, done: string[]) {
       ...status.pending.map((name) => `pending  ${name}`),
       `schema ${status.applied} of ${status.latest}`,
     ],
-    pending: status.pending.length > 0,
   };
 }
