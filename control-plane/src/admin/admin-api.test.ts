@@ -77,6 +77,46 @@ describe('the Admin API', () => {
     assert.equal((await cp.call('GET', '/vaults/%zz')).status, 400);
   });
 
+  it('refuses a multipart body that is broken, or too large, all its parts together', async () => {
+    const boundary = { 'content-type': 'multipart/form-data; boundary=b' };
+    for (const [body, headers] of [
+      ['x', { 'content-type': 'multipart/form-data' }],
+      ['garbage', boundary],
+      ['--b\r\ncontent-disposition: form-data; name="name"\r\n\r\nenv', boundary],
+    ] as const) {
+      const broken = await cp.call('POST', '/vaults', body, headers);
+      assert.deepEqual([broken.status, broken.json], [400, { message: 'Cannot parse multipart body' }], body);
+    }
+    const form = (fields: number, length: number) => {
+      const made = new FormData();
+      for (let field = 0; field < fields; field++) made.append(`field-${field}`, 'x'.repeat(length));
+      return made;
+    };
+    for (const large of [form(1, 11_000_000), form(4, 3_000_000)]) {
+      assert.equal((await cp.call('POST', '/vaults', large)).status, 413);
+      // Without a Content-Length, which would say it beforehand.
+      const { body, headers } = new Response(large);
+      const type = headers.get('content-type')!;
+      const url = `${cp.adminUrl}/vaults`;
+      const chunked = await fetch(url, { method: 'POST', body, headers: { 'content-type': type }, duplex: 'half' });
+      assert.equal(chunked.status, 413);
+    }
+    assert.equal((await cp.call('GET', '/vaults')).status, 200);
+  });
+
+  it('refuses a path that has a null character, whatever is asked of it', async () => {
+    for (const path of ['/vaults/%00', '/vaults/a%00b', '/tags/%00', '/tokens/%00', '/config/versions/%00']) {
+      for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
+        const { status } = await cp.call(method, path, method === 'GET' ? undefined : { name: 'env' });
+        assert.ok([400, 405].includes(status), `${method} ${path}: ${status}`);
+      }
+    }
+    assert.deepEqual(
+      cp.logged().filter(({ level }) => level === 'error'),
+      [],
+    );
+  });
+
   it('does not let PUT or PATCH change an id, but takes the same one', async () => {
     const { json: vault } = await cp.call('PUT', '/vaults/has-id', { name: 'env' });
     const other = '11111111-1111-4111-8111-111111111111';

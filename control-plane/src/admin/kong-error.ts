@@ -37,6 +37,10 @@ export function badRequest(message: string): KongError {
   return new KongError(400, { message });
 }
 
+export function payloadTooLarge(): KongError {
+  return new KongError(413, { message: 'Payload too large' });
+}
+
 export function schemaViolation({ message, fields }: SchemaViolation): KongError {
   return new KongError(400, { code: 2, name: 'schema violation', message, fields });
 }
@@ -107,7 +111,7 @@ function fromFastify(error: unknown): KongError | undefined {
   if (typeof code !== 'string' || !code.startsWith('FST_') || typeof statusCode !== 'number') return undefined;
   switch (statusCode) {
     case 413:
-      return new KongError(413, { message: 'Payload too large' });
+      return payloadTooLarge();
     case 415:
       return new KongError(415, { message: 'Unsupported media type' });
     case 404:

@@ -4,7 +4,7 @@ import type { VaultType } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse as parseYaml } from 'yaml';
-import { badRequest } from './kong-error.ts';
+import { badRequest, payloadTooLarge, toKongError } from './kong-error.ts';
 
 /** Bytes; Kong's own limit is 10 MB. */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
@@ -54,11 +54,21 @@ export async function acceptBodies(app: FastifyInstance): Promise<void> {
   });
 }
 
+/** The limit of a body holds for all its parts together. @throws KongError */
 async function readMultipart(request: FastifyRequest): Promise<Form> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw payloadTooLarge();
   const fields: Array<[string, string]> = [];
-  for await (const part of request.parts()) {
-    const value = part.type === 'file' ? (await part.toBuffer()).toString('utf8') : String(part.value);
-    fields.push([part.fieldname, value]);
+  let bytes = 0;
+  try {
+    for await (const part of request.parts()) {
+      const value = part.type === 'file' ? (await part.toBuffer()).toString('utf8') : String(part.value);
+      bytes += Buffer.byteLength(part.fieldname) + Buffer.byteLength(value);
+      if (bytes > MAX_BODY_BYTES || (part.type === 'field' && part.valueTruncated)) throw payloadTooLarge();
+      fields.push([part.fieldname, value]);
+    }
+  } catch (error) {
+    if (toKongError(error)) throw error;
+    throw badRequest('Cannot parse multipart body');
   }
   return new Form(fields);
 }

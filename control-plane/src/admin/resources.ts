@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { Actor, Role, WriteRequest } from '../store/audit-log.ts';
 import { requireRole } from './authentication.ts';
-import { methodNotAllowed } from './kong-error.ts';
+import { badRequest, methodNotAllowed } from './kong-error.ts';
 import type { Query } from './paging.ts';
 
 declare module 'fastify' {
@@ -50,8 +50,11 @@ export function resource(
   });
 }
 
+/** @throws KongError for a text that no database can hold, or look for */
 export function pathParameter(request: FastifyRequest, name: string): string {
-  return (request.params as Record<string, string>)[name] ?? '';
+  const text = (request.params as Record<string, string>)[name] ?? '';
+  if (text.includes('\0')) throw badRequest('the path must not have a null character');
+  return text;
 }
 
 export function queryOf(request: FastifyRequest): Query {
