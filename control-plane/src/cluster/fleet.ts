@@ -178,13 +178,18 @@ export class Fleet {
   }
 
   #write(row: DataPlane): void {
-    this.#unwritten.set(row.id, row);
+    // A copy: what changes while it is being written makes another, which is written after it.
+    this.#unwritten.set(row.id, { ...row });
+    this.#writeLater();
+  }
+
+  #writeLater(): void {
     this.#cancelWrite ??= this.#options.clock.after(WRITE_DELAY_MS, () => void this.#flush());
   }
 
   #flush(): Promise<void> {
     this.#cancelWrite = undefined;
-    const rows = [...this.#unwritten.values()].map((row) => ({ ...row }));
+    const rows = [...this.#unwritten.values()];
     this.#writing = this.#writing.then(() => this.#writeRows(rows));
     return this.#writing;
   }
@@ -193,10 +198,8 @@ export class Fleet {
   async #writeRows(rows: DataPlane[]): Promise<void> {
     if (rows.length === 0) return;
     try {
-      await this.#options.database.query(UPSERT, [JSON.stringify(rows)]);
-      for (const { id, last_seen } of rows) {
-        if (this.#unwritten.get(id)?.last_seen === last_seen) this.#unwritten.delete(id);
-      }
+      await this.#options.database.query(UPSERT, [jsonbOf(rows)]);
+      for (const row of rows) if (this.#unwritten.get(row.id) === row) this.#unwritten.delete(row.id);
     } catch (error) {
       this.#options.log.warn({ error: errorMessage(error) }, 'the registry of data planes could not be written');
     }
@@ -208,6 +211,8 @@ export class Fleet {
         row.last_seen = this.#nowSeconds();
         this.#write(row);
       }
+      // What could not be written before, of a data plane that is gone too.
+      if (this.#unwritten.size > 0) this.#writeLater();
       void this.#forget();
       this.#seeAgain();
     });
@@ -225,6 +230,16 @@ export class Fleet {
   #nowSeconds(): number {
     return Math.floor(this.#options.clock.now() / 1000);
   }
+}
+
+/**
+ * The text of a jsonb. It takes neither a null character nor half a surrogate pair, and what one data plane says of
+ * itself must not keep the rows of the others from being written.
+ */
+function jsonbOf(value: unknown): string {
+  return JSON.stringify(value).replaceAll(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (escaped) =>
+    escaped.length > 2 ? '\\ufffd' : escaped,
+  );
 }
 
 // A row that says a data plane has gone does not undo that it has meanwhile come to another control plane.

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { it } from 'node:test';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import type { HelloMessage } from '@vaultplane/shared/protocol.ts';
+import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { type Database, DatabaseUnavailable } from '../store/database.ts';
+import { describeOnBothDatabases, stayingOpen, storeOn } from '../store/testing/stores.ts';
+import { type DataPlane, Fleet } from './fleet.ts';
+
+const CONTROL_PLANE = '11111111-1111-4111-8111-111111111111';
+const FACTS = { ip: '10.0.0.1', protocol: 1, certExpiresAt: new Date(1e12) };
+/** Longer than changes are collected for. */
+const A_SECOND = 1000;
+/** After which the connected are written again. */
+const HALF_A_MINUTE = 30_000;
+
+function hello(members: Partial<HelloMessage> = {}): HelloMessage {
+  return {
+    type: 'hello',
+    protocols: [1],
+    node_id: randomUUID(),
+    hostname: 'a-host',
+    program_version: '0.1.0',
+    config: null,
+    labels: {},
+    ...members,
+  };
+}
+
+/** What stands in front of the writes of the registry: the test lets each through, or fails it. */
+interface Gate {
+  /** Waits for the next write, and gives its answer into the test's hand. */
+  next(): Promise<{ pass(): Promise<void>; fail(): void }>;
+}
+
+/** A database whose writes of the registry wait for the test. */
+function gated(database: Database): { database: Database; gate: Gate } {
+  const arrived: Array<{ pass(): Promise<void>; fail(): void }> = [];
+  let wake: () => void = () => {};
+  return {
+    database: {
+      ...stayingOpen(database),
+      query: async (sql, parameters) => {
+        if (!/insert into data_planes/.test(sql)) return database.query(sql, parameters);
+        return new Promise((resolve, reject) => {
+          arrived.push({
+            pass: async () => resolve(await database.query(sql, parameters)),
+            fail: () => reject(new DatabaseUnavailable('away')),
+          });
+          wake();
+        });
+      },
+    },
+    gate: {
+      async next() {
+        while (arrived.length === 0) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        return arrived.shift()!;
+      },
+    },
+  };
+}
+
+function stored(database: Database): Promise<Array<Pick<DataPlane, 'id' | 'hostname' | 'connected' | 'labels'>>> {
+  return database.query('select id, hostname, connected, labels from data_planes order by connected_at, id');
+}
+
+describeOnBothDatabases('the registry of data planes', (open) => {
+  const start = async (database: Database, clock: FakeClock) => {
+    await storeOn(database);
+    return Fleet.start({ controlPlaneId: CONTROL_PLANE, database, clock, log: silentLog });
+  };
+
+  it('has what happened to a data plane while its row was being written, within the same second too', async () => {
+    const database = await open();
+    const { database: slow, gate } = gated(database);
+    const clock = new FakeClock(5_000_000);
+    const fleet = await start(slow, clock);
+    const member = fleet.join(hello(), FACTS);
+    await clock.advance(A_SECOND / 2);
+    const first = await gate.next();
+    fleet.leave(member);
+    await first.pass();
+    assert.equal((await stored(database))[0]?.connected, true);
+    await clock.advance(A_SECOND);
+    await (await gate.next()).pass();
+    assert.equal((await stored(database))[0]?.connected, false);
+    assert.equal((await fleet.dataPlanes())[0]?.connected, false);
+    await fleet.stop();
+  });
+
+  it('is written later where it could not be written, of those that are gone too', async () => {
+    const database = await open();
+    const { database: failing, gate } = gated(database);
+    const clock = new FakeClock(5_000_000);
+    const fleet = await start(failing, clock);
+    const member = fleet.join(hello(), FACTS);
+    fleet.leave(member);
+    await clock.advance(A_SECOND);
+    (await gate.next()).fail();
+    assert.equal((await fleet.dataPlanes())[0]?.connected, false);
+    assert.deepEqual(await stored(database), []);
+    await clock.advance(HALF_A_MINUTE);
+    await (await gate.next()).pass();
+    assert.equal((await stored(database)).length, 1);
+    await fleet.stop();
+  });
+
+  it('takes of a data plane even what no database holds, and goes on with the others', async () => {
+    const database = await open();
+    const fleet = await start(database, new FakeClock(5_000_000));
+    fleet.join(hello({ hostname: 'good' }), FACTS);
+    const odd = fleet.join(hello({ hostname: 'bad\0\ud800\\u0000', labels: { 'a\0': '\udfff"\n🔑' } }), FACTS);
+    odd.reported({
+      type: 'report',
+      references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 },
+      rejected_vaults: [{ prefix: 'x-y', reason: 'no\0reason' }],
+    });
+    await fleet.stop();
+    const rows = await stored(database);
+    assert.deepEqual(rows.map(({ hostname }) => hostname).sort(), ['bad\ufffd\ufffd\\u0000', 'good']);
+    assert.deepEqual(rows.find(({ hostname }) => hostname !== 'good')?.labels, { 'a\ufffd': '\ufffd"\n🔑' });
+  });
+
+  it('says of two links of one data plane what the newer one says', async () => {
+    const database = await open();
+    const fleet = await start(database, new FakeClock(5_000_000));
+    const id = randomUUID();
+    const older = fleet.join(hello({ node_id: id, hostname: 'before' }), FACTS);
+    const newer = fleet.join(hello({ node_id: id, hostname: 'after' }), FACTS);
+    fleet.leave(older);
+    assert.equal(fleet.connected, 1);
+    older.rejected();
+    const [row] = await fleet.dataPlanes();
+    assert.deepEqual([row?.hostname, row?.connected, row?.sync_status], ['after', true, 'unknown']);
+    fleet.leave(newer);
+    assert.equal(fleet.connected, 0);
+    await fleet.stop();
+  });
+
+  it('says of those of a control plane that was killed that they are gone, at its next start or after a while', async () => {
+    const database = await open();
+    const clock = new FakeClock(5_000_000);
+    await storeOn(database);
+    const killed = await Fleet.start({ controlPlaneId: CONTROL_PLANE, database, clock, log: silentLog });
+    killed.join(hello(), FACTS);
+    await clock.advance(A_SECOND);
+    // Its rows are written in their order.
+    while ((await stored(database)).length === 0) await clock.advance(1);
+
+    const other = await Fleet.start({
+      controlPlaneId: randomUUID(),
+      database,
+      clock: new FakeClock(5_000_000 + 80_000),
+      log: silentLog,
+    });
+    assert.equal((await other.dataPlanes())[0]?.connected, true);
+    const later = await Fleet.start({
+      controlPlaneId: randomUUID(),
+      database,
+      clock: new FakeClock(5_000_000 + 100_000),
+      log: silentLog,
+    });
+    assert.equal((await later.dataPlanes())[0]?.connected, false);
+    const again = await Fleet.start({
+      controlPlaneId: CONTROL_PLANE,
+      database,
+      clock: new FakeClock(5_000_000),
+      log: silentLog,
+    });
+    assert.equal((await again.dataPlanes())[0]?.connected, false);
+    await Promise.all([other.stop(), later.stop(), again.stop()]);
+  });
+
+  it('forgets who was not seen for two weeks', async () => {
+    const database = await open();
+    const clock = new FakeClock(5_000_000);
+    const fleet = await start(database, clock);
+    fleet.leave(fleet.join(hello({ hostname: 'gone for good' }), FACTS));
+    await clock.advance(A_SECOND);
+    while ((await stored(database)).length === 0) await clock.advance(1);
+    clock.set(5_000_000 + 15 * 86_400_000);
+    await clock.advance(HALF_A_MINUTE);
+    while ((await stored(database)).length > 0) await clock.advance(1);
+    assert.deepEqual(await fleet.dataPlanes(), []);
+    await fleet.stop();
+  });
+});
