@@ -86,6 +86,7 @@ describeOnBothDatabases('decK', (open) => {
       id: string;
       config: object;
       created_at: number;
+      [member: string]: unknown;
     }>;
   };
 
@@ -122,6 +123,22 @@ describeOnBothDatabases('decK', (open) => {
     const [vault] = await state();
     assert.deepEqual(vault!.config, update.config);
     assert.equal(vault!.created_at, update.created_at);
+  });
+
+  it('vector: gateway diff after a sync is empty: all that decK compares is as it was sent', async () => {
+    for (const sent of [update, tagged]) {
+      assert.equal((await ask('PUT', `/vaults/${sent.id}`, sent)).status, 200);
+      const { version } = (await ask('GET', '/')).json.vaultplane.config;
+      const vault = (await state()).find(({ id }) => id === sent.id)!;
+      const compared = ({ id, name, prefix, description, config, tags }: Record<string, unknown>) => ({
+        ...{ id, name, prefix, description, config },
+        tags: tags ?? null,
+      });
+      assert.deepEqual(compared(vault), compared(sent));
+      // What was read is sent back as it is, and changes nothing.
+      assert.deepEqual((await ask('PUT', `/vaults/${sent.id}`, vault)).json, vault);
+      assert.equal((await ask('GET', '/')).json.vaultplane.config.version, version);
+    }
   });
 
   it('vector: PUT by an id renames, but not to a prefix that another vault has (409, code 5)', async () => {
