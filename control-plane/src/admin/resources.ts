@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { Actor, Role, WriteRequest } from '../store/audit-log.ts';
+import { withoutTokens } from '../store/tokens.ts';
 import { requireRole } from './authentication.ts';
 import { badRequest, methodNotAllowed } from './kong-error.ts';
 import type { Query } from './paging.ts';
@@ -61,7 +62,7 @@ export function queryOf(request: FastifyRequest): Query {
   return request.query as Query;
 }
 
-/** What the audit log says of a request. */
+/** What the audit log says of a request: of a token that somebody has put where its id belongs, no more than that. */
 export function writeRequest(request: FastifyRequest): WriteRequest {
-  return { method: request.method, path: request.url.split('?')[0]!.slice(0, 1000) };
+  return { method: request.method, path: withoutTokens(request.url.split('?')[0]!).slice(0, 1000) };
 }

@@ -25,6 +25,11 @@ export interface TokenInfo {
   created_at: Date;
 }
 
+/** A text with the secret part of every token in it left out; some tell a token where they are asked for its id. */
+export function withoutTokens(text: string): string {
+  return text.replaceAll(/vpt_([0-9a-f]{16})_[A-Za-z0-9_-]+/g, 'vpt_$1_…');
+}
+
 /** The tokens of the Admin API, hashed. */
 export class Tokens {
   readonly #database: Database;
