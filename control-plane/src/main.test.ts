@@ -11,6 +11,11 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 const TOKEN = 'canary-admin-token-of-the-program';
 
+interface Page {
+  data: Array<{ prefix: string; version: number }>;
+  next: string | null;
+}
+
 /** vaultplane-cp as a process, as its users have it. */
 describe('the program', () => {
   let directory: string;
@@ -110,6 +115,59 @@ describe('the program', () => {
     await end(again.child, 'SIGINT');
   });
 
+  it('has every change that it acknowledged, and no gap between versions, however often it is killed while it writes', async () => {
+    const own = { VAULTPLANE_DATA_DIR: join(directory, 'killed') };
+    const headers = { 'kong-admin-token': TOKEN, 'content-type': 'application/json' };
+    const acknowledged = new Set<string>();
+    for (let kill = 1; kill <= 5; kill++) {
+      const started = launch(['start'], own);
+      const { admin } = await ready(started);
+      const put = async (prefix: string) => {
+        const body = JSON.stringify({ name: 'env', description: 'x'.repeat(2000) });
+        const answer = await fetch(`${admin}/vaults/${prefix}`, { method: 'PUT', headers, body });
+        assert.equal(answer.status, 200);
+        // An answer that began is an acknowledgement.
+        acknowledged.add(prefix);
+      };
+      const writer = async (name: string) => {
+        for (let n = 0; ; n++) await put(`k-${kill}-${name}-${n}`);
+      };
+      let writing = true;
+      const broken = Promise.allSettled([writer('a'), writer('b'), writer('c')]).finally(() => {
+        writing = false;
+      });
+      const enough = acknowledged.size + 5 * kill;
+      while (writing && acknowledged.size < enough) await fetch(`${admin}/vaults?size=1`, { headers });
+      await end(started.child, 'SIGKILL');
+      for (const { reason } of (await broken) as PromiseRejectedResult[])
+        assert.ok(reason instanceof TypeError, reason);
+    }
+    const again = launch(['start'], own);
+    const { admin } = await ready(again);
+    const get = async (path: string) => (await fetch(admin + path, { headers })).json() as Promise<Page>;
+    const all = async (path: string) => {
+      const rows: Page['data'] = [];
+      for (let next: string | null = path; next !== null; ) {
+        const page: Page = await get(next);
+        rows.push(...page.data);
+        next = page.next;
+      }
+      return rows;
+    };
+    const vaults = await all('/vaults?size=1000');
+    const kept = new Set(vaults.map(({ prefix }) => prefix));
+    assert.deepEqual(
+      [...acknowledged].filter((prefix) => !kept.has(prefix)),
+      [],
+    );
+    const versions = (await all('/config/versions?size=1000')).map(({ version }) => version);
+    assert.deepEqual(
+      versions,
+      Array.from({ length: vaults.length }, (_, index) => vaults.length - index),
+    );
+    await end(again.child, 'SIGTERM');
+  });
+
   it('says in one line which setting to change when a port is in use', async () => {
     const { port } = holder.address() as { port: number };
     for (const setting of ['admin_listen', 'cluster_listen', 'status_listen']) {
@@ -193,6 +251,17 @@ describe('the program', () => {
     assert.deepEqual(JSON.parse(said), { files: [join(out, 'cluster.crt'), join(out, 'cluster.key')] });
     const again = await run(['certs', 'create', '--out', out]);
     assert.deepEqual([again.status, again.err.split('\n').length], [1, 2]);
+    const node = await run(['certs', 'create', '--out', join(directory, 'pki'), '--node', 'dp-1', '--json']);
+    const files: string[] = JSON.parse(node.out).files;
+    assert.deepEqual(
+      files.map((file) => [file.slice(join(directory, 'pki/').length), (statSync(file).mode & 0o777).toString(8)]),
+      [
+        ['ca.crt', '644'],
+        ['ca.key', '600'],
+        ['dp-1.crt', '644'],
+        ['dp-1.key', '600'],
+      ],
+    );
   });
 
   it('has --help for every command, and exit status 2 for wrong usage', async () => {

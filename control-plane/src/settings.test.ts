@@ -1,10 +1,51 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
+import type { SettingsSchema } from '@vaultplane/shared/settings.ts';
 import { CONTROL_PLANE_SETTINGS, loadControlPlaneSettings } from './settings.ts';
 
-it('every key of the control plane is one of the contract', () => {
-  for (const key of Object.keys(CONTROL_PLANE_SETTINGS)) assert.ok(SETTING_KEYS.has(key), key);
+/** CONTRACT.md §2's keys of the control plane and of both programs, with their aliases. */
+const OF_THE_CONTRACT = `
+  data_dir log_level status_listen
+  database pg_host pg_port pg_user pg_password pg_database pg_ssl pg_ssl_verify pg_ssl_ca
+  admin_listen admin_token admin_ssl_cert admin_ssl_cert_key
+  cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names
+  vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
+  vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
+  vault_env_prefix ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
+`
+  .trim()
+  .split(/\s+/);
+
+it('the keys of the control plane, other names too, are those of the contract', () => {
+  const schema: SettingsSchema = CONTROL_PLANE_SETTINGS;
+  const own = Object.entries(schema).flatMap(([key, { aliases = [] }]) => [key, ...aliases]);
+  assert.deepEqual(own.sort(), OF_THE_CONTRACT.sort());
+  for (const key of own) assert.ok(SETTING_KEYS.has(key), key);
+});
+
+it('the contract has no default that the control plane has not', async () => {
+  const settings = await loadControlPlaneSettings({ env: {} });
+  assert.deepEqual(
+    [settings.log_level, settings.pg_host, settings.pg_port, settings.pg_user, settings.pg_database],
+    ['info', '127.0.0.1', 5432, 'vaultplane', 'vaultplane'],
+  );
+  assert.deepEqual([settings.pg_ssl, settings.pg_ssl_verify, settings.cluster_mtls], [false, true, 'shared']);
+  const unset = [
+    'pg_password',
+    'pg_ssl_ca',
+    'admin_token',
+    'admin_ssl_cert',
+    'cluster_cert',
+    'vault_aws_region',
+  ] as const;
+  for (const key of unset) assert.equal(settings[key], undefined, key);
+});
+
+it('KONG_ names a setting too, and VAULTPLANE_ goes before it', async () => {
+  const env = { KONG_PG_HOST: 'kong', KONG_PG_DATABASE: 'kong', VAULTPLANE_PG_HOST: 'vaultplane' };
+  const settings = await loadControlPlaneSettings({ env });
+  assert.deepEqual([settings.pg_host, settings.pg_database], ['vaultplane', 'kong']);
 });
 
 it('without any setting the control plane is embedded, and reached from this machine only, but for its cluster link', async () => {
