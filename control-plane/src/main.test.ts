@@ -24,7 +24,7 @@ describe('the program', () => {
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), 'vaultplane-cp-main-'));
-    holder = createServer().listen(0, '127.0.0.1');
+    holder = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     await once(holder, 'listening');
     env = {
       PATH: process.env.PATH,
@@ -262,6 +262,59 @@ describe('the program', () => {
         ['dp-1.key', '600'],
       ],
     );
+  });
+
+  it('names the files that TLS can not use, at the start and in check', async () => {
+    const [a, b] = [join(directory, 'a'), join(directory, 'b')];
+    for (const out of [a, b]) await run(['certs', 'create', '--out', out]);
+    const none = join(directory, 'no.pem');
+    for (const setting of ['admin_ssl_cert', 'cluster_cert']) {
+      for (const [key, said] of [
+        [join(b, 'cluster.key'), /and \S+ = \S+ can't be used together: /],
+        [none, / can't be read: /],
+      ] as const) {
+        const more = {
+          [`VAULTPLANE_${setting.toUpperCase()}`]: join(a, 'cluster.crt'),
+          [`VAULTPLANE_${setting.toUpperCase()}_KEY`]: key,
+        };
+        const started = await run(['start'], more);
+        const checked = await run(['check'], more);
+        assert.deepEqual([started.status, checked.status], [1, 1]);
+        for (const text of [started.err.split('\n').at(-2)!, checked.out]) {
+          assert.match(text, said);
+          assert.ok(text.includes(`${setting}_key = ${key}`), text);
+        }
+      }
+    }
+  });
+
+  it('serves the Admin API over TLS, to its own commands too', async () => {
+    const certs = join(directory, 'tls');
+    await run(['certs', 'create', '--out', certs, '--node', 'localhost']);
+    const more = {
+      VAULTPLANE_ADMIN_SSL_CERT: join(certs, 'localhost.crt'),
+      VAULTPLANE_ADMIN_SSL_CERT_KEY: join(certs, 'localhost.key'),
+      NODE_EXTRA_CA_CERTS: join(certs, 'ca.crt'),
+    };
+    const started = launch(['start'], { ...more, VAULTPLANE_ADMIN_LISTEN: 'localhost:0' });
+    const { admin } = await ready(started);
+    assert.match(admin, /^https:\/\/localhost:\d+$/);
+    const made = await run(['token', 'create', '--role', 'reader', '--json'], {
+      ...more,
+      VAULTPLANE_ADMIN_LISTEN: new URL(admin).host,
+    });
+    assert.deepEqual([made.status, made.err], [0, '']);
+    assert.equal(JSON.parse(made.out).role, 'reader');
+    await end(started.child, 'SIGTERM');
+  });
+
+  it('stops in order while it still waits for its database', async () => {
+    const { port } = holder.address() as { port: number };
+    // Somebody listens there who is no Postgres, and hangs up.
+    const started = launch(['start'], { VAULTPLANE_DATABASE: 'postgres', VAULTPLANE_PG_PORT: String(port) });
+    while (!/"msg":"waiting for the database"/.test(started.output.err)) await once(started.child.stderr, 'data');
+    assert.deepEqual(await end(started.child, 'SIGTERM'), [0, null]);
+    assert.doesNotMatch(started.output.err, /^vaultplane-cp: /m);
   });
 
   it('has --help for every command, and exit status 2 for wrong usage', async () => {

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Fleet } from '../cluster/fleet.ts';
 import type { Publisher } from '../cluster/publisher.ts';
 import { boundAddress, listening, reachable } from '../listener.ts';
+import { readPemPair } from '../pem.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Store } from '../store/open-store.ts';
 import { auditRoutes } from './audit-routes.ts';
@@ -45,7 +44,7 @@ export interface AdminServer {
   stop(): Promise<void>;
 }
 
-/** @throws StartError when it can't listen */
+/** @throws StartError when it can't listen, or its certificate can't be used */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const { store, publisher, fleet, log, information } = options;
   const app = createApp(options);
@@ -97,7 +96,9 @@ function createApp({ certificateFile, keyFile, log }: AdminServerOptions): Fasti
     return reply.code(500).send({ message: 'An unexpected error occurred' });
   };
   const app = Fastify({
-    ...(certificateFile !== undefined && { https: readTls(certificateFile, keyFile!) }),
+    ...(certificateFile !== undefined && {
+      https: { ...readPemPair('admin_ssl_cert', certificateFile, keyFile!), minVersion: 'TLSv1.2' as const },
+    }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 60_000,
     // A stop waits for requests in progress, and for no connection that is merely open.
@@ -110,12 +111,4 @@ function createApp({ certificateFile, keyFile, log }: AdminServerOptions): Fasti
     throw notFound();
   });
   return app;
-}
-
-function readTls(certificateFile: string, keyFile: string) {
-  try {
-    return { cert: readFileSync(certificateFile), key: readFileSync(keyFile), minVersion: 'TLSv1.2' as const };
-  } catch (error) {
-    throw new StartError(`admin_ssl_cert, admin_ssl_cert_key: ${errorMessage(error)}`);
-  }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
 import type { CertificatePair } from './certificate-maker.ts';
 
 export interface CertificateFiles {
@@ -59,15 +59,6 @@ export async function createCertificates(directory: string, node?: string): Prom
   const authority = { certificate: readFileSync(ca.certificateFile, 'utf8'), key: readFileSync(ca.keyFile, 'utf8') };
   await make(filesOf(node), await (await maker()).makeNodeCertificate(authority, node));
   return made;
-}
-
-/** @throws StartError naming the setting whose file can't be read */
-export function readPem(setting: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new StartError(`${setting} = ${file} can't be read: ${errorMessage(error)}`);
-  }
 }
 
 /** The key first: a certificate that is there has its key. */

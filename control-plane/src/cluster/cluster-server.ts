@@ -3,7 +3,6 @@ import { createServer, type Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
@@ -37,7 +36,7 @@ export interface ClusterServer {
   stop(): Promise<void>;
 }
 
-/** @throws StartError when it can't listen, or the certificate does not fit its key */
+/** @throws StartError when it can't listen */
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
   const { identity, log, metrics } = options;
   const sessions = new Set<Session>();
@@ -100,19 +99,15 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
 }
 
 function createTlsServer({ certificate, key, authority }: ClusterIdentity): Server {
-  try {
-    return createServer({
-      cert: certificate,
-      key,
-      ca: authority,
-      requestCert: true,
-      rejectUnauthorized: false,
-      minVersion: 'TLSv1.3',
-      handshakeTimeout: HANDSHAKE_WITHIN_MS,
-    });
-  } catch (error) {
-    throw new StartError(`cluster_cert and cluster_cert_key can't be used together: ${errorMessage(error)}`);
-  }
+  return createServer({
+    cert: certificate,
+    key,
+    ca: authority,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+    handshakeTimeout: HANDSHAKE_WITHIN_MS,
+  });
 }
 
 function answer(socket: Duplex, status: string, reason: string): void {

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { readPem, readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
-import { type CertificateFiles, readPem } from './certificates.ts';
+import type { CertificateFiles } from './certificates.ts';
 
 /** Whom a control plane lets in, and as whom it shows itself. */
 export interface ClusterIdentity {
@@ -29,8 +30,7 @@ export function clusterIdentity(
   settings: Pick<ControlPlaneSettings, 'cluster_mtls' | 'cluster_ca_cert' | 'cluster_allowed_common_names'>,
   files: CertificateFiles,
 ): ClusterIdentity {
-  const certificate = readPem('cluster_cert', files.certificateFile);
-  const key = readPem('cluster_cert_key', files.keyFile);
+  const { cert: certificate, key } = readPemPair('cluster_cert', files.certificateFile, files.keyFile);
   const own = parse('cluster_cert', files.certificateFile, certificate);
   const shared = { certificate, key, expiresAt: new Date(own.validTo) };
   if (settings.cluster_mtls === 'shared') {

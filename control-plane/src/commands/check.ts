@@ -5,6 +5,7 @@ import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
+import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { DataDirInUse } from '../store/data-dir-lock.ts';
 import { migrationStatus } from '../store/migrations.ts';
@@ -23,6 +24,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     // Whoever reads this has got through the settings.
     { what: 'settings', ok: true, says: 'valid' },
     checkCertificates(settings),
+    ...checkAdminCertificate(settings),
     await checkDatabase(settings),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -53,6 +55,17 @@ function checkCertificates(settings: ControlPlaneSettings): Finding {
     };
   } catch (error) {
     return { what, ok: false, says: errorMessage(error) };
+  }
+}
+
+function checkAdminCertificate({ admin_ssl_cert: certificateFile, admin_ssl_cert_key: keyFile }: ControlPlaneSettings) {
+  if (certificateFile === undefined) return [];
+  const what = 'admin_ssl_cert';
+  try {
+    readPemPair(what, certificateFile, keyFile!);
+    return [{ what, ok: true, says: certificateFile }];
+  } catch (error) {
+    return [{ what, ok: false, says: errorMessage(error) }];
   }
 }
 
