@@ -147,6 +147,42 @@ describeOnBothDatabases('the publisher', (open) => {
     await publisher.stop();
   });
 
+  it('misses no news, at whatever moment of its reading somebody tells it that there are some', async () => {
+    const database = await open();
+    const writer = await storeOn(database);
+    let onPosition: (() => Promise<void>) | undefined;
+    const store = await storeOn({
+      ...deaf(database),
+      query: async (sql, parameters) => {
+        const rows = await database.query<never>(sql, parameters);
+        if (/^select timeline, version from config_state$/.test(sql)) await onPosition?.();
+        return rows;
+      },
+    });
+    // A clock that stands still never polls.
+    const publisher = await publisherOf(store, new FakeClock());
+    for (let turns = 0; turns < 30; turns++) {
+      let told: Promise<void> | undefined;
+      const telling = new Promise<void>((resolve) => {
+        onPosition = async () => {
+          onPosition = undefined;
+          // Behind what was just read; who made it tells of it so many turns later.
+          const version = await put(writer, vault(`after-${turns}-turns`));
+          let turn = Promise.resolve();
+          for (let n = 0; n < turns; n++) turn = turn.then(() => {});
+          void turn.then(() => {
+            told = publisher.refresh().then(() => assert.equal(publisher.current.version, version, `${turns} turns`));
+            resolve();
+          });
+        };
+      });
+      await publisher.refresh();
+      await telling;
+      await told;
+    }
+    await publisher.stop();
+  });
+
   it('begins a new timeline when the database went back to an earlier version', async () => {
     const store = await storeOn(await open());
     const publisher = await publisherOf(store);

@@ -129,9 +129,7 @@ export class Publisher {
   /** Reads what is new in the database. Never throws: what can't be read now is read at the next poll. */
   refresh(): Promise<void> {
     this.#again = true;
-    this.#refreshing ??= this.#refreshUntilQuiet().finally(() => {
-      this.#refreshing = undefined;
-    });
+    this.#refreshing ??= this.#refreshUntilQuiet();
     return this.#refreshing;
   }
 
@@ -146,20 +144,26 @@ export class Publisher {
   async #refreshUntilQuiet(): Promise<void> {
     while (this.#again && !this.#stopped) {
       this.#again = false;
-      try {
-        await this.#readNews();
-        if (this.#databaseError !== undefined) this.#log.info({}, 'the database can be read again');
-        this.#databaseError = undefined;
-      } catch (error) {
-        if (this.#stopped) return;
-        if (this.#databaseError === undefined) {
-          this.#log.error(
-            { error: errorMessage(error) },
-            'the database can not be read; data planes keep what they have',
-          );
-        }
-        this.#databaseError = errorMessage(error);
+      await this.#refreshOnce();
+    }
+    // In the same turn as the last look at #again: what is told from now on begins another.
+    this.#refreshing = undefined;
+  }
+
+  async #refreshOnce(): Promise<void> {
+    try {
+      await this.#readNews();
+      if (this.#databaseError !== undefined) this.#log.info({}, 'the database can be read again');
+      this.#databaseError = undefined;
+    } catch (error) {
+      if (this.#stopped) return;
+      if (this.#databaseError === undefined) {
+        this.#log.error(
+          { error: errorMessage(error) },
+          'the database can not be read; data planes keep what they have',
+        );
       }
+      this.#databaseError = errorMessage(error);
     }
   }
 

@@ -152,14 +152,10 @@ export class Session {
     this.#again = true;
     if (this.#syncing) return;
     this.#syncing = true;
-    this.#sendUntilNewest()
-      .catch((error) => {
-        this.#log.error({ ...this.#facts(), err: error }, 'a configuration could not be sent');
-        this.#refuse('internal', 'the control plane failed to send a configuration');
-      })
-      .finally(() => {
-        this.#syncing = false;
-      });
+    this.#sendUntilNewest().catch((error) => {
+      this.#log.error({ ...this.#facts(), err: error }, 'a configuration could not be sent');
+      this.#refuse('internal', 'the control plane failed to send a configuration');
+    });
   }
 
   async #sendUntilNewest(): Promise<void> {
@@ -167,6 +163,8 @@ export class Session {
       this.#again = false;
       await this.#sendNewest();
     }
+    // In the same turn as the last look at #again: what becomes missing from now on begins another.
+    this.#syncing = false;
   }
 
   async #sendNewest(): Promise<void> {
