@@ -50,7 +50,16 @@ export class Binding implements EntryUser {
     this.#address = addressOf(vault.type, vault.config, this.reference);
     this.#vault = vault;
     this.forget();
-    for (const entry of this.#entries) entry?.userChanged();
+    for (const [reading, entry] of this.#entries.entries()) {
+      if (entry === null) continue;
+      // Another secret now; the entry may live on for a reference that names its region itself.
+      if (this.readings[reading] === undefined || this.entryAddress(reading).key !== entry.address.key) {
+        entry.removeUser(this);
+        this.#entries[reading] = null;
+      } else {
+        entry.userChanged();
+      }
+    }
   }
 
   /** Which secret a reading names. */

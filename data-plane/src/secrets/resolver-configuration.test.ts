@@ -48,6 +48,27 @@ describe('a configuration', () => {
     });
   }
 
+  it('with another region never serves what a reference that names the old region holds, nor takes it from that one', async () => {
+    const named = '{vault://sm/a?region=us-east-1}';
+    for (const order of [
+      [named, '{vault://sm/a}'],
+      ['{vault://sm/a}', named],
+    ]) {
+      const bench = new ResolverBench();
+      bench.vault.set('a', { value: 'american' }, 'us-east-1');
+      bench.vault.set('a', { value: 'european' }, 'eu-west-1');
+      bench.configure({ sm: { region: 'us-east-1' } });
+      for (const reference of order) assert.equal(await bench.get(reference), 'american');
+      assert.equal(bench.vault.calls, 1);
+      bench.configure({ sm: { region: 'eu-west-1' } });
+      bench.vault.set('a', 'down', 'us-east-1');
+      assert.equal(await bench.get('{vault://sm/a}'), 'european', `asked first: ${order[0]}`);
+      assert.equal(await bench.get(named), 'american', `asked first: ${order[0]}`);
+      bench.configure({});
+      assert.deepEqual(bench.resolver.counts(), { fresh: 0, stale: 0, resurrected: 0, negative: 0 });
+    }
+  });
+
   it('with another description, tag or lifetime keeps what is held', async () => {
     const bench = new ResolverBench();
     bench.vault.fallback = { value: 'x' };

@@ -132,8 +132,9 @@ export class Resolver {
     for (const entry of [...this.#cache.entries()]) {
       const { vault: was, overrides, identity } = entry.address;
       const vault = byId.get(was.id);
-      if (vault && identityOf(vault.type, { ...vault.config, ...overrides }) === identity)
-        this.#refresher.schedule(entry);
+      // Its users by now are those that still mean this secret, whichever of them it was made for.
+      const meant = entry.users.size > 0 || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
+      if (vault && meant) this.#refresher.schedule(entry);
       else this.#cache.drop(entry);
     }
     this.#watches.configured();
