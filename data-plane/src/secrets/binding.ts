@@ -1,4 +1,5 @@
 import { type Address, addressOf, identityOf, type Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Reference } from '@vaultplane/shared/reference.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import type { Entry, EntryAddress, EntryUser, Held } from './entry.ts';
@@ -11,6 +12,7 @@ export class Binding implements EntryUser {
   /** The reference, as it was asked for. */
   readonly text: string;
   readonly reference: Reference;
+  readonly roleArn: string | undefined;
   /** Used since it was last considered for being given up. */
   used = true;
   watched = false;
@@ -21,12 +23,21 @@ export class Binding implements EntryUser {
   readonly #entries: [Entry | null, Entry | null] = [null, null];
   #last: { held: Held; resolved: ResolvedValue } | null = null;
 
-  /** @throws VaultplaneError invalid_option, unsupported_version */
-  constructor(text: string, reference: Reference, vault: Vault) {
+  /**
+   * @param roleArn the role to ask under, in place of the vault's own
+   * @throws VaultplaneError invalid_option, unsupported_version; access_denied for a role that the vault does not allow
+   */
+  constructor(text: string, reference: Reference, vault: Vault, roleArn?: string) {
     this.text = text;
     this.reference = reference;
+    this.roleArn = roleArn;
     this.#vault = vault;
-    this.#address = addressOf(vault.type, vault.config, reference);
+    this.#address = this.#addressIn(vault);
+  }
+
+  /** Unique among the bindings of a resolver. */
+  get key(): string {
+    return bindingKey(this.text, this.roleArn);
   }
 
   get vault(): Vault {
@@ -44,10 +55,10 @@ export class Binding implements EntryUser {
   /**
    * The vault's configuration has changed.
    *
-   * @throws VaultplaneError invalid_option, unsupported_version
+   * @throws VaultplaneError as the constructor
    */
   rebind(vault: Vault): void {
-    this.#address = addressOf(vault.type, vault.config, this.reference);
+    this.#address = this.#addressIn(vault);
     this.#vault = vault;
     this.forget();
     for (const [reading, entry] of this.#entries.entries()) {
@@ -71,6 +82,7 @@ export class Binding implements EntryUser {
       key: JSON.stringify([this.#vault.id, identity, path, version.id ?? null, version.stage ?? null]),
       vault: this.#vault,
       overrides: this.#overrides(),
+      roleArn: this.roleArn,
       identity,
       regionFrom: regionFrom ?? this.#vault.regionFrom,
       query: readings[reading]!.query,
@@ -134,12 +146,34 @@ export class Binding implements EntryUser {
     }
   }
 
+  #addressIn(vault: Vault): Address {
+    if (!mayAssume(vault, this.roleArn)) {
+      throw new VaultplaneError('access_denied', `vault ${vault.prefix} allows no role ${this.roleArn}`);
+    }
+    return addressOf(vault.type, { ...vault.config, ...roleConfig(this.roleArn) }, this.reference);
+  }
+
   #overrides(): VaultConfig {
-    const overrides: VaultConfig = {};
+    const overrides: VaultConfig = roleConfig(this.roleArn);
     for (const { name, identity } of this.#vault.type.fields) {
       const value = this.reference.options?.[name as keyof Reference['options']];
       if (identity && value !== undefined) overrides[name] = value;
     }
     return overrides;
   }
+}
+
+/** Unique among references and roles: no valid reference begins as a role's ARN does. */
+export function bindingKey(text: string, roleArn: string | undefined): string {
+  return roleArn === undefined ? text : `${roleArn} ${text}`;
+}
+
+/** Whether a call may name this role for this vault; it may always name none. */
+export function mayAssume({ config }: Vault, roleArn: string | undefined): boolean {
+  if (roleArn === undefined) return true;
+  return Array.isArray(config.allowed_role_arns) && config.allowed_role_arns.includes(roleArn);
+}
+
+function roleConfig(roleArn: string | undefined): VaultConfig {
+  return roleArn === undefined ? {} : { assume_role_arn: roleArn };
 }

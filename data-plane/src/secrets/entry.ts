@@ -19,6 +19,8 @@ export interface EntryAddress {
   readonly vault: Vault;
   /** What the reference changes of the vault's configuration, of what makes another secret. */
   readonly overrides: VaultConfig;
+  /** The role that a call named in place of the vault's own; among `overrides` too. */
+  readonly roleArn: string | undefined;
   /** All vaults of one identity are asked through one backend. */
   readonly identity: string;
   readonly regionFrom: string | undefined;

@@ -5,11 +5,18 @@ import type { Entry, Held } from './entry.ts';
 import type { State } from './lifecycle.ts';
 import type { ResolvedValue } from './resolved.ts';
 
+export interface ResolveOptions {
+  /** Asks the vault, whatever is held; simultaneous ones ask once. */
+  refresh?: boolean;
+  /** Under this role instead of the vault's own; one of its `allowed_role_arns`. */
+  roleArn?: string | undefined;
+}
+
 /** What a lookup needs of the resolver. */
 export interface LookupContext {
   now(): number;
   /** @throws VaultplaneError where a reference means nothing */
-  bind(text: string): Binding;
+  bind(text: string, roleArn: string | undefined): Binding;
   entryOf(binding: Binding, reading: number): Entry;
   /** Why a secret's upstream may not be asked now. */
   refusalAt(now: number, entry: Entry): BackendError | null;
@@ -46,12 +53,12 @@ export class Lookup {
   /** What fetching gave; no entry is fetched twice for one lookup. */
   readonly #asked = new Map<Entry, Held | BackendError>();
 
-  constructor(context: LookupContext, references: readonly string[], refresh: boolean) {
+  constructor(context: LookupContext, references: readonly string[], { refresh, roleArn }: ResolveOptions) {
     this.#context = context;
-    this.#refresh = refresh;
+    this.#refresh = refresh === true;
     this.#items = references.map((text) => {
       try {
-        return { text, binding: context.bind(text), answer: null };
+        return { text, binding: context.bind(text, roleArn), answer: null };
       } catch (error) {
         return { text, binding: null, answer: asVaultplaneError(error) };
       }
@@ -157,11 +164,10 @@ export class Lookup {
     const readings = told.length > 1 ? `neither reading of the reference holds: ` : '';
     const retryAfterSeconds =
       unavailable && (unavailable.retryAfterSeconds ?? entry?.lifecycle.retryAfterSeconds(now) ?? 1);
-    return new VaultplaneError(
-      code,
-      readings + told.join('; '),
-      retryAfterSeconds === undefined ? {} : { retryAfterSeconds },
-    );
+    return new VaultplaneError(code, readings + told.join('; '), {
+      cause: unavailable ?? errors[0] ?? last,
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    });
   }
 }
 

@@ -8,11 +8,11 @@ import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import { parseReference } from '@vaultplane/shared/reference.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { Random } from './backoff.ts';
-import { Binding } from './binding.ts';
+import { Binding, bindingKey, mayAssume } from './binding.ts';
 import { Cache } from './cache.ts';
 import { Entry } from './entry.ts';
 import type { State } from './lifecycle.ts';
-import { Lookup } from './lookup.ts';
+import { Lookup, type ResolveOptions } from './lookup.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
 import { SteadyTime } from './steady-time.ts';
@@ -20,6 +20,7 @@ import { Upstream } from './upstream.ts';
 import { type RejectedVault, VaultDirectory, type VaultSettings } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
+export type { ResolveOptions } from './lookup.ts';
 export type { Resolved } from './resolved.ts';
 
 /** The settings that a resolver goes by (CONTRACT.md §2). */
@@ -33,11 +34,6 @@ export interface ResolverSettings extends VaultSettings {
 export interface ResolverConfig {
   snapshot: Snapshot | null;
   defaults: ConfigDefaults;
-}
-
-export interface ResolveOptions {
-  /** Asks the vault, whatever is held; simultaneous ones ask once. */
-  refresh?: boolean;
 }
 
 export interface ResolverOptions {
@@ -56,6 +52,7 @@ export interface ResolverOptions {
 const DEADLINES = { connect: 1000, total: 5000 };
 /** Configurations may change under a lookup this often before it is given up. */
 const MOST_RESTARTS = 20;
+const NO_OPTIONS: ResolveOptions = {};
 
 /** References to values, as the current configuration says, from what is held or from the vaults. */
 export class Resolver {
@@ -130,11 +127,11 @@ export class Resolver {
     }
     const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
     for (const entry of [...this.#cache.entries()]) {
-      const { vault: was, overrides, identity } = entry.address;
+      const { vault: was, overrides, identity, roleArn } = entry.address;
       const vault = byId.get(was.id);
       // Its users by now are those that still mean this secret, whichever of them it was made for.
       const meant = entry.users.size > 0 || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
-      if (vault && meant) this.#refresher.schedule(entry);
+      if (vault && meant && mayAssume(vault, roleArn)) this.#refresher.schedule(entry);
       else this.#cache.drop(entry);
     }
     this.#watches.configured();
@@ -145,19 +142,20 @@ export class Resolver {
    *
    * @throws VaultplaneError (a promise rejects with it), and nothing else
    */
-  resolve(reference: string, { refresh = false }: ResolveOptions = {}): Resolved | Promise<Resolved> {
+  resolve(reference: string, options: ResolveOptions = NO_OPTIONS): Resolved | Promise<Resolved> {
     const now = this.#time.now();
     this.#refresher.catchUp(now);
-    if (!refresh) {
-      const binding = this.#bindings.get(reference);
-      const hit = binding?.hit(now);
+    if (!options.refresh) {
+      const binding = this.#bindings.get(bindingKey(reference, options.roleArn));
+      // A text that somebody made to look like a role's key is no reference, and finds nothing.
+      const hit = binding?.roleArn === options.roleArn ? binding?.hit(now) : null;
       if (hit) {
         binding!.used = true;
         this.#cache.touch(binding!.entry(binding!.heldReading)!);
         return hit;
       }
     }
-    const answers = this.#lookUp([reference], refresh);
+    const answers = this.#lookUp([reference], options);
     if (answers instanceof Promise) return answers.then(([answer]) => orThrow(answer!));
     return orThrow(answers[0]!);
   }
@@ -165,10 +163,10 @@ export class Resolver {
   /** In the order of the references; one that fails does not fail the others. Never rejects. */
   async resolveMany(
     references: readonly string[],
-    { refresh = false }: ResolveOptions = {},
+    options: ResolveOptions = NO_OPTIONS,
   ): Promise<Array<Resolved | VaultplaneError>> {
     this.#refresher.catchUp(this.#time.now());
-    return this.#lookUp(references, refresh);
+    return this.#lookUp(references, options);
   }
 
   /**
@@ -197,6 +195,15 @@ export class Resolver {
     return counts;
   }
 
+  /**
+   * The type of the vault that a prefix names, such as `aws`.
+   *
+   * @throws VaultplaneError unknown_vault, not_ready
+   */
+  vaultType(prefix: string): string {
+    return this.#directory.get(prefix).type.name;
+  }
+
   /** Calls to Secrets Manager since the start. */
   awsCounts(): UpstreamCounts {
     return { ...this.#counts };
@@ -220,18 +227,18 @@ export class Resolver {
     this.#backends.stop();
   }
 
-  #lookUp(references: readonly string[], refresh: boolean): Answers | Promise<Answers> {
+  #lookUp(references: readonly string[], options: ResolveOptions): Answers | Promise<Answers> {
     if (this.#stopped) return references.map(() => new VaultplaneError('unavailable', 'the data plane is stopping'));
-    const lookup = new Lookup(this.#context, references, refresh);
+    const lookup = new Lookup(this.#context, references, options);
     const wanted = lookup.advance();
-    return wanted.length === 0 ? lookup.answers() : this.#lookUpUpstream(lookup, wanted, references, refresh);
+    return wanted.length === 0 ? lookup.answers() : this.#lookUpUpstream(lookup, wanted, references, options);
   }
 
   async #lookUpUpstream(
     first: Lookup,
     firstWanted: Entry[],
     references: readonly string[],
-    refresh: boolean,
+    options: ResolveOptions,
   ): Promise<Answers> {
     let lookup = first;
     let wanted = firstWanted;
@@ -245,7 +252,7 @@ export class Resolver {
       if (epoch === this.#epoch) return lookup.answers();
       if (this.#stopped) break;
       // The configuration changed meanwhile: the answer must be the new one's.
-      lookup = new Lookup(this.#context, references, refresh);
+      lookup = new Lookup(this.#context, references, options);
       wanted = lookup.advance();
     }
     const reason = this.#stopped ? 'the data plane is stopping' : 'the configuration changes too fast';
@@ -254,7 +261,7 @@ export class Resolver {
 
   readonly #context = {
     now: () => this.#time.now(),
-    bind: (text: string) => this.#bind(text),
+    bind: (text: string, roleArn: string | undefined) => this.#bind(text, roleArn),
     entryOf: (binding: Binding, reading: number) => this.#entryOf(binding, reading),
     refusalAt: (now: number, entry: Entry) => this.#refusalAt(now, entry),
   };
@@ -266,16 +273,18 @@ export class Resolver {
     return refusal;
   }
 
-  #bind(text: string): Binding {
-    const known = this.#bindings.get(text);
-    if (known) {
+  #bind(text: string, roleArn: string | undefined): Binding {
+    const key = bindingKey(text, roleArn);
+    const known = this.#bindings.get(key);
+    if (known && known.roleArn === roleArn) {
       known.used = true;
       return known;
     }
     const reference = parseReference(text);
-    const binding = new Binding(text, reference, this.#directory.get(reference.vault));
-    binding.watched = this.#watches.has(text);
-    this.#bindings.set(text, binding);
+    const binding = new Binding(text, reference, this.#directory.get(reference.vault), roleArn);
+    // Watches are of references under their vaults' own roles.
+    binding.watched = roleArn === undefined && this.#watches.has(text);
+    this.#bindings.set(key, binding);
     this.#limitBindings();
     return binding;
   }
@@ -302,10 +311,10 @@ export class Resolver {
     const most = 2 * this.#settings.cache_max_entries + 1000;
     for (const binding of this.#bindings.values()) {
       if (this.#bindings.size <= most) return;
-      this.#bindings.delete(binding.text);
+      this.#bindings.delete(binding.key);
       if (binding.used || binding.watched) {
         binding.used = false;
-        this.#bindings.set(binding.text, binding);
+        this.#bindings.set(binding.key, binding);
       } else {
         binding.release();
       }
@@ -314,7 +323,7 @@ export class Resolver {
 
   #release(binding: Binding): void {
     binding.release();
-    this.#bindings.delete(binding.text);
+    this.#bindings.delete(binding.key);
   }
 
   #onSettled(entry: Entry): void {

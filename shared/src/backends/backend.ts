@@ -32,14 +32,17 @@ export class BackendError extends VaultplaneError {
   declare readonly code: BackendErrorCode;
   /** The vault asked to be asked less. */
   readonly throttled: boolean;
+  /** The vault's own name of the error, such as AWS's `ResourceNotFoundException`; undefined where it gave none that is known. */
+  readonly upstreamCode: string | undefined;
 
   constructor(
     code: BackendErrorCode,
     message: string,
-    options: { throttled?: boolean; retryAfterSeconds?: number } = {},
+    options: { throttled?: boolean; retryAfterSeconds?: number; upstreamCode?: string } = {},
   ) {
     super(code, message, options);
     this.throttled = options.throttled ?? false;
+    this.upstreamCode = options.upstreamCode;
   }
 }
 

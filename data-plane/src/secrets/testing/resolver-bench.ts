@@ -3,7 +3,13 @@ import { silentLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { type Resolved, type Resolver, type ResolverSettings, startResolver } from '../resolver.ts';
+import {
+  type Resolved,
+  type ResolveOptions,
+  type Resolver,
+  type ResolverSettings,
+  startResolver,
+} from '../resolver.ts';
 import { ScriptedVault } from './scripted-vault.ts';
 
 /** A resolver on a clock that the test moves, over vaults that answer what the test says. */
@@ -39,11 +45,11 @@ export class ResolverBench {
   }
 
   /** The value, or the code of the error. */
-  async get(reference: string, options?: { refresh?: boolean }): Promise<string> {
+  async get(reference: string, options?: ResolveOptions): Promise<string> {
     return shown(await this.outcome(reference, options));
   }
 
-  async outcome(reference: string, options?: { refresh?: boolean }): Promise<Resolved | VaultplaneError> {
+  async outcome(reference: string, options?: ResolveOptions): Promise<Resolved | VaultplaneError> {
     try {
       return await this.resolver.resolve(reference, options);
     } catch (error) {

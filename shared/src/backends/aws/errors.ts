@@ -65,8 +65,11 @@ interface AwsLikeError {
 
 /** Errors of AWS by name, as an exception or as a partial error of BatchGetSecretValue. */
 export function fromAwsCode(code: string, status: number | undefined, subject: string, message = ''): BackendError {
-  if (NOT_FOUND.has(code)) return new BackendError('not_found', `${subject}: not found (${code})`);
-  if (DENIED.has(code)) return new BackendError('access_denied', `${subject}: access denied${denied(message)}`);
+  const upstreamCode = code;
+  if (NOT_FOUND.has(code)) return new BackendError('not_found', `${subject}: not found (${code})`, { upstreamCode });
+  if (DENIED.has(code)) {
+    return new BackendError('access_denied', `${subject}: access denied${denied(message)}`, { upstreamCode });
+  }
   if (THROTTLED.has(code) || status === 429) {
     return new BackendError('unavailable', `${subject}: AWS throttles calls (${named(code, status)})`, {
       throttled: true,
