@@ -1,9 +1,9 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
+import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { writeDurably } from '../durable-file.ts';
 
 /** Where a call may carry the token, beside `Authorization: Bearer` (CONTRACT.md §6). */
 const TOKEN_HEADERS = ['x-aws-parameters-secrets-token', 'x-vault-token'] as const;

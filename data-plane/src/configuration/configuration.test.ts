@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { setReadOnly, smallDisk } from '@vaultplane/shared/testing/small-disk.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { OTHER_TIMELINE, snapshotOf } from '../testing/vault-entities.ts';
@@ -44,6 +45,49 @@ describe('the configuration in use', () => {
     assert.equal(readFileSync(join(dataDir, aside), 'utf8'), 'no snapshot');
     assert.match(configuration.diskProblem ?? '', /was damaged \(it .+\) and has been set aside as .+damaged-1970/);
     assert.equal(lines()[0]?.level, 'error');
+  });
+
+  it('begins empty where the disk can not be read at all, and says so', async () => {
+    const dataDir = newDataDir();
+    const { log, lines } = recordedLog();
+    mkdirSync(join(dataDir, SNAPSHOT_FILE_NAME));
+    const configuration = await openConfiguration({ dataDir, clock: new FakeClock(0), log });
+    assert.equal(configuration.current, null);
+    assert.match(configuration.diskProblem ?? '', /can't be read \(EISDIR/);
+    assert.equal(lines()[0]?.level, 'error');
+  });
+
+  it('begins, on a disk that is read-only, without what is damaged there, and takes the control plane at its word', async (t) => {
+    const dataDir = smallDisk(t, 64 * 1024);
+    if (!dataDir) return;
+    writeFileSync(join(dataDir, SNAPSHOT_FILE_NAME), 'no snapshot');
+    setReadOnly(dataDir, true);
+    const configuration = await openConfiguration({ dataDir, clock: new FakeClock(0), log: silentLog });
+    assert.equal(configuration.current, null);
+    assert.match(configuration.diskProblem ?? '', /was damaged .+ could not be set aside/);
+    assert.equal(configuration.accept(snapshotOf(1, ['a']), {}), 'applied');
+    await configuration.stop();
+    assert.match(configuration.diskProblem ?? '', /^not written: EROFS/);
+    assert.deepEqual(readdirSync(dataDir), [SNAPSHOT_FILE_NAME]);
+  });
+
+  it('that does not fit on a full disk is in use all the same; the disk keeps the older one', async (t) => {
+    const dataDir = smallDisk(t, 64 * 1024);
+    if (!dataDir) return;
+    const clock = new FakeClock(0);
+    const first = await openConfiguration({ dataDir, clock, log: silentLog });
+    first.accept(snapshotOf(1, ['a']), {});
+    await first.stop();
+    writeFileSync(join(dataDir, 'filler'), Buffer.alloc(56 * 1024));
+    const full = await openConfiguration({ dataDir, clock, log: silentLog });
+    full.accept(snapshotOf(2, ['a', 'b', 'c', 'd', ...Array.from({ length: 50 }, (_, index) => `v${index}`)]), {});
+    await full.stop();
+    assert.equal(full.current?.snapshot.version, 2);
+    assert.match(full.diskProblem ?? '', /^not written: ENOSPC/);
+    const after = await openConfiguration({ dataDir, clock, log: silentLog });
+    assert.equal(after.current?.snapshot.version, 1);
+    assert.equal(after.diskProblem, null);
+    await after.stop();
   });
 
   it('tells its listeners of what changed, and of nothing else', async () => {

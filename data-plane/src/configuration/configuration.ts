@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { setAside } from '@vaultplane/shared/durable-file.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition, Snapshot } from '@vaultplane/shared/snapshot.ts';
-import { DamagedSnapshotFile, readSnapshotFile, SnapshotFile, setAside } from './snapshot-file.ts';
+import { DamagedSnapshotFile, readSnapshotFile, SnapshotFile } from './snapshot-file.ts';
 
 export type ConfigurationSource = 'control_plane' | 'disk' | 'fallback';
 
@@ -76,20 +78,27 @@ export class Configuration {
     return verdict;
   }
 
-  /** Begins with what the disk has. A damaged file is set aside and reported, never half used. */
+  /**
+   * Begins with what the disk has. A damaged file is set aside and reported, never half used; one that can't be read, or
+   * not be set aside, is reported and left alone: a control plane that is there is all that a data plane needs.
+   */
   async loadFromDisk(path: string): Promise<void> {
     try {
       const saved = await readSnapshotFile(path);
       if (!saved) return;
       this.#use({ snapshot: saved.snapshot, defaults: saved.defaults, source: 'disk', since: saved.savedAt });
     } catch (error) {
-      if (!(error instanceof DamagedSnapshotFile)) throw error;
+      const reason = errorMessage(error);
+      if (!(error instanceof DamagedSnapshotFile)) {
+        this.#damaged = `the configuration on disk can't be read (${reason})`;
+        this.#log.error({ path, reason }, 'the configuration on disk can not be read; beginning without one');
+        return;
+      }
       const aside = await setAside(path, this.#clock.now());
-      this.#damaged = `the configuration on disk was damaged (${error.message}) and has been set aside as ${aside}`;
-      this.#log.error(
-        { path, set_aside_as: aside, reason: error.message },
-        'the configuration on disk is damaged; set aside',
-      );
+      this.#damaged =
+        `the configuration on disk was damaged (${reason}) and ` +
+        (aside === null ? 'could not be set aside' : `has been set aside as ${aside}`);
+      this.#log.error({ path, set_aside_as: aside, reason }, 'the configuration on disk is damaged and is not used');
     }
   }
 

@@ -22,6 +22,8 @@ const SAVED: SavedConfiguration = {
   savedAt: 1_700_000_000_123,
 };
 
+const MAGIC_FORM_AT = 'vaultplane config.snapshot '.length;
+
 describe('config.snapshot', () => {
   const folder = temporaryFolder();
   let files = 0;
@@ -52,6 +54,12 @@ describe('config.snapshot', () => {
       assert.throws(() => decodeSnapshotFile(flipped), { name: 'DamagedSnapshotFile' }, `byte ${at}`);
       assert.throws(() => decodeSnapshotFile(whole.subarray(0, at)), { name: 'DamagedSnapshotFile' }, `cut at ${at}`);
     }
+  });
+
+  it('of another form is refused by name', () => {
+    const newer = Buffer.from(encodeSnapshotFile(SAVED));
+    newer[MAGIC_FORM_AT] = 0x32;
+    assert.throws(() => decodeSnapshotFile(newer), { message: 'it has form 2, which this release does not read' });
   });
 
   it('is refused when its snapshot is not what its own hash says, though the checksum fits', () => {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { PacedFile } from '@vaultplane/shared/paced-file.ts';
 import {
   type ConfigDefaults,
   decodeControlPlaneMessage,
@@ -12,7 +12,6 @@ import {
   vaultsOf,
 } from '@vaultplane/shared/protocol.ts';
 import { checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
-import { syncDirectory, writeDurably } from '../durable-file.ts';
 
 /** A configuration as it stands in data_dir/config.snapshot. */
 export interface SavedConfiguration {
@@ -45,7 +44,12 @@ export function encodeSnapshotFile({ snapshot, defaults, savedAt }: SavedConfigu
 /** @throws DamagedSnapshotFile when anything at all is not as it was written */
 export function decodeSnapshotFile(bytes: Buffer): SavedConfiguration {
   const [magic, afterMagic] = lineAt(bytes, 0);
-  if (magic !== MAGIC) throw new DamagedSnapshotFile(`it does not begin with "${MAGIC}"`);
+  if (magic !== MAGIC) {
+    const form = /^vaultplane config\.snapshot (\w{1,20})$/.exec(magic)?.[1];
+    throw new DamagedSnapshotFile(
+      form ? `it has form ${form}, which this release does not read` : `it does not begin with "${MAGIC}"`,
+    );
+  }
   const [checksum, bodyStart] = lineAt(bytes, afterMagic);
   if (checksum !== sha256(bytes.subarray(bodyStart))) throw new DamagedSnapshotFile('its checksum is wrong');
   const [header, messageStart] = lineAt(bytes, bodyStart);
@@ -78,45 +82,31 @@ export async function readSnapshotFile(path: string): Promise<SavedConfiguration
   return bytes && decodeSnapshotFile(bytes);
 }
 
-/** Moves a damaged file out of the way, for a human to look at; gives its new path. */
-export async function setAside(path: string, now: number): Promise<string> {
-  const aside = `${path}.damaged-${new Date(now).toISOString().replaceAll(':', '-')}`;
-  await rename(path, aside);
-  await syncDirectory(dirname(path));
-  return aside;
-}
-
 /** At most one write in this time: a burst of changes costs the disk one write, of the newest. */
 export const SHORTEST_WRITE_INTERVAL_MS = 1000;
-const RETRY_MS = 10_000;
 
 /** Writes the newest configuration, and no other, to the file. */
 export class SnapshotFile {
-  readonly #path: string;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  #pending: SavedConfiguration | undefined;
-  #writing: Promise<void> | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #stopped = false;
-  #error: string | null = null;
+  readonly #file: PacedFile;
   readonly #written = new Set<(saved: SavedConfiguration) => void>();
 
-  constructor(options: { path: string; clock: Clock; log: Log }) {
-    this.#path = options.path;
-    this.#clock = options.clock;
-    this.#log = options.log;
+  constructor({ path, clock, log }: { path: string; clock: Clock; log: Log }) {
+    const failure =
+      'the configuration could not be written to disk; it is in use, but a restart would begin with an older one';
+    this.#file = new PacedFile({ path, clock, log, intervalMs: SHORTEST_WRITE_INTERVAL_MS, failure });
   }
 
   /** Why the last write failed; null where it did not. */
   get error(): string | null {
-    return this.#error;
+    return this.#file.error;
   }
 
   /** Puts a configuration down to be written soon, in place of one that is not written yet. */
   save(saved: SavedConfiguration): void {
-    this.#pending = saved;
-    if (!this.#writing && !this.#cancelTimer) this.#write();
+    const onWritten = () => {
+      for (const listener of this.#written) listener(saved);
+    };
+    this.#file.save(() => encodeSnapshotFile(saved), { onWritten });
   }
 
   /** Called with each configuration that has safely reached the disk. */
@@ -125,40 +115,8 @@ export class SnapshotFile {
   }
 
   /** Writes what is still to be written, and no more after that. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#writing;
-    this.#cancelTimer?.();
-    if (this.#pending) this.#write();
-    await this.#writing;
-  }
-
-  #write(): void {
-    const saved = this.#pending;
-    this.#cancelTimer = undefined;
-    if (!saved) return;
-    this.#pending = undefined;
-    this.#writing = writeDurably(this.#path, encodeSnapshotFile(saved))
-      .then(
-        () => {
-          this.#error = null;
-          for (const listener of this.#written) listener(saved);
-          return SHORTEST_WRITE_INTERVAL_MS;
-        },
-        (error) => {
-          this.#error = errorMessage(error);
-          this.#log.error(
-            { path: this.#path, error: this.#error },
-            'the configuration could not be written to disk; it is in use, but a restart would begin with an older one',
-          );
-          this.#pending ??= saved;
-          return RETRY_MS;
-        },
-      )
-      .then((pause) => {
-        this.#writing = undefined;
-        if (!this.#stopped) this.#cancelTimer = this.#clock.after(pause, () => this.#write());
-      });
+  stop(): Promise<void> {
+    return this.#file.stop();
   }
 }
 
