@@ -72,8 +72,9 @@ export class Cache {
     let candidate = this.#oldest;
     while (candidate && (this.#entries.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes)) {
       const next: Entry | null = candidate.newer;
-      // What somebody waits for or watches stays; both are bounded elsewhere.
-      if (candidate.flight === null && !candidate.watched) this.drop(candidate);
+      // What somebody waits for, is about to ask for or watches stays; these are bounded elsewhere.
+      const isIdle = candidate.flight === null && !candidate.lifecycle.isUnknown && !candidate.watched;
+      if (isIdle) this.drop(candidate);
       candidate = next;
     }
   }

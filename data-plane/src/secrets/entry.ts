@@ -37,7 +37,7 @@ export interface EntryUser {
 }
 
 /** Not counted in a value's bytes, but there: names, nodes, members. */
-const OVERHEAD_BYTES = 512;
+export const OVERHEAD_BYTES = 512;
 
 /** One secret in the cache. */
 export class Entry implements Due {

@@ -44,6 +44,11 @@ export class Lifecycle<V> {
     return this.#lastError;
   }
 
+  /** Nothing is known yet: the lookup that it was made for is about to ask. */
+  get isUnknown(): boolean {
+    return this.#held === null && this.#lastError === null;
+  }
+
   /** The state in which the held value is to be served; null where it is not to be, or none is held. */
   stateAt(now: number, { ttl, resurrectTtl }: Lifetimes): State | null {
     if (this.#held === null) return null;

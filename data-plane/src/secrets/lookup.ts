@@ -20,6 +20,8 @@ export interface LookupContext {
   entryOf(binding: Binding, reading: number): Entry;
   /** Why a secret's upstream may not be asked now. */
   refusalAt(now: number, entry: Entry): BackendError | null;
+  /** Begins to fetch a secret, or joins those who do: from then on its entry stays in the cache until that has ended. */
+  ask(entry: Entry): void;
 }
 
 /** What a reading gave: a value, and whether it was fetched for this very lookup. */
@@ -65,14 +67,17 @@ export class Lookup {
     });
   }
 
-  /** The secrets to fetch before the answer is known; none: it is known. */
+  /** The secrets that are now fetched, before the answer is known; none: it is known. */
   advance(): Entry[] {
     const wanted = new Set<Entry>();
     for (const item of this.#items) {
       if (item.binding === null) continue;
       const step = this.#answer(item.binding);
-      if ('ask' in step) wanted.add(step.ask);
-      else item.answer = step.answer;
+      if ('ask' in step) {
+        // At once: what is made for the other references may need room.
+        this.#context.ask(step.ask);
+        wanted.add(step.ask);
+      } else item.answer = step.answer;
     }
     return [...wanted];
   }

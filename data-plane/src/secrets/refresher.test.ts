@@ -148,6 +148,17 @@ describe('the cache', () => {
     assert.equal((await bench.get('{vault://aws/big/}')).length, 20_000);
   });
 
+  it('that is smaller than what is asked for at once still makes one call a secret for all who ask', async () => {
+    const bench = new ResolverBench({ cache_max_entries: 3 });
+    bench.vault.fallback = { value: 'x' };
+    bench.vault.turns = 1;
+    await bench.get('{vault://aws/s0}');
+    const lookups = [1, 2, 3].map(() => bench.resolver.resolveMany(names(6), { refresh: true }));
+    for (const outcomes of await Promise.all(lookups)) assert.ok(outcomes.every((outcome) => 'value' in outcome));
+    assert.deepEqual(bench.vault.batches, [1, 6]);
+    assert.equal(bench.resolver.counts().fresh, 3);
+  });
+
   it('does not grow with references that name nothing', async () => {
     const bench = new ResolverBench({ cache_max_entries: 10, vault_aws_neg_ttl: 3600 });
     for (const name of names(300)) await bench.get(name);

@@ -204,6 +204,12 @@ export class Resolver {
     return this.#directory.get(prefix).type.name;
   }
 
+  /** What the cache has in it, and the bytes that it counts for that. */
+  cacheUsage(): { entries: number; bytes: number } {
+    this.#refresher.catchUp(this.#time.now());
+    return { entries: this.#cache.size, bytes: this.#cache.bytes };
+  }
+
   /** Calls to Secrets Manager since the start. */
   awsCounts(): UpstreamCounts {
     return { ...this.#counts };
@@ -264,6 +270,7 @@ export class Resolver {
     bind: (text: string, roleArn: string | undefined) => this.#bind(text, roleArn),
     entryOf: (binding: Binding, reading: number) => this.#entryOf(binding, reading),
     refusalAt: (now: number, entry: Entry) => this.#refusalAt(now, entry),
+    ask: (entry: Entry) => void this.#upstream.fetch(entry),
   };
 
   #refusalAt(now: number, entry: Entry): BackendError | null {

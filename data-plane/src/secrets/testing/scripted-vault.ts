@@ -13,7 +13,7 @@ export type Script = { value: string; id?: string } | 'not_found' | 'denied' | '
 
 /** Vaults of any configuration that answer what a test says, and count what they are asked. */
 export class ScriptedVault implements BackendSource {
-  /** Answers for a secret of a region; by default those of `fallback`. */
+  /** Answers for a secret of a region, or for one stage of it and one role; by default those of `fallback`. */
   readonly scripts = new Map<string, Script>();
   fallback: Script = 'not_found';
   /** Upstream calls; a batch is one. */
@@ -33,8 +33,9 @@ export class ScriptedVault implements BackendSource {
   readonly #inFlight = new Map<string, number>();
   #version = 0;
 
-  set(path: string, script: Script, region = 'us-east-1'): void {
-    this.scripts.set(`${region} ${path}`, script);
+  /** @param only answers so to this role and for this version stage; without it to all */
+  set(path: string, script: Script, region = 'us-east-1', only?: { role: string; stage: string }): void {
+    this.scripts.set(only ? `${region} ${path} ${only.stage} ${only.role}` : `${region} ${path}`, script);
   }
 
   async open(_type: string, config: VaultConfig): Promise<SecretBackend> {
@@ -47,8 +48,9 @@ export class ScriptedVault implements BackendSource {
       this.asked.push(...names);
       const keys = names.map((name) => `${name} ${identity}`);
       for (const key of keys) this.#begin(key);
-      const scripts = queries.map(({ path }) => {
-        return [path, this.scripts.get(`${region} ${path}`) ?? this.fallback] as const;
+      const scripts = queries.map(({ path, version }) => {
+        const own = this.scripts.get(`${region} ${path} ${version.stage} ${config.assume_role_arn}`);
+        return [path, own ?? this.scripts.get(`${region} ${path}`) ?? this.fallback] as const;
       });
       if (this.gate) {
         const cut = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { settled } from '@vaultplane/shared/testing/fake-clock.ts';
+import { OVERHEAD_BYTES } from '../entry.ts';
+import type { Resolved } from '../resolver.ts';
+import { describe, Model, type Target, type Upstream, type VaultSpec } from './model.ts';
+import { ResolverBench } from './resolver-bench.ts';
+import type { Script } from './scripted-vault.ts';
+
+/** What an upstream is told to do: to answer with a value that no other ever has, or to fail in this way. */
+export type Answer = 'value' | Exclude<Script, object>;
+
+/** Vaults by 2, regions by 2, secrets by 3, versions by 2: more entries than a world ever has. */
+const ROOM_FOR_ALL = 100;
+const MOST_HELD = 2 * 2 * 3 * 2;
+const LONGEST_VALUE = 100;
+
+/** The real resolver beside the model, and what happens to both. */
+export class World {
+  readonly #random: () => number;
+  readonly #entries: number;
+  readonly #model: Model;
+  #bench: ResolverBench;
+  #serial = 0;
+
+  /** @param entries how many the cache may hold; undefined: all that there are */
+  constructor(random: () => number, entries = ROOM_FOR_ALL) {
+    this.#random = random;
+    this.#entries = entries;
+    this.#model = new Model(entries >= ROOM_FOR_ALL);
+    this.#bench = this.#start();
+    this.#bench.configure({});
+  }
+
+  answers(upstream: Upstream, answer: Answer): void {
+    this.#set(upstream, answer === 'value' ? this.#newValue(upstream) : answer);
+  }
+
+  /** As AWS rotates: what was current is previous. */
+  rotates(upstream: Omit<Upstream, 'version'>): void {
+    const current: Upstream = { ...upstream, version: 1 };
+    const last = this.#model.lastValue(current);
+    this.#set(current, this.#newValue(current));
+    if (last && this.#model.lastValue({ ...upstream, version: 2 }) !== last)
+      this.#set({ ...upstream, version: 2 }, last);
+  }
+
+  async configure(prefix: string, spec: VaultSpec | null): Promise<void> {
+    this.#model.configure(prefix, spec);
+    this.#configureBench();
+    await settled();
+    this.#checkHeld();
+  }
+
+  /** Several applications look up the same things at the same time. */
+  async look(targets: readonly Target[], refresh: boolean, applications: number): Promise<void> {
+    const references = targets.map((target) => `{vault://${describe(target)}}`);
+    const lookups = Array.from({ length: applications }, () =>
+      this.#bench.resolver.resolveMany(references, { refresh }),
+    );
+    for (const outcomes of await Promise.all(lookups)) this.#checkAnswer(targets, outcomes, refresh);
+    this.#checkHeld();
+  }
+
+  async advance(seconds: number): Promise<void> {
+    const { vault, clock } = this.#bench;
+    const callsBefore = vault.calls;
+    const target = clock.now() + seconds * 1000;
+    this.#model.time += seconds;
+    await clock.advanceTo(target);
+    const calls = vault.calls - callsBefore;
+    // No vault here has a ttl below 5 s, and a failing secret is asked for at longer and longer intervals.
+    const bound = MOST_HELD * (8 + (seconds / 5) * 1.3);
+    assert.ok(calls <= bound, `${calls} upstream calls in ${seconds} s without a lookup`);
+    assert.ok(clock.pending <= 1, 'more than one timer');
+    this.#checkHeld();
+  }
+
+  setClock(seconds: number): void {
+    if (seconds > 0) this.#model.time += seconds;
+    this.#bench.clock.set(this.#bench.clock.now() + seconds * 1000);
+  }
+
+  async restart(): Promise<void> {
+    await this.close();
+    const { scripts } = this.#bench.vault;
+    const wall = this.#bench.clock.now();
+    this.#bench = this.#start();
+    this.#bench.clock.set(wall);
+    for (const [key, script] of scripts) this.#bench.vault.scripts.set(key, script);
+    this.#model.restart();
+    this.#configureBench();
+  }
+
+  async close(): Promise<void> {
+    const { mostInFlight } = this.#bench.vault;
+    assert.ok(mostInFlight <= 1, `${mostInFlight} calls for one secret at once`);
+    await this.#bench.resolver.stop();
+    assert.equal(this.#bench.clock.pending, 0);
+    assert.deepEqual(this.#bench.resolver.counts(), { fresh: 0, stale: 0, resurrected: 0, negative: 0 });
+  }
+
+  #start(): ResolverBench {
+    const bench = new ResolverBench({ cache_max_entries: this.#entries }, this.#random);
+    bench.vault.turns = 1;
+    return bench;
+  }
+
+  #newValue({ region, role, secret }: Upstream): Script {
+    return { value: documentOf(`${region} ${role} ${secret} ${++this.#serial}`) };
+  }
+
+  #set(upstream: Upstream, script: Script): void {
+    const { region, role, secret, version } = upstream;
+    const stage = version === 1 ? 'AWSCURRENT' : 'AWSPREVIOUS';
+    this.#bench.vault.set(secret, script, region, { role: roleArn(role), stage });
+    this.#model.upstreamAnswers(upstream, script);
+  }
+
+  #checkAnswer(
+    targets: readonly Target[],
+    outcomes: ReadonlyArray<Resolved | VaultplaneError>,
+    refresh: boolean,
+  ): void {
+    const seen = new Map<string, string>();
+    for (const [index, target] of targets.entries()) {
+      const outcome = outcomes[index]!;
+      const value = outcome instanceof VaultplaneError ? '' : wholeOf(target, outcome.value);
+      this.#model.check(target, outcome, value);
+      if (refresh) this.#model.checkRefreshed(target, value);
+      if (outcome instanceof VaultplaneError) continue;
+      const region = target.region ?? this.#model.vaults.get(target.prefix)?.spec.region;
+      const secret = describe({ ...target, region, key: undefined });
+      assert.equal(seen.get(secret) ?? value, value, 'two versions of one secret in one answer');
+      seen.set(secret, value);
+    }
+  }
+
+  /** Nothing is held that has no right to be there. */
+  #checkHeld(): void {
+    const { fresh, stale, resurrected, negative } = this.#bench.resolver.counts();
+    const held = fresh + stale + resurrected;
+    const most = this.#model.mostHeld();
+    assert.ok(held <= most, `${held} values are held where there may be ${most}`);
+    const { entries, bytes } = this.#bench.resolver.cacheUsage();
+    assert.ok(entries <= this.#entries, `${entries} entries in a cache for ${this.#entries}`);
+    const kept = bytes - entries * OVERHEAD_BYTES;
+    assert.ok(kept <= most * LONGEST_VALUE, `${kept} bytes of values are kept where there may be ${most} values`);
+    if (this.#model.vaults.size === 0) assert.equal(entries + negative, 0, 'something of vaults that are gone');
+  }
+
+  #configureBench(): void {
+    const vaults = [...this.#model.vaults].map(([prefix, { spec }]) => {
+      const { role, ...config } = spec;
+      return [prefix, { ...config, assume_role_arn: roleArn(role), role_session_name: prefix }] as const;
+    });
+    this.#bench.configure(Object.fromEntries(vaults));
+  }
+}
+
+function roleArn(role: string): string {
+  return `arn:aws:iam::123456789012:role/${role}`;
+}
+
+function documentOf(text: string): string {
+  return JSON.stringify({ j: `${text} j`, k: `${text} k` });
+}
+
+/** The whole secret that a lookup was answered from. */
+function wholeOf({ key }: Target, value: string): string {
+  if (key === undefined) return value;
+  assert.ok(value.endsWith(` ${key}`), `another key's value: ${value}`);
+  return documentOf(value.slice(0, -2));
+}
