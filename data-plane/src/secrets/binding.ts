@@ -2,7 +2,7 @@ import { type Address, addressOf, identityOf, type Lifetimes } from '@vaultplane
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Reference } from '@vaultplane/shared/reference.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
-import type { Entry, EntryAddress, EntryUser, Held } from './entry.ts';
+import type { Entry, EntryAddress, EntryUse, EntryUser, Held } from './entry.ts';
 import type { State } from './lifecycle.ts';
 import { ResolvedValue } from './resolved.ts';
 import type { Vault } from './vault-directory.ts';
@@ -95,11 +95,22 @@ export class Binding implements EntryUser {
     return entry === null || entry.dropped ? null : entry;
   }
 
+  /** The entry of the reading that held last. */
+  answering(): Entry | null {
+    return this.entry(this.heldReading);
+  }
+
   use(reading: number, entry: Entry): void {
     if (this.#entries[reading] === entry) return;
     this.#entries[reading]?.removeUser(this);
     this.#entries[reading] = entry;
     entry.addUser(this);
+  }
+
+  useOf(entry: Entry): EntryUse | null {
+    const reading = this.#entries.indexOf(entry);
+    if (reading < 0) return null;
+    return { reference: this.text, roleArn: this.roleArn, reading, answers: reading === this.heldReading };
   }
 
   /** What the reading that held last stands for, if its entry may be served from as it is; makes nothing new for that. */

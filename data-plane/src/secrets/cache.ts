@@ -36,6 +36,11 @@ export class Cache {
     return this.#entries.values();
   }
 
+  /** From the least recently used one to the one that was used last. */
+  *oldestFirst(): Iterable<Entry> {
+    for (let entry = this.#oldest; entry; entry = entry.newer) yield entry;
+  }
+
   add(entry: Entry): void {
     this.#entries.set(entry.address.key, entry);
     this.#link(entry);

@@ -27,11 +27,23 @@ export interface EntryAddress {
   readonly query: SecretQuery;
 }
 
+/** How a reference, looked up under a role or none, uses an entry. */
+export interface EntryUse {
+  readonly reference: string;
+  readonly roleArn: string | undefined;
+  /** The reading that names the entry. */
+  readonly reading: number;
+  /** It is this reading that held last. */
+  readonly answers: boolean;
+}
+
 /** What looks at an entry: a reference, which has lifetimes of its own and may remember what it picked. */
 export interface EntryUser {
   readonly lifetimes: Lifetimes;
   /** Somebody wants to be told of changes. */
   readonly watched: boolean;
+  /** What the entry is to it. */
+  useOf(entry: Entry): EntryUse | null;
   /** The entry holds something else now, or nothing: nothing of what it held may be kept. */
   forget(): void;
 }

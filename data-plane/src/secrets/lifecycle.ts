@@ -22,6 +22,9 @@ export class Lifecycle<V> {
   #failedSince = false;
   /** Of the held value's refresh time. */
   #jitter = 1;
+  /** The held value is from before a restart, and nothing has been fetched since. */
+  #restored = false;
+  #refreshFrom = -Infinity;
   #lastError: BackendError | null = null;
   #lastTriedAt = 0;
 
@@ -38,6 +41,16 @@ export class Lifecycle<V> {
   /** When the held value was fetched. */
   get fetchedAt(): number {
     return this.#fetchedAt;
+  }
+
+  /** A fetch has failed since the held value was fetched. */
+  get failedSince(): boolean {
+    return this.#failedSince;
+  }
+
+  /** The held value was fetched before a restart. */
+  get restored(): boolean {
+    return this.#restored;
   }
 
   get lastError(): BackendError | null {
@@ -79,8 +92,9 @@ export class Lifecycle<V> {
     if (this.#held === null || ttl === 0) return Infinity;
     // Early enough, where resurrect_ttl is short, for the answer to be there before the value is gone.
     const regular = Math.min(ttl * this.#jitter, ttl * 0.9 + resurrectTtl);
-    const due = Math.max(this.#fetchedAt + regular, this.#backoff.until);
-    return due < this.#fetchedAt + ttl + resurrectTtl ? due : Infinity;
+    const end = this.#fetchedAt + ttl + resurrectTtl;
+    const due = Math.max(this.#fetchedAt + regular, this.#backoff.until, Math.min(this.#refreshFrom, end - 1));
+    return due < end ? due : Infinity;
   }
 
   /** From when on nothing that is known is of use to anybody; Infinity for never. */
@@ -94,10 +108,25 @@ export class Lifecycle<V> {
     this.#held = value;
     this.#fetchedAt = now;
     this.#failedSince = false;
+    this.#restored = false;
+    this.#refreshFrom = -Infinity;
     this.#jitter = jitter(this.#random);
     this.#lastError = null;
     this.#lastTriedAt = now;
     this.#backoff.succeeded();
+  }
+
+  /**
+   * Holds again what was held before a restart, as old as it is by now. What is overdue is not fetched before
+   * `refreshFrom`, so that all that a program held is not asked for in its first moment.
+   */
+  restore(value: V, fetchedAt: number, failedSince: boolean, refreshFrom: number): void {
+    this.#held = value;
+    this.#fetchedAt = fetchedAt;
+    this.#failedSince = failedSince;
+    this.#restored = true;
+    this.#refreshFrom = refreshFrom;
+    this.#jitter = jitter(this.#random);
   }
 
   failed(now: number, error: BackendError): void {

@@ -10,6 +10,7 @@ import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { Random } from './backoff.ts';
 import { Binding, bindingKey, mayAssume } from './binding.ts';
 import { Cache } from './cache.ts';
+import { Continuity } from './continuity.ts';
 import { Entry } from './entry.ts';
 import type { State } from './lifecycle.ts';
 import { Lookup, type ResolveOptions } from './lookup.ts';
@@ -56,6 +57,8 @@ const NO_OPTIONS: ResolveOptions = {};
 
 /** References to values, as the current configuration says, from what is held or from the vaults. */
 export class Resolver {
+  /** What outlives a restart. */
+  readonly continuity: Continuity;
   readonly #time: SteadyTime;
   readonly #random: Random;
   readonly #settings: ResolverSettings;
@@ -97,6 +100,16 @@ export class Resolver {
     this.#upstream = new Upstream({ backends: this.#backends, time, random, log, onSettled });
     const onAged = (entry: Entry) => this.#tellWatchers(entry);
     this.#refresher = new Refresher({ time, random, cache: this.#cache, upstream: this.#upstream, onAged });
+    this.continuity = new Continuity({
+      time,
+      random,
+      cache: this.#cache,
+      bindings: this.#bindings,
+      bind: (reference, roleArn) => this.#bind(reference, roleArn),
+      entryOf: (binding, reading) => this.#entryOf(binding, reading),
+      onRestored: (entry) => this.#onSettled(entry),
+      resolveMany: (references, options) => this.resolveMany(references, options),
+    });
     this.#watches = new Watches({
       time,
       random,
@@ -126,14 +139,19 @@ export class Resolver {
       }
     }
     const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
+    let gone = false;
     for (const entry of [...this.#cache.entries()]) {
       const { vault: was, overrides, identity, roleArn } = entry.address;
       const vault = byId.get(was.id);
       // Its users by now are those that still mean this secret, whichever of them it was made for.
       const meant = entry.users.size > 0 || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
       if (vault && meant && mayAssume(vault, roleArn)) this.#refresher.schedule(entry);
-      else this.#cache.drop(entry);
+      else {
+        gone ||= entry.lifecycle.held !== null;
+        this.#cache.drop(entry);
+      }
     }
+    if (gone) this.continuity.changed(true);
     this.#watches.configured();
   }
 
@@ -338,9 +356,11 @@ export class Resolver {
     if (!entry.dropped && entry.goneAt() <= this.#time.now()) this.#cache.drop(entry);
     this.#refresher.schedule(entry);
     this.#tellWatchers(entry);
+    this.continuity.changed();
   }
 
   #onDropped(entry: Entry): void {
+    if (entry.lifecycle.held) this.continuity.changed();
     this.#upstream.cancel(entry);
     entry.forget();
     this.#refresher.unschedule(entry);

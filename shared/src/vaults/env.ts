@@ -5,6 +5,7 @@ import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 export const env: VaultType = {
   name: 'env',
   description: "The data plane's environment variables",
+  local: true,
   fields: [
     {
       name: 'prefix',

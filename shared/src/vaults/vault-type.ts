@@ -31,6 +31,8 @@ export interface VaultType {
   name: string;
   description: string;
   fields: readonly ConfigField[];
+  /** What it holds is this machine's own: always at hand, so that none of it is kept on disk. */
+  local?: true;
   /** What a reference may say behind its `?` for this type (CONTRACT.md §3). */
   referenceOptions: readonly ReferenceOption[];
   /**

@@ -1,0 +1,160 @@
+import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { type Binding, bindingKey } from './binding.ts';
+import type { Cache } from './cache.ts';
+import type { Entry, EntryUse } from './entry.ts';
+import type { Resolved } from './resolved.ts';
+import type { SteadyTime } from './steady-time.ts';
+
+/** A reference that somebody looked up, and the role that they named for it. */
+export type NamedReference = Pick<EntryUse, 'reference' | 'roleArn'>;
+
+/** A held secret, with all that is needed to hold it again after a restart. */
+export interface KeptSecret {
+  /** The entry's address, which names vault, region, endpoint, role, path and version. */
+  readonly key: string;
+  /** The references that it was looked up by: its lifetimes are theirs. */
+  readonly users: readonly EntryUse[];
+  readonly secret: FetchedSecret;
+  /** Milliseconds of the resolver's steady time; may be before its beginning. */
+  readonly fetchedAt: number;
+  readonly wallFetchedAt: number;
+  /** A fetch has failed since. */
+  readonly failed: boolean;
+}
+
+export interface ContinuityOptions {
+  time: SteadyTime;
+  random: () => number;
+  cache: Cache;
+  bindings: ReadonlyMap<string, Binding>;
+  /** @throws VaultplaneError where the reference means nothing now */
+  bind(reference: string, roleArn: string | undefined): Binding;
+  entryOf(binding: Binding, reading: number): Entry;
+  /** An entry holds something now, which the cache and the refresher are to take note of. */
+  onRestored(entry: Entry): void;
+  resolveMany(
+    references: readonly string[],
+    options: { refresh?: boolean; roleArn?: string | undefined },
+  ): Promise<ReadonlyArray<Resolved | VaultplaneError>>;
+}
+
+/** Overdue refreshes after a restart are spread so that there are about so many a second. */
+const REFRESHES_PER_SECOND = 200;
+const SHORTEST_SPREAD_MS = 1000;
+
+/** What a resolver takes over a restart: what it held, where that may be kept, and the names that were in use. */
+export class Continuity {
+  readonly #options: ContinuityOptions;
+  #onChange: (urgent: boolean) => void = () => {};
+
+  constructor(options: ContinuityOptions) {
+    this.#options = options;
+  }
+
+  /** The resolver's steady time, milliseconds. */
+  now(): number {
+    return this.#options.time.now();
+  }
+
+  /**
+   * What may have changed what is held is told to this one listener; `urgent`: something of a vault that is gone, or
+   * is another one now, is held no more.
+   */
+  onChange(listener: (urgent: boolean) => void): void {
+    this.#onChange = listener;
+  }
+
+  changed(urgent = false): void {
+    this.#onChange(urgent);
+  }
+
+  /** Everything held that may be kept, the least recently used first. */
+  kept(): KeptSecret[] {
+    const kept: KeptSecret[] = [];
+    const now = this.now();
+    for (const entry of this.#options.cache.oldestFirst()) {
+      const { lifecycle, address } = entry;
+      if (!lifecycle.held || address.vault.type.local || entry.goneAt() <= now) continue;
+      const users = [...entry.users].map((user) => user.useOf(entry)).filter((use) => use !== null);
+      // A value that no reference leads to any more has no lifetimes that could be read from a configuration.
+      if (users.length === 0) continue;
+      const { secret, wallFetchedAt } = lifecycle.held;
+      const { fetchedAt, failedSince: failed } = lifecycle;
+      kept.push({ key: address.key, users, secret, fetchedAt, wallFetchedAt, failed });
+    }
+    return kept;
+  }
+
+  /**
+   * Holds again what was kept, as far as the configuration now leads to the same secret and its lifetimes are not over;
+   * what has been fetched since stays. In the order of `kept`.
+   *
+   * @returns how many are held again
+   */
+  restore(kept: readonly KeptSecret[]): number {
+    const spreadMs = Math.max(SHORTEST_SPREAD_MS, (kept.length / REFRESHES_PER_SECOND) * 1000);
+    return kept.filter((secret) => this.#restoreOne(secret, spreadMs)).length;
+  }
+
+  /**
+   * Fetches what is not held, and anew what is held from before a restart, so that whoever looks it up next has it at
+   * once. That alone does not make a reference used. Never rejects.
+   *
+   * @returns in the order of the references: why one could not be had; null where it was
+   */
+  async prefetch(references: readonly string[], roleArn?: string): Promise<Array<VaultplaneError | null>> {
+    const { resolveMany, bindings } = this.#options;
+    const bound = (reference: string) => bindings.get(bindingKey(reference, roleArn));
+    const lifecycleOf = (reference: string) => bound(reference)?.answering()?.lifecycle;
+    const unused = references.filter((reference) => !bound(reference)?.used);
+    const found = await resolveMany(references, { roleArn });
+    const old = references.filter((reference) => lifecycleOf(reference)?.restored);
+    if (old.length > 0) await resolveMany(old, { roleArn, refresh: true });
+    for (const reference of unused) {
+      const binding = bound(reference);
+      if (binding) binding.used = false;
+    }
+    return references.map((reference, index) => {
+      const outcome = found[index];
+      if (outcome instanceof VaultplaneError) return outcome;
+      const lifecycle = lifecycleOf(reference);
+      // A value from before the restart that could not be fetched anew is served, but it is not what was asked for.
+      return lifecycle?.restored ? lifecycle.lastError : null;
+    });
+  }
+
+  /** The references that were looked up, and found, since this was asked last; those that are watched always are. */
+  takeUsed(): NamedReference[] {
+    const used: NamedReference[] = [];
+    for (const binding of this.#options.bindings.values()) {
+      if (!(binding.used || binding.watched) || binding.vault.type.local) continue;
+      if (!binding.answering()?.lifecycle.held) continue;
+      binding.used = false;
+      used.push({ reference: binding.text, roleArn: binding.roleArn });
+    }
+    return used;
+  }
+
+  #restoreOne({ key, users, secret, fetchedAt, wallFetchedAt, failed }: KeptSecret, spreadMs: number): boolean {
+    const { bind, entryOf, onRestored, random } = this.#options;
+    let entry: Entry | null = null;
+    for (const { reference, roleArn, reading, answers } of users) {
+      try {
+        const binding = bind(reference, roleArn);
+        binding.used = false;
+        // Another vault, region, endpoint or role: another secret.
+        if (binding.readings[reading] === undefined || binding.entryAddress(reading).key !== key) continue;
+        entry = entryOf(binding, reading);
+        if (answers) binding.heldReading = reading;
+      } catch {
+        // The vault is gone, or does not understand the reference any more.
+      }
+    }
+    if (!entry || entry.dropped || entry.lifecycle.held) return false;
+    const refreshFrom = this.now() + random() * spreadMs;
+    entry.lifecycle.restore({ secret, wallFetchedAt }, fetchedAt, failed, refreshFrom);
+    onRestored(entry);
+    return !entry.dropped;
+  }
+}
