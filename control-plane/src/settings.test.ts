@@ -4,7 +4,7 @@ import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
 import type { SettingsSchema } from '@vaultplane/shared/settings.ts';
 import { CONTROL_PLANE_SETTINGS, loadControlPlaneSettings } from './settings.ts';
 
-/** CONTRACT.md §2's keys of the control plane and of both programs, with their aliases. */
+/** CONTRACT.md §2's keys of the control plane and of both programs, with their aliases; and the deadlines of vaults. */
 const OF_THE_CONTRACT = `
   data_dir log_level status_listen
   database pg_host pg_port pg_user pg_password pg_database pg_ssl pg_ssl_verify pg_ssl_ca
@@ -13,6 +13,7 @@ const OF_THE_CONTRACT = `
   vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
   vault_env_prefix ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
+  upstream_connect_timeout upstream_timeout
 `
   .trim()
   .split(/\s+/);

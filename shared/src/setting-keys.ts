@@ -1,5 +1,5 @@
 /**
- * Every key of CONTRACT.md §2, of both programs, since one file may serve both: each program reads its own keys and skips
+ * Every key of CONTRACT.md §2, and the deadlines of calls to vaults, of both programs, since one file may serve both: each program reads its own keys and skips
  * the other's, and only a key that is nobody's is an error. A test holds the programs' schemas to this list.
  */
 export const SETTING_KEYS: ReadonlySet<string> = new Set(
@@ -13,7 +13,7 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set(
   vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
   vault_env_prefix
-  ssl_trusted_certificate lua_ssl_trusted_certificate
+  ssl_trusted_certificate lua_ssl_trusted_certificate upstream_connect_timeout upstream_timeout
   cache_max_entries cache_max_bytes prefetch secrets_persist secrets_key_file
   config_export_url config_fallback_url
   `

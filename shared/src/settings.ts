@@ -135,6 +135,20 @@ export const COMMON_SETTINGS = defineSettings({
     aliases: ['lua_ssl_trusted_certificate'],
     description: 'system and/or PEM files, for AWS endpoints',
   },
+  upstream_connect_timeout: {
+    type: 'number',
+    min: 0.05,
+    max: 60,
+    default: 1,
+    description: 'seconds for which a connection to a vault is waited for',
+  },
+  upstream_timeout: {
+    type: 'number',
+    min: 0.1,
+    max: 300,
+    default: 5,
+    description: 'seconds for which a whole call to a vault is waited for, credentials and a second try included',
+  },
 });
 
 export interface LoadOptions {

@@ -1,5 +1,5 @@
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import type { BackendError, UpstreamCounts } from '@vaultplane/shared/backends/backend.ts';
+import { type BackendError, deadlinesOf, type UpstreamCounts } from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
@@ -27,6 +27,8 @@ export type { Resolved } from './resolved.ts';
 /** The settings that a resolver goes by (CONTRACT.md §2). */
 export interface ResolverSettings extends VaultSettings {
   ssl_trusted_certificate?: string[] | undefined;
+  upstream_connect_timeout?: number | undefined;
+  upstream_timeout?: number | undefined;
   cache_max_entries: number;
   cache_max_bytes: number;
 }
@@ -49,8 +51,6 @@ export interface ResolverOptions {
   backends?: BackendSource;
 }
 
-/** Milliseconds. */
-const DEADLINES = { connect: 1000, total: 5000 };
 /** Configurations may change under a lookup this often before it is given up. */
 const MOST_RESTARTS = 20;
 const NO_OPTIONS: ResolveOptions = {};
@@ -89,7 +89,7 @@ export class Resolver {
         trustedCertificates: settings.ssl_trusted_certificate ?? ['system'],
         ownListen: options.ownListen,
         homeRegion: settings.vault_aws_region,
-        deadlines: DEADLINES,
+        deadlines: deadlinesOf(settings),
         counts: this.#counts,
       });
     const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };

@@ -65,6 +65,22 @@ export interface UpstreamCounts {
   throttled: number;
 }
 
+/** How long a call to a vault may take, milliseconds. */
+export interface Deadlines {
+  /** Until there is a connection. */
+  connect: number;
+  /** Until there is an answer, credentials and a second try included. */
+  total: number;
+}
+
+export function deadlinesOf(settings: {
+  upstream_connect_timeout?: number | undefined;
+  upstream_timeout?: number | undefined;
+}): Deadlines {
+  const { upstream_connect_timeout: connect = 1, upstream_timeout: total = 5 } = settings;
+  return { connect: connect * 1000, total: total * 1000 };
+}
+
 /** What backends of every type are given. */
 export interface BackendContext {
   env: NodeJS.ProcessEnv;
@@ -75,8 +91,7 @@ export interface BackendContext {
   ownListen?: string | undefined;
   /** The AWS region of the program itself, where the environment and the profile name none. */
   homeRegion?: string | undefined;
-  /** Milliseconds. */
-  deadlines: { connect: number; total: number };
+  deadlines: Deadlines;
   counts: UpstreamCounts;
 }
 

@@ -5,7 +5,7 @@ import type { VaultConfig } from '../vaults/entity.ts';
 import { withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import { addressOf, type ReadingAddress } from './address.ts';
-import { BackendError, type FetchedSecret, type SecretBackend } from './backend.ts';
+import { BackendError, deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
 import { type BackendSource, Backends } from './backends.ts';
 
 export interface SettingResolverOptions {
@@ -16,9 +16,6 @@ export interface SettingResolverOptions {
   /** For tests: where secrets come from, in place of real vaults. */
   backends?: BackendSource;
 }
-
-/** Milliseconds. */
-const DEADLINES = { connect: 1000, total: 5000 };
 
 /**
  * Resolves settings that are references (CONTRACT.md §2), each asked for once. Only the vaults that settings configure,
@@ -56,7 +53,7 @@ export function settingResolver({
         log,
         trustedCertificates: Array.isArray(trusted) ? trusted : ['system'],
         homeRegion: typeof config.region === 'string' ? config.region : undefined,
-        deadlines: DEADLINES,
+        deadlines: deadlinesOf(settings),
         counts: { calls: 0, errors: 0, throttled: 0 },
       });
     try {

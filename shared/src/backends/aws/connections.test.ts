@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { openAws } from '../testing/open-aws.ts';
+import { deadlinesOf } from '../backend.ts';
+import { BARE_ENV, openAws } from '../testing/open-aws.ts';
 import { stsTarget } from './endpoint.ts';
 
 const openssl = spawnSync('openssl', ['version']).status === 0;
@@ -112,4 +115,43 @@ describe('where STS is asked', () => {
       assert.deepEqual({ region: signed, endpoint: endpoint?.url }, expected);
     });
   }
+});
+
+/** A port of this machine that takes no connection and refuses none, as an address behind a lost route. */
+async function silentPort(): Promise<AsyncDisposable & { port: number }> {
+  const script = `const s = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const port = Number(line);
+  // Whoever listens accepts no more, and then its queue is full.
+  child.kill('SIGSTOP');
+  const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  await Promise.race(fillers.map((socket) => once(socket, 'connect')));
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of fillers) socket.destroy();
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+describe('deadlines of calls to AWS', () => {
+  it('are a second for a connection and five for an answer, unless settings say otherwise', () => {
+    assert.deepEqual(deadlinesOf({}), { connect: 1000, total: 5000 });
+    assert.deepEqual(deadlinesOf({ upstream_connect_timeout: 0.2, upstream_timeout: 2 }), {
+      connect: 200,
+      total: 2000,
+    });
+  });
+
+  it('give up a connection that is never made long before the whole call is over', async () => {
+    await using silent = await silentPort();
+    const config = { region: 'us-east-1', endpoint_url: `http://127.0.0.1:${silent.port}` };
+    const env = { ...BARE_ENV, AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' };
+    await using aws = await openAws(null, config, { env, deadlines: { connect: 100, total: 60_000 } });
+    await assert.rejects(aws.read('db'), { code: 'unavailable', message: /did not answer in time|can't be reached/ });
+    assert.deepEqual(aws.counts, { calls: 1, errors: 1, throttled: 0 });
+  });
 });
