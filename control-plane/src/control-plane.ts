@@ -9,8 +9,10 @@ import { Authentication } from './admin/authentication.ts';
 import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
 import { startClusterServer } from './cluster/cluster-server.ts';
 import { Fleet } from './cluster/fleet.ts';
+import { FleetCommands } from './cluster/fleet-commands.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
 import { Publisher } from './cluster/publisher.ts';
+import { ReferenceRegistry } from './cluster/reference-registry.ts';
 import { ensureNodeId } from './node-id.ts';
 import type { ControlPlaneSettings } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
@@ -103,6 +105,11 @@ export async function startControlPlane(
     const fleet = await Fleet.start({ controlPlaneId: nodeId, database, clock, log });
     stoppers.add('fleet', () => fleet.stop());
     facts.fleet = fleet;
+    const registryOptions = { controlPlaneId: nodeId, database, clock, log };
+    const references = await ReferenceRegistry.start({ ...registryOptions, census: fleet.census });
+    stoppers.add('references', () => references.stop());
+    const commands = await FleetCommands.start({ ...registryOptions, members: () => fleet.members });
+    stoppers.add('commands', () => commands.stop());
     metrics.observe({
       configVersion: () => publisher.position.version,
       vaults: () => publisher.current.vaults.length,
@@ -132,6 +139,9 @@ export async function startControlPlane(
       authentication,
       publisher,
       fleet,
+      references,
+      commands,
+      clock,
       metrics,
       information: { nodeId, logLevel: settings.log_level, adminListen: printAddress(settings.admin_listen) },
       log,

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { zstdCompressSync } from 'node:zlib';
+import { Packr } from 'msgpackr';
 import {
   chooseProtocol,
   type DataPlaneMessage,
   decodeControlPlaneMessage,
   decodeDataPlaneMessage,
   deltaMessage,
+  encodeForMany,
   encodeMessage,
+  MAX_CONTROL_PLANE_MESSAGE_BYTES,
   snapshotMessage,
 } from './protocol.ts';
 import { diffSnapshots, makeSnapshot } from './snapshot.ts';
@@ -63,4 +67,47 @@ it('refuses what is not MessagePack, no message, or a message of a wrong form', 
 it('chooses a protocol that both sides speak, or none', () => {
   assert.equal(chooseProtocol([2, 1]), 1);
   assert.equal(chooseProtocol([2]), undefined);
+});
+
+it('carries what a data plane holds by numbers, and refuses numbers and states that there are not', () => {
+  const references: DataPlaneMessage = {
+    type: 'references',
+    names: [[0, 'aws', '{vault://aws/db/}']],
+    held: [[0, 2, 'v-1', 1_700_000_000]],
+    gone: [7],
+    complete: true,
+  };
+  assert.deepEqual(decodeDataPlaneMessage(encodeMessage(references)), references);
+  for (const wrong of [
+    { ...references, held: [[0, 4, null, null]] },
+    { ...references, held: [[100_000, 0, null, null]] },
+    { ...references, held: [[0, 0, null]] },
+    { ...references, names: Array.from({ length: 1001 }, () => [0, 'aws', 'x']) },
+    { ...references, gone: [-1] },
+  ]) {
+    assert.throws(() => decodeDataPlaneMessage(encodeMessage(wrong as never)), { name: 'ProtocolError' });
+  }
+});
+
+it('compresses what is large, to the same message, and refuses what is broken or too large inside', async () => {
+  const many = Array.from({ length: 500 }, (_, index) => ({ ...VAULT, id: `${VAULT.id.slice(0, -4)}${1000 + index}` }));
+  const message = snapshotMessage(makeSnapshot(TIMELINE, 3, many));
+  const { bytes, compressed } = await encodeForMany(message);
+  assert.ok(compressed && compressed.length < bytes.length / 5);
+  assert.deepEqual(decodeControlPlaneMessage(compressed), message);
+  assert.equal((await encodeForMany(snapshotMessage(makeSnapshot(TIMELINE, 3, [VAULT])))).compressed, undefined);
+
+  const envelope = (inner: unknown) =>
+    new Packr({ useRecords: false }).pack({ type: 'compressed', encoding: 'zstd', message: inner });
+  const bomb = zstdCompressSync(Buffer.alloc(MAX_CONTROL_PLANE_MESSAGE_BYTES + 1));
+  assert.ok(bomb.length < 100_000);
+  for (const inner of [Buffer.from('no zstd'), bomb, 'text', zstdCompressSync(compressed)]) {
+    assert.throws(() => decodeControlPlaneMessage(envelope(inner)), { name: 'ProtocolError' });
+  }
+  assert.throws(() => decodeDataPlaneMessage(compressed), { name: 'ProtocolError' });
+});
+
+it('lets members pass that a later release adds to a message', () => {
+  const later = { ...snapshotMessage(makeSnapshot(TIMELINE, 1, [])), from_a_later_release: { x: 1 } };
+  assert.deepEqual(decodeControlPlaneMessage(encodeMessage(later)), later);
 });

@@ -32,12 +32,20 @@ export function pageQuery(query: Query): PageQuery {
  * A page in Kong's form. `rows` may have one more than the page: then there is a next one.
  *
  * @param keyOf what the next page begins behind
+ * @param filters parameters that the next page is to have too, beside the size
  */
-export function pageAnswer<Row>(path: string, query: Query, size: number, rows: Row[], keyOf: (row: Row) => string) {
+export function pageAnswer<Row>(
+  path: string,
+  query: Query,
+  size: number,
+  rows: Row[],
+  keyOf: (row: Row) => string,
+  filters: readonly string[] = ['tags'],
+) {
   const data = rows.slice(0, size);
   if (rows.length <= size) return { data, next: null };
   const offset = Buffer.from(keyOf(data.at(-1)!)).toString('base64url');
-  const rest = ['tags', 'size'].flatMap((name) => {
+  const rest = [...filters, 'size'].flatMap((name) => {
     const value = parameter(query, name);
     return value === undefined ? [] : [`&${name}=${encodeURIComponent(value)}`];
   });

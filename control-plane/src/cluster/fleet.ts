@@ -1,9 +1,18 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import type { HelloMessage, ReportMessage } from '@vaultplane/shared/protocol.ts';
+import type {
+  CommandMessage,
+  CommandResultMessage,
+  HelloMessage,
+  ReferencesMessage,
+  ReportMessage,
+} from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import type { Database } from '../store/database.ts';
+import { jsonbOf } from '../store/jsonb.ts';
+import type { Commanded } from './fleet-commands.ts';
+import { type MemberReferences, ReferenceCensus } from './reference-census.ts';
 
 /** How long a change may wait to be written: many data planes that change at once make one statement. */
 const WRITE_DELAY_MS = 250;
@@ -37,17 +46,34 @@ export interface DataPlane {
   /** Seconds since 1970. */
   cert_expires_at: number | null;
   references: ReportMessage['references'] | null;
+  /** The same counts by vault. */
+  vaults: NonNullable<ReportMessage['vaults']>;
   rejected_vaults: ReportMessage['rejected_vaults'];
   labels: Record<string, string>;
 }
 
-/** A data plane that is connected to this control plane. */
-export class Member {
-  readonly row: DataPlane;
-  readonly #changed: () => void;
+/** What is known of a link beside what its hello says. */
+export interface LinkFacts {
+  ip: string | null;
+  protocol: number;
+  certExpiresAt: Date;
+  /** Sends a command; undefined where the data plane knows none. */
+  send?: ((message: CommandMessage) => void) | undefined;
+}
 
-  constructor(row: DataPlane, changed: () => void) {
+/** A data plane that is connected to this control plane. */
+export class Member implements Commanded {
+  readonly row: DataPlane;
+  readonly #references: MemberReferences;
+  readonly #send: LinkFacts['send'];
+  readonly #changed: () => void;
+  /** Commands that it has not answered yet, by id. */
+  readonly #commands = new Map<string, (result: CommandResultMessage | undefined) => void>();
+
+  constructor(row: DataPlane, references: MemberReferences, send: LinkFacts['send'], changed: () => void) {
     this.row = row;
+    this.#references = references;
+    this.#send = send;
     this.#changed = changed;
   }
 
@@ -62,9 +88,37 @@ export class Member {
     this.#changed();
   }
 
-  reported({ references, rejected_vaults }: ReportMessage): void {
-    Object.assign(this.row, { references, rejected_vaults });
+  reported({ references, rejected_vaults, vaults, cert_expires_at }: ReportMessage): void {
+    Object.assign(this.row, { references, rejected_vaults, vaults: vaults ?? [] });
+    if (typeof cert_expires_at === 'number') this.row.cert_expires_at = cert_expires_at;
     this.#changed();
+  }
+
+  /** @throws ProtocolError where it tells of more than can be kept */
+  told(message: ReferencesMessage): void {
+    this.#references.take(message);
+  }
+
+  command(message: CommandMessage): Promise<CommandResultMessage | undefined> | undefined {
+    const send = this.#send;
+    if (!send) return undefined;
+    return new Promise((resolve) => {
+      this.#commands.set(message.id, resolve);
+      send(message);
+    });
+  }
+
+  /** A result that nobody waits for any more is let be. */
+  answered(result: CommandResultMessage): void {
+    this.#commands.get(result.id)?.(result);
+    this.#commands.delete(result.id);
+  }
+
+  /** Its link has ended, or another has taken its place. */
+  left(): void {
+    this.#references.leave();
+    for (const resolve of this.#commands.values()) resolve(undefined);
+    this.#commands.clear();
   }
 }
 
@@ -80,6 +134,8 @@ export interface FleetOptions {
  * answer for the whole fleet.
  */
 export class Fleet {
+  /** What the data planes connected here hold. */
+  readonly census = new ReferenceCensus();
   readonly #options: FleetOptions;
   /** By id; of two links of one id (a data plane that came back before its old link was missed) the newer. */
   readonly #members = new Map<string, Member>();
@@ -107,12 +163,17 @@ export class Fleet {
     return this.#members.size;
   }
 
+  /** Those connected here. */
+  get members(): Iterable<Member> {
+    return this.#members.values();
+  }
+
   /** Connected here, and not yet at this version. */
   behind(version: number): number {
     return [...this.#members.values()].filter(({ row }) => row.config_version !== version).length;
   }
 
-  join(hello: HelloMessage, facts: { ip: string | null; protocol: number; certExpiresAt: Date }): Member {
+  join(hello: HelloMessage, facts: LinkFacts): Member {
     const now = this.#nowSeconds();
     const row: DataPlane = {
       id: hello.node_id,
@@ -130,13 +191,15 @@ export class Fleet {
       protocol: facts.protocol,
       cert_expires_at: Math.floor(facts.certExpiresAt.getTime() / 1000),
       references: null,
+      vaults: [],
       rejected_vaults: [],
       labels: hello.labels,
     };
-    const member = new Member(row, () => {
+    const member = new Member(row, this.census.join(), facts.send, () => {
       row.last_seen = this.#nowSeconds();
       if (this.#members.get(row.id) === member) this.#write(row);
     });
+    this.#members.get(row.id)?.left();
     this.#members.set(row.id, member);
     this.#write(row);
     return member;
@@ -144,6 +207,7 @@ export class Fleet {
 
   leave(member: Member): void {
     const { row } = member;
+    member.left();
     if (this.#members.get(row.id) !== member) return;
     this.#members.delete(row.id);
     row.connected = false;
@@ -159,7 +223,7 @@ export class Fleet {
          config_version, config_timeline, connected and last_seen > $1 as connected,
          extract(epoch from connected_at)::integer as connected_at, control_plane_id, protocol,
          extract(epoch from cert_expires_at)::bigint as cert_expires_at, reference_counts as "references",
-         coalesce(rejected_vaults, '[]') as rejected_vaults, labels
+         coalesce(vault_counts, '[]') as vaults, coalesce(rejected_vaults, '[]') as rejected_vaults, labels
        from data_planes order by id`,
       [new Date(lostBefore)],
     );
@@ -232,33 +296,24 @@ export class Fleet {
   }
 }
 
-/**
- * The text of a jsonb. It takes neither a null character nor half a surrogate pair, and what one data plane says of
- * itself must not keep the rows of the others from being written.
- */
-function jsonbOf(value: unknown): string {
-  return JSON.stringify(value).replaceAll(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (escaped) =>
-    escaped.length > 2 ? '\\ufffd' : escaped,
-  );
-}
-
 // A row that says a data plane has gone does not undo that it has meanwhile come to another control plane.
 const UPSERT = `
   insert into data_planes as old (id, hostname, ip, version, protocol, labels, config_timeline, config_version,
-    config_hash, sync_status, reference_counts, rejected_vaults, cert_expires_at, control_plane_id, connected,
-    connected_at, last_seen)
+    config_hash, sync_status, reference_counts, vault_counts, rejected_vaults, cert_expires_at, control_plane_id,
+    connected, connected_at, last_seen)
   select id, hostname, ip, version, protocol, labels, config_timeline, config_version, config_hash, sync_status,
-    "references", rejected_vaults, to_timestamp(cert_expires_at), control_plane_id, connected,
+    "references", vaults, rejected_vaults, to_timestamp(cert_expires_at), control_plane_id, connected,
     to_timestamp(connected_at), to_timestamp(last_seen)
   from jsonb_to_recordset($1::jsonb) as new (id uuid, hostname text, ip text, version text, protocol integer,
     labels jsonb, config_timeline uuid, config_version bigint, config_hash text, sync_status text, "references" jsonb,
-    rejected_vaults jsonb, cert_expires_at bigint, control_plane_id uuid, connected boolean, connected_at bigint,
+    vaults jsonb, rejected_vaults jsonb, cert_expires_at bigint, control_plane_id uuid, connected boolean, connected_at bigint,
     last_seen bigint)
   on conflict (id) do update set
     hostname = excluded.hostname, ip = excluded.ip, version = excluded.version, protocol = excluded.protocol,
     labels = excluded.labels, config_timeline = excluded.config_timeline, config_version = excluded.config_version,
     config_hash = excluded.config_hash, sync_status = excluded.sync_status,
-    reference_counts = excluded.reference_counts, rejected_vaults = excluded.rejected_vaults,
+    reference_counts = excluded.reference_counts, vault_counts = excluded.vault_counts,
+    rejected_vaults = excluded.rejected_vaults,
     cert_expires_at = excluded.cert_expires_at, control_plane_id = excluded.control_plane_id,
     connected = excluded.connected, connected_at = excluded.connected_at, last_seen = excluded.last_seen
   where excluded.connected or excluded.control_plane_id = old.control_plane_id or not old.connected`;

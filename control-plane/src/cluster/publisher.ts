@@ -1,7 +1,13 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { deltaMessage, encodeMessage, snapshotMessage } from '@vaultplane/shared/protocol.ts';
+import {
+  type ControlPlaneMessage,
+  deltaMessage,
+  type EncodedMessage,
+  encodeForMany,
+  snapshotMessage,
+} from '@vaultplane/shared/protocol.ts';
 import { type ConfigPosition, diffSnapshots, makeSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { CONFIG_CHANNEL, type ConfigStore } from '../store/config-store.ts';
@@ -18,8 +24,7 @@ const LONGEST_DELTA_VERSIONS = 1000;
 const MOST_DELTAS = 1000;
 
 /** Bytes to send, and where they take their reader. */
-export interface Publication {
-  bytes: Buffer;
+export interface Publication extends EncodedMessage {
   to: ConfigPosition;
 }
 
@@ -35,7 +40,7 @@ export class Publisher {
   readonly #followers = new Set<() => void>();
   #current: Snapshot;
   #history: Snapshot[] = [];
-  #whole: Publication | undefined;
+  #whole: Promise<Publication> | undefined;
   #deltas = new Map<string, Promise<Publication | undefined>>();
   #refreshing: Promise<void> | undefined;
   #again = false;
@@ -84,9 +89,9 @@ export class Publisher {
     return () => this.#followers.delete(follow);
   }
 
-  /** The whole configuration. */
-  whole(): Publication {
-    this.#whole ??= { bytes: encodeMessage(snapshotMessage(this.#current)), to: this.position };
+  /** The whole configuration, encoded and compressed once a version. */
+  whole(): Promise<Publication> {
+    this.#whole ??= publication(snapshotMessage(this.#current), this.#current);
     return this.#whole;
   }
 
@@ -215,7 +220,7 @@ export class Publisher {
   async #makeDelta(from: ConfigPosition, target: Snapshot): Promise<Publication | undefined> {
     const base = this.#history.find(({ version }) => version === from.version) ?? (await this.#rebuild(from, target));
     if (base?.hash !== from.hash) return undefined;
-    return { bytes: encodeMessage(deltaMessage(diffSnapshots(base, target))), to: positionOf(target) };
+    return publication(deltaMessage(diffSnapshots(base, target)), target);
   }
 
   /** The snapshot at a version before those remembered, from the log. */
@@ -237,6 +242,10 @@ export class Publisher {
       });
     });
   }
+}
+
+async function publication(message: ControlPlaneMessage, to: Snapshot): Promise<Publication> {
+  return { ...(await encodeForMany(message)), to: positionOf(to) };
 }
 
 function positionOf({ timeline, version, hash }: Snapshot): ConfigPosition {

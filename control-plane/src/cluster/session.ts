@@ -2,6 +2,8 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import {
+  CONTROL_PLANE_ACCEPTS,
+  type CommandMessage,
   type ConfigDefaults,
   type ControlPlaneMessage,
   chooseProtocol,
@@ -58,6 +60,7 @@ export class Session {
   #sent: ConfigPosition | undefined;
   /** The version of the last whole snapshot that was sent. */
   #whole: ConfigPosition | undefined;
+  #acceptsCompressed = false;
   #syncing = false;
   #again = false;
   #answered = true;
@@ -92,26 +95,36 @@ export class Session {
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#closing) return;
     this.#answered = true;
-    let message: DataPlaneMessage;
     try {
       if (!isBinary) throw new ProtocolError('a message is text, not MessagePack');
-      message = decodeDataPlaneMessage(data);
+      this.#handle(decodeDataPlaneMessage(data));
     } catch (error) {
-      this.#refuse('bad_message', errorMessage(error));
-      return;
+      if (error instanceof ProtocolError) this.#refuse('bad_message', errorMessage(error));
+      else this.#failed(error);
     }
-    this.#handle(message).catch((error) => {
-      this.#log.error({ ...this.#facts(), err: error }, 'a message of a data plane could not be handled');
-      this.#refuse('internal', 'the control plane failed to handle a message');
-    });
   }
 
-  async #handle(message: DataPlaneMessage): Promise<void> {
-    if (message.type === 'hello') return this.#hello(message);
-    if (!this.#member) return this.#refuse('no_hello', `the first message must be a hello, not ${message.type}`);
-    if (message.type === 'ack') this.#member.acknowledged(message);
-    else if (message.type === 'report') this.#member.reported(message);
-    else this.#nacked(message.version, message.reason);
+  /** @throws ProtocolError */
+  #handle(message: DataPlaneMessage): void {
+    if (message.type === 'hello') {
+      this.#hello(message).catch((error) => this.#failed(error));
+      return;
+    }
+    const member = this.#member;
+    if (!member) {
+      this.#refuse('no_hello', `the first message must be a hello, not ${message.type}`);
+      return;
+    }
+    if (message.type === 'ack') member.acknowledged(message);
+    else if (message.type === 'nack') this.#nacked(message.version, message.reason);
+    else if (message.type === 'report') member.reported(message);
+    else if (message.type === 'references') member.told(message);
+    else member.answered(message);
+  }
+
+  #failed(error: unknown): void {
+    this.#log.error({ ...this.#facts(), err: error }, 'a message of a data plane could not be handled');
+    this.#refuse('internal', 'the control plane failed to handle a message');
   }
 
   async #hello(hello: HelloMessage): Promise<void> {
@@ -125,7 +138,9 @@ export class Session {
       );
     }
     this.#cancelTimer();
-    this.#member = fleet.join(hello, { ip, protocol, certExpiresAt });
+    this.#acceptsCompressed = hello.accepts?.includes('compressed') ?? false;
+    const send = hello.accepts?.includes('command') ? (message: CommandMessage) => this.#send(message) : undefined;
+    this.#member = fleet.join(hello, { ip, protocol, certExpiresAt, send });
     this.#log.info(
       { ...this.#facts(), hostname: hello.hostname, version: hello.config?.version },
       'a data plane connected',
@@ -141,6 +156,7 @@ export class Session {
       program_version: PROGRAM_VERSION,
       config: publisher.position,
       defaults,
+      accepts: [...CONTROL_PLANE_ACCEPTS],
     });
     this.#unfollow = publisher.follow(() => this.#sync());
     this.#pingLater();
@@ -172,12 +188,13 @@ export class Session {
     if (socket.bufferedAmount > MOST_WAITING_BYTES) return;
     if (same(this.#sent, publisher.position)) return;
     const delta = this.#sent && (await publisher.delta(this.#sent));
+    const publication: Publication = delta ?? (await publisher.whole());
     if (this.#closing || socket.readyState !== socket.OPEN) return;
-    const publication: Publication = delta ?? publisher.whole();
     this.#sent = publication.to;
     if (!delta) this.#whole = publication.to;
+    const bytes = (this.#acceptsCompressed && publication.compressed) || publication.bytes;
     // When the bytes have gone: was something left out for their sake?
-    socket.send(publication.bytes, () => this.#sync());
+    socket.send(bytes, () => this.#sync());
   }
 
   #nacked(version: number, reason: string): void {

@@ -1,0 +1,231 @@
+import {
+  MOST_REFERENCES,
+  ProtocolError,
+  REFERENCE_STATES,
+  type ReferenceState,
+  type ReferencesMessage,
+} from '@vaultplane/shared/protocol.ts';
+import { Interner } from './interner.ts';
+
+/** How many data planes serve one version of a secret in one state. */
+export interface Serving {
+  /** Null where the vault has no versions, or nothing is held. */
+  version_id: string | null;
+  state: ReferenceState;
+  data_planes: number;
+  /** When the oldest of them fetched it, seconds since 1970; null where nothing is held. */
+  oldest_fetched_at: number | null;
+}
+
+/** One secret, as a number of data planes have it. */
+export interface ReferenceTally {
+  /** The vault's prefix. */
+  vault: string;
+  /** The whole secret's reference. */
+  reference: string;
+  servings: Serving[];
+}
+
+/** The members that were asked. */
+export interface Census {
+  /** In order of vault and reference. */
+  tallies: ReferenceTally[];
+  /** Data planes that tell of references, and those of them that have told of all. */
+  data_planes: number;
+  complete: number;
+}
+
+/** A data plane's names may be so long in all. */
+const MOST_NAME_CHARACTERS = 32 * 1024 * 1024;
+/** So many members are counted before others get their turn. */
+const MEMBERS_A_TURN = 50;
+const NONE = -1;
+const NOT_TOLD = 255;
+
+/**
+ * What every connected data plane holds, as they tell it (never a value), and how that sums up by secret. An entry takes
+ * 13 bytes: 10,000 secrets on 1,000 data planes are 130 MB.
+ */
+export class ReferenceCensus {
+  readonly #secrets = new Interner();
+  readonly #versions = new Interner();
+  readonly #members = new Set<MemberReferences>();
+  #last: Census = { tallies: [], data_planes: 0, complete: 0 };
+  #counting: Promise<Census> | undefined;
+  #changed = false;
+
+  /** Something was told since the last count began. */
+  get changed(): boolean {
+    return this.#changed;
+  }
+
+  join(): MemberReferences {
+    const member = new MemberReferences(this.#secrets, this.#versions, (joined) => {
+      this.#changed = true;
+      if (joined) this.#members.add(member);
+      else this.#members.delete(member);
+    });
+    return member;
+  }
+
+  /** As of now or later. */
+  async count(): Promise<Census> {
+    if (!this.#changed) return this.#counting ?? this.#last;
+    if (this.#counting) return this.#counting.then(() => this.count());
+    this.#changed = false;
+    this.#counting = this.#secrets.keepNumbers(() => this.#versions.keepNumbers(() => this.#countNow()));
+    try {
+      this.#last = await this.#counting;
+      return this.#last;
+    } finally {
+      this.#counting = undefined;
+    }
+  }
+
+  async #countNow(): Promise<Census> {
+    const groups: Array<Group[] | undefined> = [];
+    const members = [...this.#members];
+    let complete = 0;
+    for (const [index, member] of members.entries()) {
+      member.addTo(groups);
+      if (member.complete) complete++;
+      if (index % MEMBERS_A_TURN === MEMBERS_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const tallies: ReferenceTally[] = [];
+    for (const [secret, servings] of groups.entries()) {
+      if (!servings) continue;
+      const [vault, reference] = this.#secrets.text(secret).split('\0') as [string, string];
+      tallies.push({ vault, reference, servings: servings.map((group) => this.#serving(group)) });
+    }
+    tallies.sort(byReference);
+    return { tallies, data_planes: members.length, complete };
+  }
+
+  #serving({ version, state, count, oldest }: Group): Serving {
+    return {
+      version_id: version === NONE ? null : this.#versions.text(version),
+      state: REFERENCE_STATES[state]!,
+      data_planes: count,
+      oldest_fetched_at: oldest === Infinity ? null : oldest,
+    };
+  }
+}
+
+/** The order of lists of references. */
+export function byReference(a: Pick<ReferenceTally, 'vault' | 'reference'>, b: typeof a): number {
+  if (a.vault !== b.vault) return a.vault < b.vault ? -1 : 1;
+  return a.reference < b.reference ? -1 : Number(a.reference > b.reference);
+}
+
+interface Group {
+  version: number;
+  state: number;
+  count: number;
+  oldest: number;
+}
+
+/** What one data plane holds, by the numbers of its link. */
+export class MemberReferences {
+  /** It has told of everything that it holds. */
+  complete = false;
+  readonly #secrets: Interner;
+  readonly #versions: Interner;
+  readonly #changed: (joined: boolean) => void;
+  #joined = false;
+  #left = false;
+  #nameCharacters = 0;
+  /** By number: the secret (NONE: the number is free), its version, state and time of fetch (0: nothing is held). */
+  #secret = new Int32Array(0);
+  #version = new Int32Array(0);
+  #state = new Uint8Array(0);
+  #fetchedAt = new Uint32Array(0);
+
+  /** Use ReferenceCensus.join. */
+  constructor(secrets: Interner, versions: Interner, changed: (joined: boolean) => void) {
+    this.#secrets = secrets;
+    this.#versions = versions;
+    this.#changed = changed;
+  }
+
+  /** @throws ProtocolError where it tells of more than a control plane can keep */
+  take({ names, held, gone, complete }: ReferencesMessage): void {
+    if (this.#left) return;
+    this.#joined = true;
+    for (const number of gone) this.#free(number);
+    for (const [number, vault, reference] of names) this.#name(number, vault, reference);
+    for (const [number, state, version, fetchedAt] of held) {
+      if ((this.#secret[number] ?? NONE) === NONE) throw new ProtocolError(`reference ${number} has no name`);
+      this.#setVersion(number, version);
+      this.#state[number] = state;
+      this.#fetchedAt[number] = fetchedAt ?? 0;
+    }
+    this.complete = complete;
+    this.#changed(true);
+  }
+
+  /** Its link has ended. */
+  leave(): void {
+    this.#left = true;
+    if (!this.#joined) return;
+    for (let number = 0; number < this.#secret.length; number++) this.#free(number);
+    this.#joined = false;
+    this.#changed(false);
+  }
+
+  addTo(groups: Array<Group[] | undefined>): void {
+    for (let number = 0; number < this.#secret.length; number++) {
+      const secret = this.#secret[number]!;
+      const state = this.#state[number]!;
+      if (secret === NONE || state === NOT_TOLD) continue;
+      const version = this.#version[number]!;
+      const fetchedAt = this.#fetchedAt[number] || Infinity;
+      groups[secret] ??= [];
+      const group = groups[secret].find((known) => known.version === version && known.state === state);
+      if (!group) groups[secret].push({ version, state, count: 1, oldest: fetchedAt });
+      else {
+        group.count++;
+        if (fetchedAt < group.oldest) group.oldest = fetchedAt;
+      }
+    }
+  }
+
+  #name(number: number, vault: string, reference: string): void {
+    this.#grow(number);
+    this.#free(number);
+    const text = `${vault}\0${reference}`;
+    this.#nameCharacters += text.length;
+    if (this.#nameCharacters > MOST_NAME_CHARACTERS) throw new ProtocolError('the names of references are too long');
+    this.#secret[number] = this.#secrets.acquire(text);
+    this.#state[number] = NOT_TOLD;
+  }
+
+  #free(number: number): void {
+    const secret = this.#secret[number] ?? NONE;
+    if (secret === NONE) return;
+    this.#nameCharacters -= this.#secrets.text(secret).length;
+    this.#secrets.release(secret);
+    this.#secret[number] = NONE;
+    this.#setVersion(number, null);
+  }
+
+  #setVersion(number: number, id: string | null): void {
+    const before = this.#version[number]!;
+    // First the new one: if it is the old one, that stays.
+    this.#version[number] = id === null ? NONE : this.#versions.acquire(id);
+    if (before !== NONE) this.#versions.release(before);
+  }
+
+  #grow(number: number): void {
+    const before = this.#secret.length;
+    if (number < before) return;
+    const length = Math.min(MOST_REFERENCES, Math.max(64, 2 * before, number + 1));
+    const copy = <T extends Int32Array | Uint8Array | Uint32Array>(to: T, from: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.#secret = copy(new Int32Array(length).fill(NONE), this.#secret);
+    this.#version = copy(new Int32Array(length).fill(NONE), this.#version);
+    this.#state = copy(new Uint8Array(length).fill(NOT_TOLD), this.#state);
+    this.#fetchedAt = copy(new Uint32Array(length), this.#fetchedAt);
+  }
+}
