@@ -9,10 +9,12 @@ import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { startApiServer } from './api/api-server.ts';
 import { Lookups } from './api/lookups.ts';
 import { loadApiToken } from './api/token.ts';
+import { carryOut } from './configuration/carry-out.ts';
 import { loadLinkCredentials } from './configuration/cluster-connection.ts';
 import { openConfiguration } from './configuration/configuration.ts';
 import { startControlPlaneLink } from './configuration/control-plane-link.ts';
 import { loadNodeId } from './configuration/node-id.ts';
+import { countsByVault } from './configuration/reference-telling.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
 import { startResolver } from './secrets/resolver.ts';
 import { apiTokenFile, controlPlanesOf, type DataPlaneSettings, proxyOf, refuseOwnEndpoint } from './settings.ts';
@@ -83,7 +85,13 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       proxy: proxyOf(settings),
       identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: {} },
       configuration,
-      report: () => ({ references: resolver.counts(), rejected_vaults: resolver.rejectedVaults().slice(0, 1000) }),
+      report: () => ({
+        references: resolver.counts(),
+        rejected_vaults: resolver.rejectedVaults().slice(0, 1000),
+        vaults: countsByVault(resolver.inventory()),
+      }),
+      inventory: () => resolver.inventory(),
+      carryOut: (command) => carryOut(command, resolver),
       clock,
       log,
       random,

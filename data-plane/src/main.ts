@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { checkCommand } from './commands/check.ts';
 import { execCommand } from './commands/exec.ts';
 import { getCommand } from './commands/get.ts';
+import { refreshCommand } from './commands/refresh.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
@@ -16,6 +17,7 @@ const program = new Command('vaultplane-dp')
   .addCommand(checkCommand())
   .addCommand(statusCommand())
   .addCommand(getCommand())
-  .addCommand(execCommand());
+  .addCommand(execCommand())
+  .addCommand(refreshCommand());
 
 await runCli(program);

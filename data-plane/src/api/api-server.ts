@@ -7,6 +7,7 @@ import { listenOn, listenOnSocket } from '../listening.ts';
 import { asVaultplaneError, sendError, sendText } from './answer.ts';
 import type { Door } from './door.ts';
 import { refuseForeignHost, refuseForwarded, requireMethod, requireToken } from './guards.ts';
+import { Refreshes } from './refresh.ts';
 import { referenceOf, resolveMany, resolveOne } from './resolve.ts';
 import { Watchers } from './watch.ts';
 
@@ -37,6 +38,7 @@ const GRACE_MS = 5_000;
 /** The doors for applications: api_listen and api_unix_socket (CONTRACT.md §6). @throws StartError */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const watchers = new Watchers(options);
+  const desks = { watchers, refreshes: new Refreshes(options) };
   const servers: Server[] = [];
   const stop = async () => {
     watchers.stop();
@@ -52,13 +54,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const tcp = options.tls
       ? createTlsServer(
           { ...HTTP_LIMITS, ...options.tls, minVersion: 'TLSv1.2' },
-          listener(options, watchers, hostIsChecked),
+          listener(options, desks, hostIsChecked),
         )
-      : createServer(HTTP_LIMITS, listener(options, watchers, hostIsChecked));
+      : createServer(HTTP_LIMITS, listener(options, desks, hostIsChecked));
     const address = await listenOn(tcp, 'api_listen', options.listen);
     servers.push(tcp);
     if (options.unixSocket !== undefined) {
-      const unix = createServer(HTTP_LIMITS, listener(options, watchers, false));
+      const unix = createServer(HTTP_LIMITS, listener(options, desks, false));
       await listenOnSocket(unix, 'api_unix_socket', options.unixSocket);
       servers.push(unix);
     }
@@ -69,7 +71,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
 }
 
-function listener(door: Door, watchers: Watchers, hostIsChecked: boolean): RequestListener {
+/** What a door's calls share. */
+interface Desks {
+  watchers: Watchers;
+  refreshes: Refreshes;
+}
+
+function listener(door: Door, desks: Desks, hostIsChecked: boolean): RequestListener {
   return (request, response) => {
     const url = request.url ?? '/';
     const at = url.indexOf('?');
@@ -85,7 +93,7 @@ function listener(door: Door, watchers: Watchers, hostIsChecked: boolean): Reque
       refuseForwarded(request);
       if (hostIsChecked) refuseForeignHost(request);
       if (path !== '/ping') requireToken(request, door.token);
-      const going = route(door, watchers, { request, response, path, query });
+      const going = route(door, desks, { request, response, path, query });
       if (going instanceof Promise) going.catch(fail);
     } catch (error) {
       fail(error);
@@ -100,9 +108,13 @@ interface Call {
   query: URLSearchParams;
 }
 
-const OWN_PATHS = ['/v1/resolve', '/v1/watch'];
+const OWN_PATHS = ['/v1/resolve', '/v1/watch', '/v1/refresh'];
 
-function route(door: Door, watchers: Watchers, { request, response, path, query }: Call): void | Promise<void> {
+function route(
+  door: Door,
+  { watchers, refreshes }: Desks,
+  { request, response, path, query }: Call,
+): void | Promise<void> {
   switch (path) {
     case '/ping':
       requireMethod(request, ['GET']);
@@ -113,6 +125,9 @@ function route(door: Door, watchers: Watchers, { request, response, path, query 
     case '/v1/watch':
       requireMethod(request, ['GET']);
       return watchers.watch(query, response);
+    case '/v1/refresh':
+      requireMethod(request, ['POST']);
+      return refreshes.refresh(request, response);
     default:
       throw new VaultplaneError('not_found', 'Not found');
   }

@@ -5,8 +5,9 @@ import type { ReportMessage } from '@vaultplane/shared/protocol.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { connectSecurely, type LinkCredentials } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
-import type { NodeIdentity } from './conversation.ts';
+import type { ConversationOptions, NodeIdentity } from './conversation.ts';
 import { LinkSession } from './link-session.ts';
+import type { Inventory } from './reference-telling.ts';
 
 /** How the link to the control plane stands. */
 export interface LinkState {
@@ -35,6 +36,8 @@ export interface LinkOptions {
   identity: NodeIdentity;
   configuration: Configuration;
   report: () => Omit<ReportMessage, 'type'>;
+  inventory: Inventory;
+  carryOut: ConversationOptions['carryOut'];
   clock: Clock;
   log: Log;
   /** From 0 up to 1. */
@@ -107,7 +110,7 @@ class Link implements ControlPlaneLink {
 
   /** One link from its first packet to its end. @throws why it ended */
   async #runOnce(address: Address, welcomed: () => void): Promise<void> {
-    const { clock, configuration, identity, log, proxy, report } = this.#options;
+    const { carryOut, clock, configuration, identity, inventory, log, proxy, report } = this.#options;
     const endpoint = printAddress(address);
     this.#state.endpoint = endpoint;
     const handshake = new AbortController();
@@ -123,6 +126,8 @@ class Link implements ControlPlaneLink {
         identity,
         log: log.child({ control_plane: endpoint }),
         report,
+        inventory,
+        carryOut,
         clock,
         heard: () => {
           this.#state.lastContact = clock.now();

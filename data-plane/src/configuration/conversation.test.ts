@@ -1,13 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLog } from '@vaultplane/shared/log.ts';
-import { type DataPlaneMessage, deltaMessage, snapshotMessage } from '@vaultplane/shared/protocol.ts';
+import {
+  type CommandResultMessage,
+  type DataPlaneMessage,
+  deltaMessage,
+  snapshotMessage,
+} from '@vaultplane/shared/protocol.ts';
 import { diffSnapshots, type Snapshot } from '@vaultplane/shared/snapshot.ts';
-import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { FakeClock, settled } from '@vaultplane/shared/testing/fake-clock.ts';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { OTHER_TIMELINE, snapshotOf, TIMELINE } from '../testing/vault-entities.ts';
 import { openConfiguration, positionOf } from './configuration.ts';
 import { Conversation } from './conversation.ts';
+
+const NOTHING_DONE: Omit<CommandResultMessage, 'id'> = {
+  type: 'command_result',
+  status: 'done',
+  asked: 0,
+  refreshed: 0,
+  changed: 0,
+  failed: 0,
+};
 
 describe('what is said over a cluster link', () => {
   const dataDir = temporaryFolder();
@@ -20,6 +34,7 @@ describe('what is said over a cluster link', () => {
       configuration,
       identity: { nodeId: TIMELINE, hostname: 'host', programVersion: '1.2.3', labels: {} },
       log: silentLog,
+      carryOut: async ({ id }) => ({ ...NOTHING_DONE, id }),
       send: (message) => said.push(message),
     });
     conversation.open();
@@ -53,6 +68,7 @@ describe('what is said over a cluster link', () => {
         program_version: '1.2.3',
         config: positionOf(have),
         labels: {},
+        accepts: ['command', 'compressed'],
       },
     ]);
   });
@@ -145,6 +161,21 @@ describe('what is said over a cluster link', () => {
     conversation.receive(welcomeOf(snapshotOf(1, [])));
     conversation.report(report);
     assert.deepEqual(said.at(-1), { type: 'report', ...report });
+  });
+
+  it('tells of references only where the control plane accepts that, and answers commands', async () => {
+    const telling = { type: 'references' as const, names: [], held: [], gone: [], complete: true };
+    const { conversation, answers } = await begin({ welcome: snapshotOf(1, []) });
+    conversation.tell(telling);
+    assert.deepEqual(answers(), []);
+    const other = await begin();
+    other.conversation.receive({ ...welcomeOf(snapshotOf(1, [])), accepts: ['references', 'what-is-to-come'] });
+    other.conversation.tell(telling);
+    assert.deepEqual(other.answers(), [telling]);
+    const id = TIMELINE;
+    other.conversation.receive({ type: 'command', id, command: 'refresh', vault: 'a', spread_ms: 0 });
+    await settled();
+    assert.deepEqual(other.answers().at(-1), { ...NOTHING_DONE, id });
   });
 
   it('ends when refused, or when the other side does not keep to the protocol', async () => {

@@ -1,11 +1,15 @@
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import {
+  type CommandMessage,
+  type CommandResultMessage,
   type ConfigDefaults,
   type ControlPlaneMessage,
+  DATA_PLANE_ACCEPTS,
   type DataPlaneMessage,
   type HelloMessage,
   PROTOCOL_VERSIONS,
+  type ReferencesMessage,
   type ReportMessage,
   vaultsOf,
   type WelcomeMessage,
@@ -25,6 +29,8 @@ export interface ConversationOptions {
   configuration: Configuration;
   identity: NodeIdentity;
   log: Log;
+  /** Does what a control plane commands. Never rejects. */
+  carryOut: (command: CommandMessage) => Promise<CommandResultMessage>;
   send: (message: DataPlaneMessage) => void;
 }
 
@@ -45,6 +51,7 @@ export class Conversation {
   readonly #configuration: Configuration;
   readonly #identity: NodeIdentity;
   readonly #log: Log;
+  readonly #carryOut: ConversationOptions['carryOut'];
   readonly #send: (message: DataPlaneMessage) => void;
   #welcome: WelcomeMessage | undefined;
   #waitingForWhole = false;
@@ -54,6 +61,7 @@ export class Conversation {
     this.#configuration = options.configuration;
     this.#identity = options.identity;
     this.#log = options.log;
+    this.#carryOut = options.carryOut;
     this.#send = options.send;
   }
 
@@ -73,12 +81,22 @@ export class Conversation {
       program_version: programVersion,
       config: current && positionOf(current.snapshot),
       labels,
+      accepts: [...DATA_PLANE_ACCEPTS],
     };
     this.#send(hello);
   }
 
   report(report: Omit<ReportMessage, 'type'>): void {
     if (this.#welcome) this.#send({ type: 'report', ...report });
+  }
+
+  /** The control plane wants to know which references are held. */
+  get acceptsReferences(): boolean {
+    return this.#welcome?.accepts?.includes('references') ?? false;
+  }
+
+  tell(references: ReferencesMessage): void {
+    if (this.acceptsReferences) this.#send(references);
   }
 
   /** @throws ConversationEnded when the link is to be closed */
@@ -89,7 +107,8 @@ export class Conversation {
     if (message.type === 'welcome') this.#receiveWelcome(message);
     else if (!this.#welcome) throw new ConversationEnded(`the control plane sent a ${message.type} before its welcome`);
     else if (message.type === 'snapshot') this.#receiveSnapshot(message);
-    else this.#receiveDelta(message);
+    else if (message.type === 'delta') this.#receiveDelta(message);
+    else void this.#carryOut(message).then((result) => this.#send(result));
   }
 
   #receiveSnapshot({ type: _, vaults, ...position }: MessageOf<'snapshot'>): void {

@@ -13,11 +13,16 @@ import {
 import { type RawData, WebSocket } from 'ws';
 import { explainConnectionError, type LinkCredentials } from './cluster-connection.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
+import { type Inventory, ReferenceTelling } from './reference-telling.ts';
 
 export const PING_INTERVAL_MS = 5_000;
 /** A peer that was silent for so long, though pinged, is dead. */
 export const SILENCE_TIMEOUT_MS = 15_000;
 export const REPORT_INTERVAL_MS = 10_000;
+/** How often it is looked whether there is something new to tell of references. */
+export const TELL_INTERVAL_MS = 1_000;
+/** With so much unsent the control plane is behind with its reading; it is told nothing more before that has gone. */
+const MOST_UNSENT_BYTES = 256 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
@@ -27,6 +32,7 @@ export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
   endpoint: string;
   credentials: LinkCredentials;
   report: () => Omit<ReportMessage, 'type'>;
+  inventory: Inventory;
   clock: Clock;
   /** Called at every sign of life. */
   heard: () => void;
@@ -40,6 +46,7 @@ export class LinkSession {
   readonly #options: LinkSessionOptions;
   readonly #socket: WebSocket;
   readonly #conversation: Conversation;
+  readonly #telling: ReferenceTelling;
   readonly #timers: Array<() => void>;
   #cancelSilence = () => {};
   #sentReport = '';
@@ -57,10 +64,17 @@ export class LinkSession {
       maxPayload: MAX_CONTROL_PLANE_MESSAGE_BYTES,
       perMessageDeflate: false,
     });
-    this.#conversation = new Conversation({ ...options, send: (message) => this.#socket.send(encodeMessage(message)) });
+    this.#conversation = new Conversation({
+      ...options,
+      send: (message) => {
+        if (this.#isOpen) this.#socket.send(encodeMessage(message));
+      },
+    });
+    this.#telling = new ReferenceTelling({ inventory: options.inventory, clock });
     this.#timers = [
       every(clock, PING_INTERVAL_MS, () => this.#isOpen && this.#socket.ping()),
       every(clock, REPORT_INTERVAL_MS, () => this.report({ always: true })),
+      every(clock, TELL_INTERVAL_MS, () => this.#tell()),
     ];
     this.#listen();
   }
@@ -73,6 +87,13 @@ export class LinkSession {
     if (text === this.#sentReport && !options.always) return;
     this.#sentReport = text;
     this.#conversation.report(report);
+  }
+
+  #tell(): void {
+    if (!this.#isOpen || !this.#conversation.acceptsReferences) return;
+    if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) return;
+    const message = this.#telling.next();
+    if (message) this.#conversation.tell(message);
   }
 
   /** Ends the session at once. */

@@ -3,7 +3,7 @@ import type { BackendError, FetchedSecret, SecretQuery } from '@vaultplane/share
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import type { Random } from './backoff.ts';
 import type { Due } from './due-queue.ts';
-import { Lifecycle } from './lifecycle.ts';
+import { Lifecycle, type State } from './lifecycle.ts';
 import type { Vault } from './vault-directory.ts';
 
 /** One fetched version of a secret, with the wall clock's time of its fetch in milliseconds. */
@@ -107,6 +107,17 @@ export class Entry implements Due {
   get watched(): boolean {
     for (const user of this.#users) if (user.watched) return true;
     return false;
+  }
+
+  /** As the first of its users that may have it sees it; `negative` is a miss that is remembered, null nothing. */
+  stateAt(now: number): State | 'negative' | null {
+    for (const own of this.#lifetimes) {
+      const state = this.lifecycle.stateAt(now, own);
+      if (state) return state;
+      const refusal = this.lifecycle.refusalAt(now, own);
+      if (refusal && refusal.code !== 'unavailable') return 'negative';
+    }
+    return null;
   }
 
   /** The earliest that any user wants a refresh. */

@@ -12,8 +12,10 @@ import { Binding, bindingKey, mayAssume } from './binding.ts';
 import { Cache } from './cache.ts';
 import { Continuity } from './continuity.ts';
 import { Entry } from './entry.ts';
+import { type HeldSecret, inventoryOf } from './inventory.ts';
 import type { State } from './lifecycle.ts';
 import { Lookup, type ResolveOptions } from './lookup.ts';
+import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
 import { SteadyTime } from './steady-time.ts';
@@ -68,6 +70,7 @@ export class Resolver {
   readonly #cache: Cache;
   readonly #upstream: Upstream;
   readonly #refresher: Refresher;
+  readonly #refreshNow: RefreshNow;
   readonly #watches: Watches;
   readonly #bindings = new Map<string, Binding>();
   /** Counts configurations, so that a lookup notices that it began under another one. */
@@ -110,6 +113,7 @@ export class Resolver {
       onRestored: (entry) => this.#onSettled(entry),
       resolveMany: (references, options) => this.resolveMany(references, options),
     });
+    this.#refreshNow = new RefreshNow({ entries: () => this.#cache.entries(), upstream: this.#upstream, time, random });
     this.#watches = new Watches({
       time,
       random,
@@ -200,17 +204,29 @@ export class Resolver {
     const counts = { fresh: 0, stale: 0, resurrected: 0, negative: 0 };
     const now = this.#time.now();
     this.#refresher.catchUp(now);
-    for (const { lifecycle, lifetimes } of this.#cache.entries()) {
-      for (const own of lifetimes) {
-        const state = lifecycle.stateAt(now, own);
-        const refusal = state ? null : lifecycle.refusalAt(now, own);
-        if (state) counts[state]++;
-        else if (refusal && refusal.code !== 'unavailable') counts.negative++;
-        else continue;
-        break;
-      }
+    for (const entry of this.#cache.entries()) {
+      const state = entry.stateAt(now);
+      if (state) counts[state]++;
     }
     return counts;
+  }
+
+  /** Every secret that is held, or known to be missing; to be read at once. */
+  inventory(): Iterable<HeldSecret> {
+    const now = this.#time.now();
+    this.#refresher.catchUp(now);
+    return inventoryOf(this.#cache.entries(), now);
+  }
+
+  /**
+   * Fetches anew what is held, and asks again for what is known to be missing; no lookup waits for it.
+   *
+   * @throws VaultplaneError unknown_vault, not_ready
+   */
+  async refresh(request: RefreshRequest): Promise<RefreshOutcome> {
+    if (request.vault !== undefined) this.#directory.get(request.vault);
+    this.#refresher.catchUp(this.#time.now());
+    return this.#refreshNow.refresh(request);
   }
 
   /**
@@ -244,6 +260,7 @@ export class Resolver {
     this.#stopped = true;
     this.#epoch++;
     this.#watches.stop();
+    this.#refreshNow.stop();
     this.#refresher.stop();
     for (const entry of [...this.#cache.entries()]) this.#cache.drop(entry);
     for (const binding of [...this.#bindings.values()]) this.#release(binding);

@@ -1,0 +1,53 @@
+import { printReference, type ReferenceOption } from '@vaultplane/shared/reference.ts';
+import type { Entry } from './entry.ts';
+import type { State } from './lifecycle.ts';
+
+/** What is known of one secret, for people and for the fleet's registry: everything but its value. */
+export interface HeldSecret {
+  /** Unique among all that is held, and the same for as long as it is. */
+  readonly key: string;
+  /** The vault's prefix. */
+  readonly vault: string;
+  readonly state: State | 'negative';
+  /** Null where the vault has no versions, or nothing is held. */
+  readonly versionId: string | null;
+  /** Milliseconds since 1970; null where nothing is held. */
+  readonly fetchedAt: number | null;
+  /** The whole secret's reference. */
+  readonly reference: string;
+}
+
+/** Every secret that is held, or known to be missing. */
+export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<HeldSecret> {
+  for (const entry of entries) {
+    const state = entry.stateAt(now);
+    if (state === null) continue;
+    const held = state === 'negative' ? null : entry.lifecycle.held;
+    yield {
+      key: entry.address.key,
+      vault: entry.address.vault.prefix,
+      state,
+      versionId: held?.secret.version.id ?? null,
+      fetchedAt: held?.wallFetchedAt ?? null,
+      // A getter: most readers have seen it before, and it takes longer than all the rest.
+      get reference() {
+        return referenceOf(entry);
+      },
+    };
+  }
+}
+
+function referenceOf({ address }: Entry): string {
+  const { vault, overrides, query, roleArn } = address;
+  const options: Partial<Record<ReferenceOption, string>> = {};
+  for (const name of vault.type.referenceOptions) {
+    const value = overrides[name];
+    if (value !== undefined) options[name] = String(value);
+  }
+  const { id, stage } = query.version;
+  if (id !== undefined) options.version_id = id;
+  if (stage !== undefined && (id !== undefined || stage !== 'AWSCURRENT')) options.version_stage = stage;
+  const text = printReference({ vault: vault.prefix, path: query.path, options });
+  // No reference can name a role, and under it another secret may be meant.
+  return roleArn === undefined ? text : `${text} as ${roleArn}`;
+}
