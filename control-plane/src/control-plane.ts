@@ -18,7 +18,7 @@ import type { ControlPlaneSettings } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
 import { startStatusServer } from './status/status-server.ts';
 import type { Database } from './store/database.ts';
-import { openDatabase, prepareStore } from './store/open-store.ts';
+import { openDatabase, prepareStore, storeOptions } from './store/open-store.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 /** How long a Postgres that can't be reached is waited for at the start. */
@@ -91,11 +91,14 @@ export async function startControlPlane(
     facts.identity = identity;
     const database = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
     stoppers.add('database', () => database.close());
-    const store = await prepareStore(database, log, clock);
+    const store = await prepareStore(database, log, clock, storeOptions(settings));
+    const stopPruning = store.audit.keepFor(settings.audit_log_record_ttl, log);
+    stoppers.add('audit log', stopPruning);
     const authentication = await Authentication.create({
       tokens: store.tokens,
       adminToken: settings.admin_token,
       listen: settings.admin_listen,
+      clock,
       log,
     });
 

@@ -207,20 +207,26 @@ describe('the program', () => {
     const file = join(directory, 'vaults.yml');
     assert.equal((await run(['config', 'dump', '-o', file])).status, 0);
     assert.match(readFileSync(file, 'utf8'), /prefix: my-vault/);
-    assert.equal((await run(['config', 'diff', file, '--exit-code'])).status, 0);
+    assert.equal((await run(['config', 'diff', file])).status, 0);
 
     const more = `${readFileSync(file, 'utf8')}  - prefix: from-a-file\n    name: aws\n`;
     const started = launch(['start']);
     const { admin } = await ready(started);
     const through = { VAULTPLANE_ADMIN_LISTEN: new URL(admin).host };
-    const diff = await run(['config', 'diff', '-', '--json', '--exit-code'], through, more);
-    assert.deepEqual([diff.status, JSON.parse(diff.out)], [1, { create: ['from-a-file'], update: [], delete: [] }]);
+    const diff = await run(['config', 'diff', '-', '--json'], through, more);
+    const { changes, ...prefixes } = JSON.parse(diff.out);
+    assert.deepEqual([diff.status, prefixes], [1, { create: ['from-a-file'], update: [], delete: [] }]);
+    assert.equal(changes.length, 1);
     const applied = await run(['config', 'apply', '-'], through, more);
     assert.equal(applied.status, 0, applied.err);
-    assert.match(applied.out, /^create {2}from-a-file\nversion \d+\n$/);
-    assert.equal((await run(['config', 'diff', '-', '--exit-code'], through, more)).status, 0);
+    assert.match(
+      applied.out,
+      /^\+ vault from-a-file\n\+ {3}name: "aws"\n\+ {3}prefix: "from-a-file"\n1 to create, .*\nversion \d+\n$/,
+    );
+    assert.equal((await run(['config', 'diff', '-'], through, more)).status, 0);
     const wrong = await run(['config', 'apply', '-'], through, 'vaults: [{name: nope, prefix: a-b}]');
     assert.equal(wrong.status, 1);
+    assert.equal((await run(['config', 'diff', join(directory, 'none.yml')], through)).status, 2);
     assert.match(wrong.err, /_format_version: required field missing; vaults\.1: .*not installed/);
     await end(started.child, 'SIGTERM');
   });

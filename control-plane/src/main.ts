@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
-import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
 import { Command, Option } from 'commander';
@@ -110,14 +110,22 @@ command('dump', 'Print the configuration as YAML.', config)
     const text = await dumpConfig(await settingsOf(options), options);
     if (text !== undefined) process.stdout.write(text);
   });
-command('diff', 'Say what applying a file would change.', config)
+command(
+  'diff',
+  'Show what applying a file would change. Exit status as of diff: 0 nothing, 1 something, 2 trouble.',
+  config,
+)
   .argument('<file>', 'YAML or JSON; - for standard input')
-  .option('--exit-code', 'exit status 1 where it would change something')
   .option('--json', 'print facts as JSON')
-  .action(async (file: string, options: Common & { exitCode?: true }) => {
-    const { facts, lines, changed } = await diffConfig(await settingsOf(options), file);
+  .action(async (file: string, options: Common) => {
+    const { facts, lines, changed } = await settingsOf(options)
+      .then((settings) => diffConfig(settings, file))
+      .catch((error: unknown) => {
+        // 1 is taken: any trouble is 2, as with diff.
+        throw new UsageError(errorMessage(error));
+      });
     print(options, facts, lines);
-    if (changed && options.exitCode) process.exitCode = 1;
+    if (changed) process.exitCode = 1;
   });
 command('apply', 'Make the configuration exactly what a file says, as one change.', config)
   .argument('<file>', 'YAML or JSON; - for standard input')

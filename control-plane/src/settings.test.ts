@@ -14,6 +14,7 @@ const OF_THE_CONTRACT = `
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
   vault_env_prefix ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
   upstream_connect_timeout upstream_timeout
+  keyring_key_file config_versions_kept audit_log_record_ttl
 `
   .trim()
   .split(/\s+/);

@@ -31,6 +31,24 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   admin_ssl_cert: { type: 'path', description: "admin_listen's certificate (PEM)" },
   admin_ssl_cert_key: { type: 'path', description: "admin_listen's private key (PEM)" },
   cluster_listen: { type: 'listen', default: '0.0.0.0:8005', description: 'where data planes connect' },
+  keyring_key_file: {
+    type: 'path',
+    description: 'keys of 32 bytes, under which sensitive members of vaults are encrypted in the database',
+  },
+  config_versions_kept: {
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: 1000,
+    description: 'versions of the configuration that can be looked at and gone back to',
+  },
+  audit_log_record_ttl: {
+    type: 'integer',
+    min: 0,
+    max: 3_153_600_000,
+    default: 2_592_000,
+    description: 'seconds for which the audit log keeps an entry; 0: for ever',
+  },
   config_export_url: { type: 'string', description: 'where a signed snapshot is kept for data planes' },
 });
 

@@ -1,5 +1,5 @@
 /**
- * Every key of CONTRACT.md §2, and the deadlines of calls to vaults, of both programs, since one file may serve both: each program reads its own keys and skips
+ * Every key of CONTRACT.md §2, and those that came after it, of both programs, since one file may serve both: each program reads its own keys and skips
  * the other's, and only a key that is nobody's is an error. A test holds the programs' schemas to this list.
  */
 export const SETTING_KEYS: ReadonlySet<string> = new Set(
@@ -16,6 +16,7 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set(
   ssl_trusted_certificate lua_ssl_trusted_certificate upstream_connect_timeout upstream_timeout
   cache_max_entries cache_max_bytes prefetch secrets_persist secrets_key_file
   config_export_url config_fallback_url
+  keyring_key_file config_versions_kept audit_log_record_ttl
   `
     .trim()
     .split(/\s+/),

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -14,12 +16,14 @@ import { auditRoutes } from './audit-routes.ts';
 import type { Authentication } from './authentication.ts';
 import { clusteringRoutes } from './clustering-routes.ts';
 import { configRoutes } from './config-routes.ts';
+import { CurrentVaults } from './current-vaults.ts';
 import { emptyListRoutes } from './empty-list-routes.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
 import { notFound, toKongError } from './kong-error.ts';
 import { referenceRoutes } from './reference-routes.ts';
 import { refreshRoutes } from './refresh-routes.ts';
 import { acceptBodies, MAX_BODY_BYTES } from './request-body.ts';
+import { writeRequest } from './resources.ts';
 import { schemaRoutes } from './schema-routes.ts';
 import { tagRoutes } from './tag-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
@@ -59,31 +63,42 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   await acceptBodies(app);
 
   app.decorateRequest('actor');
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-kong-admin-request-id', request.id);
     request.actor = await options.authentication.identify(request);
   });
   // Whoever has written sees it in whatever is read next here, the published version too.
   app.addHook('onSend', async (request, reply) => {
     if (request.method !== 'GET' && reply.statusCode < 400) await publisher.refresh();
   });
+  app.addHook('onSend', async (request, reply) => {
+    if (!isRefusedWrite(request, reply)) return;
+    const { actor } = request;
+    const caller = actor ?? { name: 'unknown', role: null, remoteAddress: request.socket.remoteAddress ?? null };
+    await store.audit.refused(caller, writeRequest(request, reply.statusCode)).catch((error) => {
+      log.warn({ request_id: request.id, error: errorMessage(error) }, 'a refused request is not in the audit log');
+    });
+  });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     options.metrics.adminRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
-    const facts = { method: request.method, route, status: reply.statusCode, actor: request.actor?.name };
+    const { method, id: request_id } = request;
+    const facts = { method, route, status: reply.statusCode, actor: request.actor?.name, request_id };
     if (request.method !== 'GET' && reply.statusCode < 400) log.info(facts, 'admin request');
     else log.debug(facts, 'admin request');
   });
 
   informationRoutes(app, { ...information, database: store.database, publisher, log });
-  vaultRoutes(app, store.config);
+  const current = new CurrentVaults(store.config, publisher);
+  vaultRoutes(app, store.config, current);
   schemaRoutes(app);
-  tagRoutes(app, store.database);
+  tagRoutes(app, current);
   clusteringRoutes(app, fleet, publisher);
   referenceRoutes(app, options.references);
   refreshRoutes(app, { store: store.config, commands: options.commands, clock: options.clock });
-  configRoutes(app, store.config);
+  configRoutes(app, store.config, current);
   tokenRoutes(app, store.tokens);
-  auditRoutes(app, store.database);
+  auditRoutes(app, store.audit);
   emptyListRoutes(app);
 
   await listening('admin_listen', options.listen, () => app.listen({ ...options.listen }).then(() => {}));
@@ -98,11 +113,21 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   };
 }
 
+/**
+ * A write that changed nothing, since it was not allowed, or wrong, or failed. Of wrong tokens, the tries beyond an
+ * address' share are left out: whoever may not get in is not to fill the database.
+ */
+function isRefusedWrite(request: FastifyRequest, reply: FastifyReply): boolean {
+  if (reply.statusCode < 400 || reply.statusCode === 429 || request.routeOptions.config?.reads === true) return false;
+  return !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
+}
+
 function createApp({ certificateFile, keyFile, log }: AdminServerOptions): FastifyInstance {
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const known = toKongError(error);
     if (known) return reply.code(known.status).headers(known.headers).send(known.body);
-    log.error({ method: request.method, route: request.routeOptions?.url, err: error }, 'an admin request failed');
+    const { method, id: request_id } = request;
+    log.error({ method, route: request.routeOptions?.url, request_id, err: error }, 'an admin request failed');
     return reply.code(500).send({ message: 'An unexpected error occurred' });
   };
   const app = Fastify({
@@ -111,6 +136,7 @@ function createApp({ certificateFile, keyFile, log }: AdminServerOptions): Fasti
     }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 60_000,
+    genReqId: () => randomUUID().replaceAll('-', ''),
     // A stop waits for requests in progress, and for no connection that is merely open.
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { Role } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
 import { openEmbeddedDatabase } from '../store/embedded-database.ts';
+import { storeOn } from '../store/testing/stores.ts';
 import { startTestControlPlane, type TestControlPlane } from '../testing/control-plane.ts';
+
+import { FailedTries, TRIES } from './failed-tries.ts';
 
 const ADMIN_TOKEN = 'canary-admin-token-of-the-settings';
 
@@ -37,7 +41,7 @@ describe('with tokens', () => {
       { authorization: `Basic ${Buffer.from(`a:${ADMIN_TOKEN}`).toString('base64')}` },
     ];
     for (const headers of wrong) {
-      for (const path of ['/', '/vaults', '/no-such-place']) {
+      for (const path of headers['kong-admin-token'] === 'wrong' ? ['/', '/vaults', '/no-such-place'] : ['/']) {
         const answer = await cp.call('GET', path, undefined, headers);
         assert.equal(answer.status, 401);
         assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer/);
@@ -90,6 +94,64 @@ describe('with tokens', () => {
       assert.ok(!everything.includes(token.split('_').at(-1)!));
     }
   });
+});
+
+describe('wrong tokens', () => {
+  let database: Database;
+  let cp: TestControlPlane;
+  const clock = new FakeClock(Date.now());
+  const get = (token: string) => cp.call('GET', '/vaults', undefined, { 'kong-admin-token': token });
+  before(async () => {
+    database = await openEmbeddedDatabase(undefined);
+    cp = await startTestControlPlane({ database, clock, env: { VAULTPLANE_ADMIN_TOKEN: ADMIN_TOKEN } });
+  });
+  after(async () => {
+    await cp?.stop();
+    await database?.close();
+  });
+
+  it('can be tried ten times from one address, also all at once, and then once every six seconds', async () => {
+    const form = (n: number) => `vpt_${String(n).padStart(16, '0')}_${'x'.repeat(43)}`;
+    const statuses = (await Promise.all(Array.from({ length: 40 }, (_, n) => get(form(n))))).map(
+      ({ status }) => status,
+    );
+    assert.deepEqual(statuses.sort(), [
+      ...Array.from({ length: 10 }, () => 401),
+      ...Array.from({ length: 30 }, () => 429),
+    ]);
+    const refused = await get(ADMIN_TOKEN);
+    assert.deepEqual([refused.status, refused.headers.get('retry-after')], [429, '6']);
+    clock.set(clock.now() + 3_600_000);
+    assert.equal((await get('wrong')).status, 429, 'setting the clock gives nobody a try');
+    await clock.advance(6000);
+    assert.equal((await get('wrong')).status, 401);
+    assert.equal((await get('wrong')).status, 429);
+    await clock.advance(6000);
+    assert.equal((await get(ADMIN_TOKEN)).status, 200);
+    assert.ok(cp.logged().some(({ msg, ip }) => msg === 'a wrong token for the Admin API' && ip === '127.0.0.1'));
+  });
+
+  it('are counted by address, of IPv6 by its first half', () => {
+    const tries = new FailedTries(new FakeClock());
+    for (let n = 0; n < TRIES; n++) tries.failed(`2001:db8::${n}`);
+    assert.equal(tries.waitSeconds('2001:db8:0:0:ffff::1'), 6);
+    assert.equal(tries.waitSeconds('2001:db8:0:1::1'), 0);
+    for (let n = 0; n < TRIES; n++) tries.failed('::ffff:10.0.0.1');
+    assert.equal(tries.waitSeconds('10.0.0.1'), 6);
+    assert.equal(tries.waitSeconds('10.0.0.2'), 0);
+  });
+});
+
+it('when the last token is deleted, nobody gets in from elsewhere', async () => {
+  const database = await openEmbeddedDatabase(undefined);
+  const { tokens } = await storeOn(database);
+  const command = { name: 'a command', role: 'admin', remoteAddress: null } as const;
+  const { id, token } = await tokens.create('admin', null, command, { method: 'COMMAND', path: 'token create' });
+  const cp = await startTestControlPlane({ database, env: { VAULTPLANE_ADMIN_LISTEN: '0.0.0.0:0' } });
+  assert.equal((await cp.call('DELETE', `/tokens/${id}`, undefined, { 'kong-admin-token': token })).status, 204);
+  assert.equal((await cp.call('GET', '/vaults')).status, 401);
+  await cp.stop();
+  await database.close();
 });
 
 it('a start that other machines could reach without a token is refused, and leaves nothing running', async () => {

@@ -1,17 +1,20 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '@vaultplane/shared/clock.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type Address, isLoopback, parseAddress, printAddress } from '@vaultplane/shared/settings.ts';
 import type { FastifyRequest } from 'fastify';
 import { type Actor, ROLES, type Role } from '../store/audit-log.ts';
 import type { Tokens } from '../store/tokens.ts';
-import { forbidden, unauthorized } from './kong-error.ts';
+import { FailedTries } from './failed-tries.ts';
+import { forbidden, tooManyTries, unauthorized } from './kong-error.ts';
 
 export interface AuthenticationOptions {
   tokens: Tokens;
   /** The setting admin_token. */
   adminToken: string | undefined;
   listen: Address;
+  clock: Clock;
   log: Log;
 }
 
@@ -22,10 +25,18 @@ const SHORT_TOKEN = 16;
 export class Authentication {
   readonly #tokens: Tokens;
   readonly #adminToken: Buffer | undefined;
+  readonly #loopback: boolean;
+  readonly #failedTries: FailedTries;
+  /** By address: the last of its tries that is being looked at. */
+  readonly #trying = new Map<string | null, Promise<unknown>>();
+  readonly #log: Log;
 
   private constructor(options: AuthenticationOptions) {
     this.#tokens = options.tokens;
     this.#adminToken = options.adminToken === undefined ? undefined : digest(options.adminToken);
+    this.#loopback = isLoopback(options.listen);
+    this.#failedTries = new FailedTries(options.clock);
+    this.#log = options.log;
   }
 
   /** @throws StartError when anybody on the network could call without a token */
@@ -51,24 +62,52 @@ export class Authentication {
   /**
    * Who makes this request.
    *
-   * @throws KongError 401 without a valid token; 403 for a browser's request from elsewhere
+   * @throws KongError 401 without a valid token; 429 for an address that tried many wrong ones; 403 for a browser's
+   *   request from elsewhere; DatabaseUnavailable
    */
   async identify(request: FastifyRequest): Promise<Actor> {
     const remoteAddress = request.socket.remoteAddress ?? null;
     const token = tokenOf(request);
     if (token !== undefined) {
+      this.#mayTry(remoteAddress);
       if (this.#adminToken && timingSafeEqual(digest(token), this.#adminToken)) {
         return { name: 'admin_token', role: 'admin', remoteAddress };
       }
-      const known = await this.#tokens.verify(token);
+      const known = await this.#verify(token, remoteAddress);
       if (known) return { name: `token ${known.id}`, role: known.role, remoteAddress };
+      this.#failedTries.failed(remoteAddress);
+      this.#log.warn({ ip: remoteAddress, request_id: request.id }, 'a wrong token for the Admin API');
       throw unauthorized('Invalid token');
     }
-    if (this.#adminToken || (await this.#tokens.any())) {
+    // Every token may have been deleted since the start: then nobody gets in from elsewhere.
+    if (this.#adminToken || !this.#loopback || (await this.#tokens.any())) {
       throw unauthorized('A token is required, as Kong-Admin-Token or Authorization: Bearer');
     }
     refuseForeignPages(request);
     return { name: 'local', role: 'admin', remoteAddress };
+  }
+
+  #mayTry(address: string | null): void {
+    const waitSeconds = this.#failedTries.waitSeconds(address);
+    if (waitSeconds > 0) throw tooManyTries(waitSeconds);
+  }
+
+  /** Tokens that are not known yet are tried one after the other: many at once would all be tried before one has failed. */
+  async #verify(token: string, address: string | null): ReturnType<Tokens['verify']> {
+    if (this.#tokens.remembers(token)) return this.#tokens.verify(token);
+    const before = this.#trying.get(address) ?? Promise.resolve();
+    const mine = before
+      .catch(() => {})
+      .then(() => {
+        this.#mayTry(address);
+        return this.#tokens.verify(token);
+      });
+    this.#trying.set(address, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#trying.get(address) === mine) this.#trying.delete(address);
+    }
   }
 }
 

@@ -1,30 +1,45 @@
+import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { applyDocument } from '../declarative/apply.ts';
-import { type ConfigDocument, documentOf, printYaml, readDocument } from '../declarative/config-document.ts';
+import { applyDocument, diffDocument, diffVaults } from '../declarative/apply.ts';
+import { documentOf, printYaml, readDocument } from '../declarative/config-document.ts';
+import { diffVault } from '../declarative/vault-diff.ts';
 import type { ConfigStore } from '../store/config-store.ts';
+import type { CurrentVaults } from './current-vaults.ts';
 import { badRequest, notFound } from './kong-error.ts';
 import { numericOffset, pageAnswer, sizeOf } from './paging.ts';
 import { Form, readYaml, YamlText } from './request-body.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
 
 /** /config and its versions: the whole configuration as one document. */
-export function configRoutes(app: FastifyInstance, store: ConfigStore): void {
+export function configRoutes(app: FastifyInstance, store: ConfigStore, current: CurrentVaults): void {
   resource(app, '/config', {
     GET: async (request, reply) => {
-      const document = documentOf((await store.load()).vaults);
+      const document = documentOf(await current.all());
       if (!/\byaml\b/.test(request.headers.accept ?? '')) return document;
       reply.type('application/yaml; charset=utf-8');
       return printYaml(document);
     },
     POST: async (request, reply) => {
       const wanted = readDocument(documentBody(request));
-      const { result, version, changed } = await store.change(request.actor, writeRequest(request), (edit) =>
+      const { result, version, changed } = await store.change(request.actor, writeRequest(request, 201), (edit) =>
         applyDocument(edit, wanted),
       );
       reply.code(201);
-      return { vaults: Object.fromEntries(result.map((vault) => [vault.id, vault])), config_version: version, changed };
+      const vaults = Object.fromEntries(result.map((vault) => [vault.id, masked(vault)]));
+      return { vaults, config_version: version, changed };
     },
   });
+  // What a document would change. An editor's: whoever may ask it with a sensitive value learns whether that is the one.
+  resource(
+    app,
+    '/config/diff',
+    {
+      POST: async (request) => ({
+        changes: diffDocument(await current.all(), readDocument(documentBody(request))),
+      }),
+    },
+    { role: 'editor', reads: true },
+  );
 
   resource(app, '/config/versions', {
     GET: async (request) => {
@@ -35,17 +50,32 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore): void {
     },
   });
   resource(app, '/config/versions/:version', {
-    GET: async (request): Promise<{ version: number; config: ConfigDocument }> => {
+    GET: async (request) => {
+      const version = versionOf(request);
+      const [facts, vaults] = [await store.version(version), await store.vaultsAt(version)];
+      // Before the first version there was nothing, by nobody.
+      if (!vaults || (!facts && version > 0)) throw notFound();
+      const { made_at = null, actor = null, action = null, changes = [] } = facts ?? {};
+      return {
+        ...{ version, made_at, actor, action },
+        changes: changes.map(({ before, after }) => diffVault(before, after)),
+        config: documentOf(vaults),
+      };
+    },
+  });
+  // What a rollback to it would change now.
+  resource(app, '/config/versions/:version/diff', {
+    GET: async (request) => {
       const version = versionOf(request);
       const vaults = await store.vaultsAt(version);
       if (!vaults) throw notFound();
-      return { version, config: documentOf(vaults) };
+      return { version, changes: diffVaults((await store.load()).vaults, vaults) };
     },
   });
   resource(app, '/config/versions/:version/rollback', {
     POST: async (request) => {
       const to = versionOf(request);
-      const { version, changed } = await store.change(request.actor, writeRequest(request), async (edit) => {
+      const { version, changed } = await store.change(request.actor, writeRequest(request, 200), async (edit) => {
         const vaults = await store.vaultsAt(to, edit.transaction);
         if (!vaults) throw notFound();
         await edit.replaceAll(vaults.map((vault) => ({ ...vault, updated_at: edit.nowSeconds })));

@@ -1,7 +1,7 @@
 import { errorMessage } from '@vaultplane/shared/errors.ts';
-import { type FieldErrors, SchemaViolation } from '@vaultplane/shared/vaults/validation.ts';
+import { type FieldErrors, SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
 import { InvalidDocument } from '../declarative/config-document.ts';
-import { VaultConflict } from '../store/config-store.ts';
+import { VaultConflict } from '../store/config-edit.ts';
 import { DatabaseUnavailable } from '../store/database.ts';
 
 /** An error of the Admin API in Kong's form: its status, its body and what else its headers must have. */
@@ -85,6 +85,11 @@ export function invalidDeclarativeConfig(fields: FieldErrors, lines: readonly st
 
 export function unauthorized(message: string): KongError {
   return new KongError(401, { message }, { 'www-authenticate': 'Bearer realm="vaultplane"' });
+}
+
+export function tooManyTries(retryAfterSeconds: number): KongError {
+  const message = 'Too many tries with a wrong token from this address';
+  return new KongError(429, { message }, { 'retry-after': String(retryAfterSeconds) });
 }
 
 export function forbidden(message: string): KongError {

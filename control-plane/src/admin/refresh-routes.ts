@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import type { FleetCommands } from '../cluster/fleet-commands.ts';
 import type { ConfigStore } from '../store/config-store.ts';
 import { invalidOptions, KongError, notFound } from './kong-error.ts';
+import { entityOf } from './request-body.ts';
 import { pathParameter, resource, writeRequest } from './resources.ts';
 import { keyOf } from './vault-edits.ts';
 
@@ -24,12 +25,12 @@ export function refreshRoutes(
   resource(app, '/vaults/:key/refresh', {
     POST: async (request, reply) => {
       const vault = await prefixOf(store, pathParameter(request, 'key'));
-      const { path, spreadSeconds } = bodyOf(request.body);
+      const { path, spreadSeconds } = bodyOf(entityOf(request.body));
       const paths = path === undefined ? undefined : pathsOf(vault, path);
       const wait = limit.take();
       if (wait > 0) throw new KongError(429, { message: 'Too many refreshes' }, { 'retry-after': String(wait) });
       const spreadMs = Math.round(spreadSeconds * 1000);
-      const id = await commands.refresh(request.actor, writeRequest(request), { vault, path, paths, spreadMs });
+      const id = await commands.refresh(request.actor, writeRequest(request, 202), { vault, path, paths, spreadMs });
       reply.code(202).header('location', `/clustering/commands/${id}`);
       return commands.progress(id);
     },
@@ -53,8 +54,7 @@ async function prefixOf(store: ConfigStore, key: string): Promise<string> {
   return vault.prefix;
 }
 
-function bodyOf(body: unknown): { path: string | undefined; spreadSeconds: number } {
-  const given = (body ?? {}) as Record<string, unknown>;
+function bodyOf(given: Record<string, unknown>): { path: string | undefined; spreadSeconds: number } {
   const fields: Record<string, string> = {};
   for (const name of Object.keys(given)) if (!['path', 'spread_s'].includes(name)) fields[name] = 'unknown field';
   const { path, spread_s: spread = DEFAULT_SPREAD_S } = given;

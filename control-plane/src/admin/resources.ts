@@ -6,6 +6,9 @@ import { badRequest, methodNotAllowed } from './kong-error.ts';
 import type { Query } from './paging.ts';
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    reads?: boolean;
+  }
   interface FastifyRequest {
     /** Who calls; set before any handler runs. */
     actor: Actor;
@@ -17,6 +20,8 @@ export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 export interface Access {
   /** Who may; otherwise a reader may GET and an editor everything. */
   role?: Role;
+  /** Whatever the method, it changes nothing, and is in no audit log. */
+  reads?: true;
 }
 
 const ALL: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -33,6 +38,7 @@ export function resource(
     app.route({
       method: method === 'GET' ? ['GET', 'HEAD'] : method,
       url,
+      config: { reads: method === 'GET' || access.reads === true },
       handler: async (request, reply) => {
         requireRole(request.actor, access.role ?? (method === 'GET' ? 'reader' : 'editor'));
         return handler(request, reply);
@@ -62,7 +68,12 @@ export function queryOf(request: FastifyRequest): Query {
   return request.query as Query;
 }
 
-/** What the audit log says of a request: of a token that somebody has put where its id belongs, no more than that. */
-export function writeRequest(request: FastifyRequest): WriteRequest {
-  return { method: request.method, path: withoutTokens(request.url.split('?')[0]!).slice(0, 1000) };
+/**
+ * What the audit log says of a request: of a token that somebody has put where its id belongs, no more than that.
+ *
+ * @param status of the answer
+ */
+export function writeRequest(request: FastifyRequest, status: number): WriteRequest {
+  const path = withoutTokens(request.url.split('?')[0]!).slice(0, 1000);
+  return { method: request.method, path, status, requestId: request.id };
 }

@@ -19,7 +19,7 @@ export function schemaRoutes(app: FastifyInstance): void {
         return { message: 'schema validation successful' };
       },
     },
-    { role: 'reader' },
+    { role: 'reader', reads: true },
   );
   resource(app, '/schemas/vaults/:name', {
     GET: (request) => {

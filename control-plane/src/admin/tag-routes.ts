@@ -1,27 +1,21 @@
 import type { FastifyInstance } from 'fastify';
-import type { Database } from '../store/database.ts';
+import type { CurrentVaults } from './current-vaults.ts';
 import { numericOffset, pageAnswer, sizeOf } from './paging.ts';
 import { pathParameter, queryOf, resource } from './resources.ts';
 
-interface Tagged {
-  entity_name: string;
-  entity_id: string;
-  tag: string;
-}
-
 /** /tags and /tags/{tag}: which entities have which tags (Kong: api/routes/tags.lua). */
-export function tagRoutes(app: FastifyInstance, database: Database): void {
-  const page = async (path: string, query: ReturnType<typeof queryOf>, tag: string | null) => {
+export function tagRoutes(app: FastifyInstance, current: CurrentVaults): void {
+  const page = async (path: string, query: ReturnType<typeof queryOf>, wanted?: string) => {
     const size = sizeOf(query);
     const start = numericOffset(query) ?? 0;
-    const rows = await database.query<Tagged>(
-      `select 'vaults' as entity_name, id as entity_id, tag from vaults, unnest(tags) as tag
-       where $1::text is null or tag = $1 order by tag, id limit $2 offset $3`,
-      [tag, size + 1, start],
-    );
+    const rows = (await current.all())
+      .flatMap(({ id, tags }) => (tags ?? []).map((tag) => ({ entity_name: 'vaults', entity_id: id, tag })))
+      .filter(({ tag }) => wanted === undefined || tag === wanted)
+      .sort((a, b) => (a.tag === b.tag ? (a.entity_id < b.entity_id ? -1 : 1) : a.tag < b.tag ? -1 : 1))
+      .slice(start, start + size + 1);
     return pageAnswer(path, query, size, rows, () => String(start + size));
   };
-  resource(app, '/tags', { GET: (request) => page('/tags', queryOf(request), null) });
+  resource(app, '/tags', { GET: (request) => page('/tags', queryOf(request)) });
   resource(app, '/tags/:tag', {
     GET: (request) => {
       const tag = pathParameter(request, 'tag');

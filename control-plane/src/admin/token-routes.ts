@@ -19,7 +19,7 @@ export function tokenRoutes(app: FastifyInstance, tokens: Tokens): void {
           throw badRequest('name must be a text of 1 to 100 characters');
         }
         reply.code(201);
-        return tokens.create(role as Role, name, request.actor, writeRequest(request));
+        return tokens.create(role as Role, name, request.actor, writeRequest(request, 201));
       },
     },
     { role: 'admin' },
@@ -29,7 +29,7 @@ export function tokenRoutes(app: FastifyInstance, tokens: Tokens): void {
     '/tokens/:id',
     {
       DELETE: async (request, reply) => {
-        if (!(await tokens.delete(pathParameter(request, 'id'), request.actor, writeRequest(request))))
+        if (!(await tokens.delete(pathParameter(request, 'id'), request.actor, writeRequest(request, 204))))
           throw notFound();
         return reply.code(204).send();
       },

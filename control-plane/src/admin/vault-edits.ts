@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { checkVault, prefixError, SchemaViolation, UUID } from '@vaultplane/shared/vaults/validation.ts';
-import { type ConfigEdit, VaultConflict, type VaultKey } from '../store/config-store.ts';
+import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
+import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
+import { checkVault, prefixError, UUID } from '@vaultplane/shared/vaults/validation.ts';
+import { type ConfigEdit, VaultConflict, type VaultKey } from '../store/config-edit.ts';
 import { invalidUnique, notFound } from './kong-error.ts';
 import { entityOf } from './request-body.ts';
 
@@ -12,7 +14,7 @@ export function keyOf(idOrPrefix: string): VaultKey {
 
 /** POST: makes a vault. @throws SchemaViolation, VaultConflict, KongError */
 export async function createVault(edit: ConfigEdit, body: unknown): Promise<VaultEntity> {
-  const { id = randomUUID(), created_at = edit.nowSeconds, ...input } = checkVault(entityOf(body));
+  const { id = randomUUID(), created_at = edit.nowSeconds, ...input } = unmasked(checkVault(entityOf(body)), undefined);
   if (await edit.find({ id })) throw new VaultConflict('id', id);
   return edit.put({ id, ...input, created_at, updated_at: edit.nowSeconds });
 }
@@ -33,7 +35,7 @@ export async function putVault(edit: ConfigEdit, idOrPrefix: string, body: unkno
   const given = entityOf(body, current?.name);
   // By its id, a vault that is there keeps its prefix where the body has none.
   const kept = 'id' in key && current && given.prefix === undefined ? { prefix: current.prefix } : {};
-  const input = checkVault({ ...given, ...kept, ...key });
+  const input = unmasked(checkVault({ ...given, ...kept, ...key }), current);
   const id = current?.id ?? input.id ?? randomUUID();
   if (current && input.id !== undefined && input.id !== current.id) throw immutableId();
   if (!current && input.id !== undefined && (await edit.find({ id }))) throw new VaultConflict('id', id);
@@ -56,7 +58,7 @@ export async function patchVault(edit: ConfigEdit, idOrPrefix: string, body: unk
   const given = entityOf(body, current.name);
   const merged: Record<string, unknown> = { ...current, ...given };
   if (isRecord(given.config)) merged.config = { ...current.config, ...given.config };
-  const input = checkVault(merged);
+  const input = unmasked(checkVault(merged), current);
   if (input.id !== undefined && input.id !== current.id) throw immutableId();
   return edit.put({
     ...input,

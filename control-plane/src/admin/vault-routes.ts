@@ -1,39 +1,43 @@
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { ConfigEdit, ConfigStore } from '../store/config-store.ts';
+import type { ConfigEdit } from '../store/config-edit.ts';
+import type { ConfigStore } from '../store/config-store.ts';
+import type { CurrentVaults } from './current-vaults.ts';
 import { notFound } from './kong-error.ts';
 import { pageAnswer, pageQuery } from './paging.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
 import { createVault, keyOf, patchVault, putVault } from './vault-edits.ts';
 
 /** /vaults, as Kong's (CONTRACT.md §5). */
-export function vaultRoutes(app: FastifyInstance, store: ConfigStore): void {
-  const change = async <T>(request: FastifyRequest, edit: (edit: ConfigEdit) => Promise<T>): Promise<T> =>
-    (await store.change(request.actor, writeRequest(request), edit)).result;
+export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: CurrentVaults): void {
+  const change = async (request: FastifyRequest, edit: (edit: ConfigEdit) => Promise<VaultEntity>, status = 200) =>
+    masked((await store.change(request.actor, writeRequest(request, status), edit)).result);
   const key = (request: FastifyRequest) => pathParameter(request, 'key');
 
   resource(app, '/vaults', {
     GET: async (request) => {
       const query = queryOf(request);
       const page = pageQuery(query);
-      const rows = await store.page({ ...page, size: page.size + 1 });
-      return pageAnswer('/vaults', query, page.size, rows, ({ id }) => id);
+      const rows = await current.page({ ...page, size: page.size + 1 });
+      return pageAnswer('/vaults', query, page.size, rows.map(masked), ({ id }) => id);
     },
     POST: async (request, reply) => {
       reply.code(201);
-      return change(request, (edit) => createVault(edit, request.body));
+      return change(request, (edit) => createVault(edit, request.body), 201);
     },
   });
 
   resource(app, '/vaults/:key', {
     GET: async (request) => {
-      const vault = await store.find(keyOf(key(request)));
+      const vault = await current.find(keyOf(key(request)));
       if (!vault) throw notFound();
-      return vault;
+      return masked(vault);
     },
     PUT: (request) => change(request, (edit) => putVault(edit, key(request), request.body)),
     PATCH: (request) => change(request, (edit) => patchVault(edit, key(request), request.body)),
     DELETE: async (request, reply) => {
-      await change(request, async (edit) => {
+      await store.change(request.actor, writeRequest(request, 204), async (edit) => {
         const vault = await edit.find(keyOf(key(request)));
         if (vault) await edit.delete(vault.id);
       });

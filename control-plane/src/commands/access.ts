@@ -8,7 +8,7 @@ import { reachable } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
 import { DataDirInUse } from '../store/data-dir-lock.ts';
-import { openDatabase, prepareStore, type Store } from '../store/open-store.ts';
+import { openDatabase, prepareStore, type Store, storeOptions } from '../store/open-store.ts';
 
 /** What a command does with the store itself, and what with the Admin API of a control plane that holds the store. */
 export interface Ways<T> {
@@ -32,7 +32,7 @@ export async function withStored<T>(settings: ControlPlaneSettings, ways: Ways<T
 export async function withStore<T>(settings: ControlPlaneSettings, work: Ways<T>['store']): Promise<T> {
   const database = await openDatabase(settings, silentLog, systemClock);
   try {
-    const store = await prepareStore(database, silentLog, systemClock);
+    const store = await prepareStore(database, silentLog, systemClock, storeOptions(settings));
     return await work(store, { name: `command of ${userInfo().username}`, role: 'admin', remoteAddress: null });
   } finally {
     await database.close();

@@ -1,55 +1,68 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalJson } from '@vaultplane/shared/canonical.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
+import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
-import type { ConfigEdit } from '../store/config-store.ts';
-
-/** What applying a document would do, by prefix. */
-export interface DocumentDiff {
-  create: string[];
-  update: string[];
-  delete: string[];
-}
+import type { ConfigEdit } from '../store/config-edit.ts';
+import { InvalidDocument } from './config-document.ts';
+import { diffVault, type VaultDiff } from './vault-diff.ts';
 
 /**
  * Makes the vaults exactly those of a document: one that is left out is deleted. A vault without an id is the one of
  * its prefix, if there is one.
  *
  * @returns the vaults as they are now
+ * @throws InvalidDocument for a mask that stands for nothing
  */
 export async function applyDocument(edit: ConfigEdit, wanted: readonly VaultInput[]): Promise<VaultEntity[]> {
   await edit.replaceAll(merge(await edit.all(), wanted, edit.nowSeconds));
   return edit.all();
 }
 
-export function diffDocument(current: readonly VaultEntity[], wanted: readonly VaultInput[]): DocumentDiff {
+/** What applying a document would do, in order of prefix. @throws InvalidDocument for a mask that stands for nothing */
+export function diffDocument(current: readonly VaultEntity[], wanted: readonly VaultInput[]): VaultDiff[] {
+  return diffVaults(current, merge(current, wanted, 0));
+}
+
+/** What leads from some vaults to others, in order of prefix. */
+export function diffVaults(current: readonly VaultEntity[], after: readonly VaultEntity[]): VaultDiff[] {
   const before = new Map(current.map((vault) => [vault.id, vault]));
-  const after = merge(current, wanted, 0);
   const kept = new Set(after.map(({ id }) => id));
-  const prefixes = (vaults: readonly VaultEntity[]) => vaults.map(({ prefix }) => prefix).sort();
   const content = (vault: VaultEntity) => canonicalJson({ ...vault, updated_at: 0 });
-  return {
-    create: prefixes(after.filter(({ id }) => !before.has(id))),
-    update: prefixes(
-      after.filter((vault) => before.has(vault.id) && content(before.get(vault.id)!) !== content(vault)),
-    ),
-    delete: prefixes(current.filter(({ id }) => !kept.has(id))),
-  };
+  const diffs = [
+    ...after
+      .filter((vault) => !before.has(vault.id) || content(before.get(vault.id)!) !== content(vault))
+      .map((vault) => diffVault(before.get(vault.id) ?? null, vault)),
+    ...current.filter(({ id }) => !kept.has(id)).map((vault) => diffVault(vault, null)),
+  ];
+  return diffs.sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
 }
 
 function merge(current: readonly VaultEntity[], wanted: readonly VaultInput[], nowSeconds: number): VaultEntity[] {
   const byId = new Map(current.map((vault) => [vault.id, vault]));
   const byPrefix = new Map(current.map((vault) => [vault.prefix, vault]));
   const claimed = new Set(wanted.map(({ id }) => id));
-  return wanted.map((input) => {
+  const lines: string[] = [];
+  const errors: unknown[] = wanted.map(() => null);
+  const merged = wanted.map((input, index) => {
     const namesake = byPrefix.get(input.prefix);
     const existing =
       input.id === undefined ? (namesake && !claimed.has(namesake.id) ? namesake : undefined) : byId.get(input.id);
-    return {
-      ...input,
-      id: existing?.id ?? input.id ?? randomUUID(),
-      created_at: input.created_at ?? existing?.created_at ?? nowSeconds,
-      updated_at: nowSeconds,
-    };
+    try {
+      return {
+        ...unmasked(input, existing),
+        id: existing?.id ?? input.id ?? randomUUID(),
+        created_at: input.created_at ?? existing?.created_at ?? nowSeconds,
+        updated_at: nowSeconds,
+      };
+    } catch (error) {
+      if (!(error instanceof SchemaViolation)) throw error;
+      errors[index] = error.fields;
+      lines.push(`vaults.${index + 1}: ${error.message}`);
+      return undefined;
+    }
   });
+  if (lines.length > 0) throw new InvalidDocument(lines, { vaults: errors } as unknown as InvalidDocument['fields']);
+  return merged as VaultEntity[];
 }

@@ -1,10 +1,7 @@
 import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import {
-  checkVault,
-  type FieldErrors,
-  SchemaViolation,
-  type VaultInput,
-} from '@vaultplane/shared/vaults/validation.ts';
+import { type FieldErrors, SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
+import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
+import { checkVault, type VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import { stringify } from 'yaml';
 
 /** Forms of a declarative configuration that are understood; the first is written. */
@@ -40,11 +37,13 @@ export class InvalidDocument extends Error {
   }
 }
 
+/** What is sensitive is masked, and a mask that is read back stands for what is there. */
 export function documentOf(vaults: readonly VaultEntity[]): ConfigDocument {
   return {
     _format_version: FORMAT_VERSIONS[0]!,
     vaults: [...vaults]
       .sort((a, b) => (a.prefix < b.prefix ? -1 : 1))
+      .map(masked)
       .map(({ id, prefix, name, description, config, tags }) => ({
         id,
         prefix,
@@ -78,6 +77,9 @@ export function readDocument(document: unknown): VaultInput[] {
   else if (!FORMAT_VERSIONS.includes(String(format)) && Number(format) !== Number(FORMAT_VERSIONS[0])) {
     wrong('_format_version', `expected one of: ${FORMAT_VERSIONS.join(', ')}`);
   }
+  // Whether credentials of consumers are still to be hashed: there are none here.
+  const transform = rest._transform ?? true;
+  if (typeof transform !== 'boolean') wrong('_transform', 'expected a boolean');
   for (const [name, value] of Object.entries(rest)) {
     const empty = value === null || (Array.isArray(value) && value.length === 0);
     if (!ABOUT.includes(name) && !empty) wrong(name, 'unknown field');

@@ -1,4 +1,7 @@
-import type { Queryable } from './database.ts';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { Database, Queryable } from './database.ts';
 
 /** What a caller may do: a reader reads, an editor also changes vaults, an admin also sees the audit log and makes tokens. */
 export const ROLES = ['reader', 'editor', 'admin'] as const;
@@ -13,49 +16,151 @@ export interface Actor {
   remoteAddress: string | null;
 }
 
+/** Who was refused: without a token that is known, there is no role. */
+export type Caller = Omit<Actor, 'role'> & { role: Role | null };
+
 /** What is done: an Admin API call, or a command. */
 export interface WriteRequest {
   method: string;
   /** Without the query, which a mistaken user may have put a token into. */
   path: string;
+  /** Of the answer; absent for a command. */
+  status?: number;
+  /** As in the answer's X-Kong-Admin-Request-ID and in the program's log; absent for a command. */
+  requestId?: string;
 }
 
 export interface AuditRequest {
   id: number;
   at: Date;
   actor: string;
-  role: Role;
+  role: Role | null;
   remote_address: string | null;
   method: string;
   path: string;
+  status: number | null;
+  request_id: string | null;
   version_before: number;
   version_after: number;
 }
+
+/** What an entry of the audit log must be to be shown; every member that is given. */
+export interface AuditFilter {
+  actor?: string | undefined;
+  method?: string | undefined;
+  /** What the path begins with. */
+  path?: string | undefined;
+  status?: number | undefined;
+  remoteAddress?: string | undefined;
+  requestId?: string | undefined;
+  since?: Date | undefined;
+  until?: Date | undefined;
+  /** Those that made a version, of these two and between. */
+  fromVersion?: number | undefined;
+  toVersion?: number | undefined;
+}
+
+/** How often entries that are too old are looked for. */
+const PRUNE_EVERY_MS = 3_600_000;
+/** Entries deleted by one statement, so that none of them takes long. */
+const PRUNED_AT_ONCE = 10_000;
+
+const COLUMNS = `id, at, actor, role, remote_address, method, path, status, request_id, version_before, version_after`;
 
 /** Part of the change's own transaction: there is no change without its audit row. */
 export async function insertAuditRequest(
   transaction: Queryable,
   at: number,
-  actor: Actor,
+  actor: Caller,
   request: WriteRequest,
   versionBefore: number,
   versionAfter: number,
 ): Promise<void> {
   await transaction.query(
-    `insert into audit_requests (at, actor, role, remote_address, method, path, version_before, version_after)
-     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    `insert into audit_requests
+       (at, actor, role, remote_address, method, path, status, request_id, version_before, version_after)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
-      ...[new Date(at), actor.name, actor.role, actor.remoteAddress],
-      ...[request.method, request.path, versionBefore, versionAfter],
+      ...[new Date(at), actor.name, actor.role, actor.remoteAddress, request.method, request.path],
+      ...[request.status ?? null, request.requestId ?? null, versionBefore, versionAfter],
     ],
   );
 }
 
-/** The newest first; those before the id `before`, if given. */
-export async function auditRequests(database: Queryable, size: number, before?: number): Promise<AuditRequest[]> {
-  return database.query(
-    `select id, at, actor, role, remote_address, method, path, version_before, version_after from audit_requests
-     where $2::bigint is null or id < $2 order by id desc limit $1`,
-    [size, before ?? null],
-  );
+/** The audit log: every write, those that were refused too. */
+export class AuditLog {
+  readonly #database: Database;
+  readonly #clock: Clock;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** Notes a request that changed nothing: one that was refused, or failed. */
+  async refused(caller: Caller, request: WriteRequest): Promise<void> {
+    await this.#database.transaction(async (transaction) => {
+      const [state] = await transaction.query<{ version: number }>('select version from config_state');
+      await insertAuditRequest(transaction, this.#clock.now(), caller, request, state!.version, state!.version);
+    });
+  }
+
+  /** The newest first; those before the id `before`, if given. */
+  async page(size: number, before?: number, filter: AuditFilter = {}): Promise<AuditRequest[]> {
+    const parameters: unknown[] = [size];
+    const conditions: string[] = [];
+    const only = (value: unknown, condition: (parameter: string) => string) => {
+      if (value !== undefined) conditions.push(condition(`$${parameters.push(value)}`));
+    };
+    only(before, (id) => `id < ${id}`);
+    only(filter.actor, (actor) => `actor = ${actor}`);
+    only(filter.method, (method) => `method = ${method}`);
+    only(filter.path, (path) => `starts_with(path, ${path})`);
+    only(filter.status, (status) => `status = ${status}`);
+    only(filter.remoteAddress, (address) => `remote_address = ${address}`);
+    only(filter.requestId, (id) => `request_id = ${id}`);
+    only(filter.since, (at) => `at >= ${at}`);
+    only(filter.until, (at) => `at < ${at}`);
+    only(filter.fromVersion, (version) => `version_after > version_before and version_after >= ${version}`);
+    only(filter.toVersion, (version) => `version_after > version_before and version_after <= ${version}`);
+    const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
+    return this.#database.query(`select ${COLUMNS} from audit_requests ${where} order by id desc limit $1`, parameters);
+  }
+
+  /** Deletes what is older than `ttlSeconds`. @returns how many entries */
+  async prune(ttlSeconds: number): Promise<number> {
+    const before = new Date(this.#clock.now() - ttlSeconds * 1000);
+    for (let pruned = 0; ; ) {
+      const gone = await this.#database.query(
+        `delete from audit_requests where id in (select id from audit_requests where at < $1 order by at limit $2)
+         returning id`,
+        [before, PRUNED_AT_ONCE],
+      );
+      pruned += gone.length;
+      if (gone.length < PRUNED_AT_ONCE) return pruned;
+    }
+  }
+
+  /** Prunes now and every hour; 0 seconds keep everything. @returns what ends it */
+  keepFor(ttlSeconds: number, log: Log): () => Promise<void> {
+    if (ttlSeconds === 0) return async () => {};
+    let stopped = false;
+    let cancel = () => {};
+    let pruning: Promise<void> = Promise.resolve();
+    const run = () => {
+      pruning = this.prune(ttlSeconds).then(
+        (pruned) => pruned > 0 && log.info({ pruned }, 'old entries of the audit log are deleted'),
+        (error) => log.warn({ error: errorMessage(error) }, 'old entries of the audit log could not be deleted'),
+      ) as Promise<void>;
+      void pruning.then(() => {
+        if (!stopped) cancel = this.#clock.after(PRUNE_EVERY_MS, run);
+      });
+    };
+    run();
+    return async () => {
+      stopped = true;
+      cancel();
+      await pruning;
+    };
+  }
 }

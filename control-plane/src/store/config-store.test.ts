@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { type Actor, auditRequests } from './audit-log.ts';
-import { VaultConflict } from './config-store.ts';
+import type { Actor } from './audit-log.ts';
+import { VaultConflict } from './config-edit.ts';
 import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
 
 const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: '127.0.0.1' };
@@ -33,8 +33,7 @@ describeOnBothDatabases('the configuration', (open) => {
   });
 
   it('has a version more with each change, its log and its audit row with it', async () => {
-    const database = await open();
-    const { config } = await storeOn(database, new FakeClock(5000));
+    const { config, audit } = await storeOn(await open(), new FakeClock(5000));
     const one = vault('one');
     assert.equal((await config.change(ACTOR, REQUEST, (edit) => edit.put(one))).version, 1);
     const renamed = { ...one, prefix: 'two' };
@@ -46,7 +45,7 @@ describeOnBothDatabases('the configuration', (open) => {
       { version: 3, vaultId: one.id, before: renamed, after: null },
     ]);
     assert.deepEqual(
-      (await auditRequests(database, 10)).map(({ actor, role, method, version_before, version_after, at }) => [
+      (await audit.page(10)).map(({ actor, role, method, version_before, version_after, at }) => [
         ...[actor, role, method, version_before, version_after, at.getTime()],
       ]),
       [3, 2, 1].map((version) => ['token 1', 'editor', 'PUT', version - 1, version, 5000]),
@@ -61,14 +60,13 @@ describeOnBothDatabases('the configuration', (open) => {
   });
 
   it('has no new version for a change that changes nothing, but an audit row', async () => {
-    const database = await open();
-    const { config } = await storeOn(database);
+    const { config, audit } = await storeOn(await open());
     const one = vault('one');
     await config.change(ACTOR, REQUEST, (edit) => edit.put(one));
     const again = await config.change(ACTOR, REQUEST, (edit) => edit.put({ ...one, updated_at: 99 }));
     assert.deepEqual({ version: again.version, changed: again.changed }, { version: 1, changed: false });
     assert.deepEqual(again.result, one);
-    assert.equal((await auditRequests(database, 10)).length, 2);
+    assert.equal((await audit.page(10)).length, 2);
   });
 
   it('is unchanged by an edit that fails, however far it came', async () => {

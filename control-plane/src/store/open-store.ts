@@ -1,9 +1,11 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
-import { ConfigStore } from './config-store.ts';
+import { AuditLog } from './audit-log.ts';
+import { ConfigStore, type ConfigStoreOptions } from './config-store.ts';
 import { type Database, DatabaseUnavailable } from './database.ts';
 import { openEmbeddedDatabase } from './embedded-database.ts';
+import { Keyring } from './keyring.ts';
 import { migrate } from './migrations.ts';
 import { openPostgresDatabase } from './postgres-database.ts';
 import { ensureTimeline } from './timeline.ts';
@@ -14,6 +16,7 @@ export interface Store {
   database: Database;
   config: ConfigStore;
   tokens: Tokens;
+  audit: AuditLog;
   close(): Promise<void>;
 }
 
@@ -45,15 +48,27 @@ export async function openDatabase(
   }
 }
 
+/** How the settings want the configuration to be kept. @throws StartError when the keyring can't be read */
+export function storeOptions(settings: ControlPlaneSettings): ConfigStoreOptions {
+  const { keyring_key_file: file, config_versions_kept: versionsKept } = settings;
+  return { keyring: file === undefined ? undefined : Keyring.read(file), versionsKept };
+}
+
 /** Brings a database to this program's schema and gives what is in it. */
-export async function prepareStore(database: Database, log: Log, clock: Clock): Promise<Store> {
+export async function prepareStore(
+  database: Database,
+  log: Log,
+  clock: Clock,
+  options: ConfigStoreOptions = {},
+): Promise<Store> {
   const applied = await migrate(database);
   if (applied.length > 0) log.info({ migrations: applied }, 'the database schema is brought up to date');
   await ensureTimeline(database);
   return {
     database,
-    config: new ConfigStore(database, clock),
+    config: new ConfigStore(database, clock, options),
     tokens: new Tokens(database, clock),
+    audit: new AuditLog(database, clock),
     close: () => database.close(),
   };
 }

@@ -5,7 +5,7 @@ import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import { Publisher } from '../cluster/publisher.ts';
-import { type Actor, auditRequests } from './audit-log.ts';
+import type { Actor } from './audit-log.ts';
 import type { Database } from './database.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';
 import { prepareStore, type Store } from './open-store.ts';
@@ -98,7 +98,7 @@ describe('several stores on one Postgres', { skip: postgresMissing() }, () => {
       log.map(({ version }) => version),
       numbers,
     );
-    const audit = (await auditRequests(databases[2]!, 1000)).reverse();
+    const audit = (await all[2]!.audit.page(1000)).reverse();
     assert.deepEqual(
       audit.map(({ actor: name, version_before, version_after }) => [name, version_before, version_after]),
       numbers.map((version) => [`token ${versions.findIndex((own) => own.includes(version))}`, version - 1, version]),

@@ -2,7 +2,7 @@ import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { type Actor, insertAuditRequest, type Role, type WriteRequest } from './audit-log.ts';
-import type { Database } from './database.ts';
+import { type Database, DatabaseUnavailable } from './database.ts';
 
 const derive = promisify(scrypt) as (secret: string, salt: Buffer, length: number) => Promise<Buffer>;
 const HASH_BYTES = 32;
@@ -34,8 +34,10 @@ export function withoutTokens(text: string): string {
 export class Tokens {
   readonly #database: Database;
   readonly #clock: Clock;
-  /** By the SHA-256 of a token that was verified: what its row's hash was then. */
-  readonly #verified = new Map<string, Buffer>();
+  /** By the SHA-256 of a token that was verified: what its row was then. */
+  readonly #verified = new Map<string, { id: string; role: Role; hash: Buffer }>();
+  /** Whether there was any when the database was last asked. */
+  #any: boolean | undefined;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
@@ -79,25 +81,54 @@ export class Tokens {
     });
   }
 
+  /** Whether there is any token. While the database is away: whether there was. */
   async any(): Promise<boolean> {
-    const [row] = await this.#database.query<{ any: boolean }>('select exists (select from tokens) as any');
-    return row!.any;
+    try {
+      const [row] = await this.#database.query<{ any: boolean }>('select exists (select from tokens) as any');
+      this.#any = row!.any;
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || this.#any === undefined) throw error;
+    }
+    return this.#any;
   }
 
-  /** Whose token this is; undefined where it is nobody's. The row is read every time: a deleted token is refused at once. */
+  /** Whether this token was verified before, and so costs no more than a look at the database. */
+  remembers(token: string): boolean {
+    return this.#verified.has(digest(token));
+  }
+
+  /**
+   * Whose token this is; undefined where it is nobody's. The row is read every time: a deleted token is refused at once.
+   * Only while the database is away, so that nobody can delete one, a token that was verified before is taken as it was.
+   *
+   * @throws DatabaseUnavailable
+   */
   async verify(token: string): Promise<{ id: string; role: Role } | undefined> {
     const [, id, secret] = TOKEN.exec(token) ?? [];
     if (id === undefined || secret === undefined) return undefined;
-    const [row] = await this.#database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
-    if (!row) return undefined;
-    const key = createHash('sha256').update(token).digest('base64');
+    const key = digest(token);
     const remembered = this.#verified.get(key);
-    if (!remembered || !timingSafeEqual(remembered, row.hash)) {
+    let row: TokenRow | undefined;
+    try {
+      [row] = await this.#database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || !remembered) throw error;
+      return { id: remembered.id, role: remembered.role };
+    }
+    if (!row) {
+      this.#verified.delete(key);
+      return undefined;
+    }
+    if (!remembered || !timingSafeEqual(remembered.hash, row.hash)) {
       const hash = await derive(secret, Buffer.from(row.salt), HASH_BYTES);
       if (!timingSafeEqual(hash, row.hash)) return undefined;
       if (this.#verified.size >= MOST_REMEMBERED) this.#verified.clear();
-      this.#verified.set(key, hash);
+      this.#verified.set(key, { id: row.id, role: row.role, hash });
     }
     return { id: row.id, role: row.role };
   }
+}
+
+function digest(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
 }

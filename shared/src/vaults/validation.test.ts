@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson } from '../canonical.ts';
-import { checkVault, prefixError, SchemaViolation } from './validation.ts';
+import { SchemaViolation } from './schema-violation.ts';
+import { checkVault, prefixError } from './validation.ts';
 
 function violation(input: Record<string, unknown>): SchemaViolation {
   try {

@@ -1,25 +1,10 @@
 import { VAULT_PREFIX } from '../reference.ts';
 import { isPlainUrl } from '../settings.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
+import { type FieldError, type FieldErrors, SchemaViolation } from './schema-violation.ts';
+import { isMask } from './sensitive.ts';
 import type { ConfigField, VaultType } from './vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
-
-/** What is wrong with an entity, by the name of its field; an array's members by their place, null where one is right. */
-export interface FieldErrors {
-  [field: string]: FieldError;
-}
-export type FieldError = string | Array<string | null> | FieldErrors;
-
-/** A vault that breaks its schema. Its message and `fields` have Kong's words (Kong: db/schema, db/errors.lua). */
-export class SchemaViolation extends Error {
-  override readonly name = 'SchemaViolation';
-  readonly fields: FieldErrors;
-
-  constructor(fields: FieldErrors) {
-    super(schemaViolationMessage(fields));
-    this.fields = fields;
-  }
-}
 
 /** What a user gives of a vault: what is absent here is for the store to fill in. */
 export interface VaultInput {
@@ -101,24 +86,6 @@ export function prefixError(prefix: unknown): string | undefined {
   return 'error' in checked ? (checked.error as string) : undefined;
 }
 
-/** Kong's sentence for what is wrong: every field's error, in order of the fields' names. */
-export function schemaViolationMessage(fields: FieldErrors): string {
-  const parts = flatten(fields, '');
-  return parts.length === 1
-    ? `schema violation (${parts[0]})`
-    : `${parts.length} schema violations (${parts.join('; ')})`;
-}
-
-function flatten(error: FieldError | null, path: string): string[] {
-  if (error === null) return [];
-  if (typeof error === 'string') return [`${path}: ${error}`];
-  const below = (name: string) => (path === '' ? name : `${path}.${name}`);
-  if (Array.isArray(error)) return error.flatMap((member, index) => flatten(member, below(String(index + 1))));
-  return Object.keys(error)
-    .sort()
-    .flatMap((name) => flatten(error[name]!, below(name)));
-}
-
 type Checked<T> = { value: T } | { error: FieldError };
 
 function vaultTypeOf(name: unknown): VaultType {
@@ -163,6 +130,7 @@ function checkConfig(type: VaultType, value: unknown): Checked<VaultConfig> {
 }
 
 function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
+  if (field.sensitive && isMask(value)) return { value: value as ConfigValue };
   switch (field.type) {
     case 'number': {
       if (typeof value !== 'number' || !Number.isFinite(value)) return { error: 'expected a number' };
@@ -185,7 +153,9 @@ function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
 function checkFieldText(field: ConfigField, value: unknown): Checked<string> {
   const text = checkText(value);
   if ('error' in text) return text;
-  if (field.match && !field.match.test(text.value)) return { error: `invalid value: ${shown(text.value)}` };
+  if (field.match && !field.match.test(text.value)) {
+    return { error: field.sensitive ? 'invalid value' : `invalid value: ${shown(text.value)}` };
+  }
   if (field.format === 'url' && !isPlainUrl(text.value)) {
     // The value is not repeated: what makes it wrong may be the password in it.
     return { error: 'must be an absolute http or https url without credentials, query or fragment' };

@@ -1,0 +1,50 @@
+import type { ConfigValue, VaultEntity } from './entity.ts';
+import { SchemaViolation } from './schema-violation.ts';
+import type { ConfigField } from './vault-type.ts';
+import { VAULT_TYPES } from './vault-types.ts';
+
+/**
+ * What an answer has in the place of a sensitive value. Given back, it stands for the value that is there, so that what
+ * was read can be written again (by `config apply` of a dump, by decK) without anybody having seen the value.
+ */
+export const MASK = '********';
+
+/** The members of a vault's config that are credentials of their own. Of a type that is not known there are none. */
+export function sensitiveFields(typeName: string): readonly ConfigField[] {
+  return VAULT_TYPES.get(typeName)?.fields.filter(({ sensitive }) => sensitive) ?? [];
+}
+
+export function isMask(value: unknown): boolean {
+  return value === MASK || (Array.isArray(value) && value.length === 1 && value[0] === MASK);
+}
+
+/** The vault as it may be shown: every sensitive value masked. */
+export function masked<V extends Pick<VaultEntity, 'name' | 'config'>>(vault: V): V {
+  const set = sensitiveFields(vault.name).filter(({ name }) => vault.config[name] !== undefined);
+  if (set.length === 0) return vault;
+  const masks = set.map(({ name, type }): [string, ConfigValue] => [name, type === 'array' ? [MASK] : MASK]);
+  return { ...vault, config: { ...vault.config, ...Object.fromEntries(masks) } };
+}
+
+/**
+ * The vault with what its masks stand for.
+ *
+ * @param current the vault that it replaces; undefined: there is none
+ * @throws SchemaViolation for a mask that stands for nothing
+ */
+export function unmasked<V extends Pick<VaultEntity, 'name' | 'config'>>(
+  vault: V,
+  current: VaultEntity | undefined,
+): V {
+  const given = sensitiveFields(vault.name).filter(({ name }) => isMask(vault.config[name]));
+  if (given.length === 0) return vault;
+  const config = { ...vault.config };
+  const errors: Record<string, string> = {};
+  for (const { name } of given) {
+    const value = current?.name === vault.name ? current.config[name] : undefined;
+    if (value === undefined) errors[name] = 'the mask of a value stands for the one that is there, and there is none';
+    else config[name] = value;
+  }
+  if (Object.keys(errors).length > 0) throw new SchemaViolation({ config: errors });
+  return { ...vault, config };
+}
