@@ -13,6 +13,7 @@ const OF_THE_CONTRACT = `
   vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
   vault_env_prefix ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
+  secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
   keyring_key_file config_versions_kept audit_log_record_ttl
 `

@@ -1,10 +1,13 @@
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
+import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
+import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { startApiServer } from './api/api-server.ts';
 import { Lookups } from './api/lookups.ts';
@@ -17,6 +20,7 @@ import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
 import { startResolver } from './secrets/resolver.ts';
+import { openVaultFile, removeVaultFile } from './secrets/vault-file.ts';
 import { apiTokenFile, controlPlanesOf, type DataPlaneSettings, proxyOf, refuseOwnEndpoint } from './settings.ts';
 import { createMetrics } from './status/metrics.ts';
 import { type StatusFacts, statusFacts } from './status/status-facts.ts';
@@ -37,6 +41,7 @@ export interface DataPlane {
 export interface DataPlaneOptions {
   log: Log;
   clock?: Clock;
+  bootClock?: BootClock;
   /** The environment that the vault `env` and AWS's own settings are read from. */
   env?: NodeJS.ProcessEnv;
   /** From 0 up to 1. */
@@ -46,10 +51,12 @@ export interface DataPlaneOptions {
 /** Starts a data plane. Needs neither AWS nor a control plane to start. @throws StartError */
 export async function startDataPlane(settings: DataPlaneSettings, options: DataPlaneOptions): Promise<DataPlane> {
   const { log, clock = systemClock, env = process.env, random = Math.random } = options;
+  const { bootClock = systemBootClock } = options;
   const parts = new Stoppers(log);
   try {
     refuseOwnEndpoint(settings, env);
     await loadLinkCredentials(settings);
+    const key = settings.secrets_persist ? readSecretsKey(settings.secrets_key_file!, log) : null;
     await makeDataDir(settings.data_dir);
     const nodeId = await loadNodeId(settings.data_dir, log);
     const tokenFile = apiTokenFile(settings);
@@ -60,9 +67,16 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const resolver = startResolver({ clock, log, env, settings, random, ownListen: printAddress(settings.api_listen) });
     parts.add('resolver', () => resolver.stop());
     const lookups = new Lookups(resolver);
+    const { continuity } = resolver;
+    const { data_dir: dataDir } = settings;
+    const onDisk = key && { dataDir, key, nodeId, surroundings: await awsSurroundings(env), continuity };
+    const vaultFile = onDisk && (await openVaultFile({ ...onDisk, clock, bootClock, log }));
+    const noVaultFile = vaultFile ? null : await removeVaultFile(dataDir, log);
+    if (vaultFile) parts.add('secrets on disk', () => vaultFile.stop());
     const configure = () => {
       const { current } = configuration;
       resolver.configure({ snapshot: current?.snapshot ?? null, defaults: current?.defaults ?? {} });
+      vaultFile?.configured(current !== null);
     };
     configure();
 
@@ -111,6 +125,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       resolver,
       lookups,
       watchers,
+      secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
       clock,
     });
     const status = await startStatusServer({

@@ -33,8 +33,6 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   cache_max_entries: { type: 'integer', min: 1, default: 10_000, description: 'secrets held at most' },
   cache_max_bytes: { type: 'integer', min: 1024, default: 64 * 1024 * 1024, description: 'bytes held at most' },
   prefetch: { type: 'list', description: 'references to fetch in the background from the start on' },
-  secrets_persist: { type: 'boolean', default: false, description: 'whether values are kept on disk, encrypted' },
-  secrets_key_file: { type: 'path', description: 'the 32-byte key of secrets_persist' },
   config_fallback_url: { type: 'url', description: 'a signed snapshot to start from while no control plane answers' },
 });
 
@@ -57,13 +55,15 @@ function checkTogether(settings: DataPlaneSettings): void {
         'set api_ssl_cert and api_ssl_cert_key, or listen on 127.0.0.1',
     );
   }
+  if (settings.secrets_persist && settings.secrets_key_file === undefined) {
+    throw new StartError('secrets_persist = on needs secrets_key_file; without a key no value may touch the disk');
+  }
   controlPlanesOf(settings);
   proxyOf(settings);
   // A setting that is not understood yet is refused: an operator who relies on it must not learn of it in an outage.
-  for (const key of ['config_fallback_url', 'secrets_key_file', 'prefetch'] as const) {
+  for (const key of ['config_fallback_url', 'prefetch'] as const) {
     if (settings[key] !== undefined) throw notYet(key);
   }
-  if (settings.secrets_persist) throw notYet('secrets_persist');
 }
 
 function notYet(key: string): StartError {

@@ -129,6 +129,12 @@ export const COMMON_SETTINGS = defineSettings({
     allowed: 'letters, digits, _ and -',
     description: 'put before the names of the vault env',
   },
+  secrets_persist: {
+    type: 'boolean',
+    default: false,
+    description: "whether a data plane's values are kept on disk, encrypted with secrets_key_file",
+  },
+  secrets_key_file: { type: 'path', description: 'the key (32 bytes) of everything that is kept on disk encrypted' },
   ssl_trusted_certificate: {
     type: 'list',
     default: ['system'],

@@ -1,13 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import type { Command } from 'commander';
 import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
 import { readApiCertificate } from '../data-plane.ts';
 import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
-import { commandWithSettings, readSettings, type SettingsOption } from './settings-option.ts';
+import { commandWithSettings, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
 export function checkCommand(): Command {
   return commandWithSettings('check')
@@ -41,6 +42,7 @@ async function check(settings: DataPlaneSettings): Promise<Record<string, string
     throw new StartError(`api_ssl_cert and api_ssl_cert_key can't be used together: ${errorMessage(error)}`);
   }
   await readTokenFile(apiTokenFile(settings));
+  if (settings.secrets_key_file !== undefined) readSecretsKey(settings.secrets_key_file, quietLog());
   return {
     data_dir: settings.data_dir,
     api_listen: printAddress(settings.api_listen),

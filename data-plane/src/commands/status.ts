@@ -36,6 +36,7 @@ function describe(facts: StatusFacts): string {
       ? 'configuration: none'
       : `configuration: version ${config.version} from ${config.source}, ${config.vaults} vaults, ${config.age_s} s old`,
     ...(config.disk_problem === null ? [] : [`on disk: ${config.disk_problem}`]),
+    ...(facts.secrets_on_disk.problem === null ? [] : [`secrets.cache: ${facts.secrets_on_disk.problem}`]),
     link.connected
       ? `control plane: linked to ${link.endpoint}`
       : `control plane: no link (${link.last_error ?? 'not tried yet'}), last heard ${link.last_contact ?? 'never'}`,

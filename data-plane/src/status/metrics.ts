@@ -68,6 +68,13 @@ export function createMetrics(facts: () => StatusFacts): Metrics {
   gauge('references', 'References held, by state.', ['state'], (metric, now) => {
     for (const [state, count] of Object.entries(now.references)) metric.set({ state }, count);
   });
+  gauge('secrets_restored', 'Secrets that were held again from disk after the start.', [], (metric, now) =>
+    metric.set(now.secrets_on_disk.restored),
+  );
+  gauge('disk_problem', '1 while something is wrong with a file of data_dir.', ['file'], (metric, now) => {
+    metric.set({ file: 'config.snapshot' }, now.config.disk_problem === null ? 0 : 1);
+    metric.set({ file: 'secrets.cache' }, now.secrets_on_disk.problem === null ? 0 : 1);
+  });
   gauge('lookups_waiting', 'Lookups that wait for a vault now.', [], (metric, now) => metric.set(now.lookups.waiting));
   gauge('watchers', 'Open watches.', [], (metric, now) => metric.set(now.watchers));
   counter('aws_calls_total', 'Calls to AWS.', [], (now) => [[{}, now.aws.calls]]);

@@ -3,6 +3,7 @@ import type { Lookups } from '../api/lookups.ts';
 import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
 import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
 import type { Resolver } from '../secrets/resolver.ts';
+import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
 /** What GET /status answers (CONTRACT.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
 export interface StatusFacts {
@@ -33,6 +34,8 @@ export interface StatusFacts {
   references: { fresh: number; stale: number; resurrected: number; negative: number };
   aws: { calls: number; errors: number; throttled: number };
   lookups: { immediate: number; waited: number; waiting: number; errors: Record<string, number> };
+  /** data_dir/secrets.cache (CONTRACT.md §9). */
+  secrets_on_disk: VaultFileFacts;
   watchers: number;
   rejected_vaults: Array<{ prefix: string; reason: string }>;
 }
@@ -45,6 +48,7 @@ export interface StatusSources {
   resolver: Resolver;
   lookups: Lookups;
   watchers: () => number;
+  secretsOnDisk: () => VaultFileFacts;
   clock: Clock;
 }
 
@@ -83,6 +87,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       references: resolver.counts(),
       aws: resolver.awsCounts(),
       lookups: { ...lookupCounts, errors: Object.fromEntries(errors) },
+      secrets_on_disk: sources.secretsOnDisk(),
       watchers: sources.watchers(),
       rejected_vaults: resolver.rejectedVaults(),
     };

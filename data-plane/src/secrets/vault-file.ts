@@ -1,0 +1,235 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { type Content, removeDurably, setAside } from '@vaultplane/shared/durable-file.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { type BootClock, elapsedSince, momentNow } from '@vaultplane/shared/moment.ts';
+import { PacedFile } from '@vaultplane/shared/paced-file.ts';
+import { BrokenSeal, type Seal, Sealer, unseal } from '@vaultplane/shared/sealed-file.ts';
+import type { SecretsKey } from '@vaultplane/shared/secrets-key.ts';
+import type { Continuity, KeptSecret } from './continuity.ts';
+import { decodeContent, encodeHead, encodeSecret } from './vault-file-content.ts';
+
+export const VAULT_FILE_NAME = 'secrets.cache';
+const KIND = 'secrets.cache 1';
+
+/** At most one write in this time, milliseconds, but for what has to go at once. */
+export const VAULT_FILE_INTERVAL_MS = 5000;
+/** And in the long run no more than this, however much is held and however often it rotates. */
+const BYTES_PER_SECOND = 1024 * 1024;
+/** Other work is let through after so many bytes have been encrypted. */
+const STEP_BYTES = 256 * 1024;
+
+export interface VaultFileOptions {
+  dataDir: string;
+  key: SecretsKey;
+  nodeId: string;
+  /** As awsSurroundings. */
+  surroundings: string;
+  continuity: Continuity;
+  clock: Clock;
+  bootClock: BootClock;
+  log: Log;
+}
+
+/** For /status. */
+export interface VaultFileFacts {
+  persisted: boolean;
+  /** Secrets that were held again after the start. */
+  restored: number;
+  /** Secrets in the file, when it was written last by this process; null before that. */
+  written: number | null;
+  written_at: string | null;
+  /** What is wrong with the file; null where nothing is. */
+  problem: string | null;
+}
+
+/** What stands in the file by now. */
+interface Written {
+  signature: string;
+  count: number;
+  at: number;
+}
+
+/**
+ * data_dir/secrets.cache (CONTRACT.md §9): what the resolver holds, encrypted, so that it holds it again after a restart
+ * with neither AWS nor a control plane to ask. Ages go on over the restart, as elapsedSince says; whether a value may
+ * still be served, and in which state, is then the lifecycle's to say, as of any other.
+ */
+export class VaultFile {
+  readonly #options: VaultFileOptions;
+  readonly #seal: Seal;
+  readonly #file: PacedFile;
+  /** Read, but of vaults that no configuration has told of yet. */
+  #pending: KeptSecret[] = [];
+  #restored = 0;
+  #damage: string | null = null;
+  #written: Written | null = null;
+
+  /** Use openVaultFile. */
+  constructor(options: VaultFileOptions) {
+    const { dataDir, key, nodeId, clock, log, continuity } = options;
+    this.#options = options;
+    this.#seal = { kind: KIND, key, nodeId };
+    this.#file = new PacedFile({
+      path: join(dataDir, VAULT_FILE_NAME),
+      clock,
+      log,
+      intervalMs: VAULT_FILE_INTERVAL_MS,
+      bytesPerSecond: BYTES_PER_SECOND,
+      failure: 'secrets could not be written to disk; they are in use, but a restart without AWS would lack them',
+    });
+    continuity.onChange((urgent) => this.#save(urgent));
+  }
+
+  /** Takes in what the file holds. Never fails: what can't be used is reported, and set aside where it is damaged. */
+  async load(): Promise<void> {
+    const { path } = this.#file;
+    const { log, clock } = this.#options;
+    try {
+      this.#pending = this.#decode(await readFile(path));
+    } catch (error) {
+      const reason = errorMessage(error);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      if (!(error instanceof BrokenSeal)) {
+        this.#damage = `it can't be read (${reason})`;
+        log.error({ path, reason }, 'the secrets on disk can not be read; beginning without them');
+        return;
+      }
+      const aside = await setAside(path, clock.now());
+      this.#damage = `it could not be used (${reason}) and ${aside === null ? 'not be set aside' : `has been set aside as ${aside}`}`;
+      log.error({ path, set_aside_as: aside, reason }, 'the secrets on disk can not be used; beginning without them');
+    }
+  }
+
+  /**
+   * The resolver has been given a configuration: what was kept of its vaults is held again.
+   *
+   * @param complete a snapshot is part of it: what is of no vault by now is of none, and leaves the disk
+   */
+  configured(complete: boolean): void {
+    if (this.#pending.length === 0) return;
+    const { continuity, log } = this.#options;
+    const pending = this.#pending;
+    const restored = continuity.restore(pending);
+    this.#restored += restored;
+    // Whatever is held by now needs no keeping here. Before there is a snapshot, the rest waits for it.
+    const held = new Set(continuity.kept().map(({ key }) => key));
+    this.#pending = complete ? [] : pending.filter(({ key }) => !held.has(key));
+    if (restored > 0) log.info({ secrets: restored }, 'secrets are held again from disk');
+    if (complete) this.#save(restored < pending.length);
+  }
+
+  facts(): VaultFileFacts {
+    const { error } = this.#file;
+    return {
+      persisted: true,
+      restored: this.#restored,
+      written: this.#written?.count ?? null,
+      written_at: this.#written && new Date(this.#written.at).toISOString(),
+      problem: error === null ? this.#damage : `not written: ${error}`,
+    };
+  }
+
+  /** Writes what is still to be written. To be stopped before the resolver, which forgets everything. */
+  async stop(): Promise<void> {
+    this.#options.continuity.onChange(() => {});
+    this.#save(false);
+    await this.#file.stop();
+    this.#pending = [];
+  }
+
+  #save(urgent: boolean): void {
+    let made: Written | null = null;
+    const make = async (superseded: () => boolean) => {
+      const content = await this.#content(superseded);
+      made = content?.written ?? null;
+      return content === null ? null : content.chunks;
+    };
+    const onWritten = () => {
+      this.#written = made;
+    };
+    this.#file.save(make, { urgent, onWritten });
+  }
+
+  async #content(superseded: () => boolean): Promise<{ chunks: Content; written: Written } | null> {
+    const { continuity, clock, bootClock, surroundings } = this.#options;
+    // What was asked for together is told of one after the other.
+    await setImmediate();
+    const kept = [...this.#pending, ...continuity.kept()];
+    const signature = signatureOf(kept);
+    if (signature === this.#written?.signature && this.#file.error === null) return null;
+    const now = continuity.now();
+    const at = clock.now();
+    const sealer = new Sealer(this.#seal);
+    sealer.add(encodeHead({ saved: momentNow(clock, bootClock), surroundings }));
+    let step = 0;
+    for (const { secret, fetchedAt, ...facts } of kept) {
+      const record = encodeSecret({ ...facts, ...secret, ageMs: now - fetchedAt });
+      step += record.byteLength;
+      sealer.add(record);
+      if (step < STEP_BYTES) continue;
+      step = 0;
+      await setImmediate();
+      if (superseded()) return null;
+    }
+    return { chunks: sealer.finish(), written: { signature, count: kept.length, at } };
+  }
+
+  #decode(file: Buffer): KeptSecret[] {
+    const { clock, bootClock, surroundings, continuity, log } = this.#options;
+    const plain = unseal(this.#seal, file);
+    try {
+      const { head, secrets } = decodeContent(plain);
+      if (head.surroundings !== surroundings) {
+        log.warn(
+          { secrets: secrets.length },
+          "this machine's AWS region, endpoint or role is another than when secrets were written to disk; they are not used",
+        );
+        return [];
+      }
+      const elapsed = elapsedSince(head.saved, momentNow(clock, bootClock));
+      const now = continuity.now();
+      return secrets.map(({ key, users, failed, wallFetchedAt, ageMs, ...secret }) => {
+        return { key, users, failed, wallFetchedAt, secret, fetchedAt: now - Math.max(0, ageMs) - elapsed };
+      });
+    } finally {
+      plain.fill(0);
+    }
+  }
+}
+
+/** Opens the file of a data directory, and takes in what it holds; `configured` then says what of it is of use. */
+export async function openVaultFile(options: VaultFileOptions): Promise<VaultFile> {
+  const file = new VaultFile(options);
+  await file.load();
+  return file;
+}
+
+/** Values are not kept on disk (any more): what an earlier setting left there is removed. Never fails. */
+export async function removeVaultFile(dataDir: string, log: Log): Promise<VaultFileFacts> {
+  const path = join(dataDir, VAULT_FILE_NAME);
+  let problem: string | null = null;
+  try {
+    if (await removeDurably(path)) log.info({ path }, 'secrets_persist is off; the secrets on disk have been removed');
+  } catch (error) {
+    problem = `it can't be removed: ${errorMessage(error)}`;
+    log.error(
+      { path, error: errorMessage(error) },
+      'secrets_persist is off, but the secrets on disk can not be removed',
+    );
+  }
+  return { persisted: false, restored: 0, written: null, written_at: null, problem };
+}
+
+/** Tells whether there is anything new to write; says nothing of values. */
+function signatureOf(kept: readonly KeptSecret[]): string {
+  const hash = createHash('sha256');
+  for (const { key, fetchedAt, failed, users } of kept) {
+    hash.update(`${key}\n${fetchedAt} ${failed} ${users.length}\n`);
+  }
+  return hash.digest('base64');
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
+import { Deployment } from './deployment.ts';
+
+const CANARY = 'canary-9c1d6e-on-disk';
+const REFERENCE = '{vault://aws-sm-vault/app/password}';
+
+/** A data plane with a value from AWS, then the control plane, AWS and the data plane are all killed. */
+async function rehearse(persist: (folder: string) => NodeJS.ProcessEnv) {
+  const deployment = new Deployment();
+  const emulator = await startEmulator();
+  emulator.putSecret('us-east-1', 'app', { password: CANARY });
+  const controlPlane = await deployment.planControlPlane('cp');
+  const control = await controlPlane.start();
+  await controlPlane.putVault('aws-sm-vault', { name: 'aws', 'config.region': 'us-east-1', 'config.ttl': '3600' });
+  const env = { ...emulator.environment, ...persist(deployment.folder) };
+  const dataPlane = await deployment.planDataPlane('dp', controlPlane, env);
+  const data = await dataPlane.start();
+  await dataPlane.caughtUpWith(controlPlane);
+  assert.equal((await dataPlane.resolve(REFERENCE)).value, CANARY);
+  const status = async () =>
+    (await dataPlane.status()) as unknown as { secrets_on_disk: Record<string, unknown>; [fact: string]: unknown };
+  return { deployment, emulator, controlPlane, control, dataPlane, data, status };
+}
+
+function makeKey(folder: string): string {
+  const path = join(folder, 'secrets.key');
+  try {
+    execFileSync('sh', ['-c', `(umask 077; openssl rand -hex 32 > ${path})`], { stdio: 'ignore' });
+  } catch {
+    writeFileSync(path, randomBytes(32).toString('hex'), { mode: 0o600 });
+  }
+  return path;
+}
+
+describe('secrets on disk', () => {
+  it('are served by a data plane that starts while AWS and the control plane are both down, killed as it was', async () => {
+    const { deployment, emulator, control, dataPlane, data, status } = await rehearse((folder) => ({
+      VAULTPLANE_SECRETS_PERSIST: 'on',
+      VAULTPLANE_SECRETS_KEY_FILE: makeKey(folder),
+    }));
+    await dataPlane.until(
+      (facts) => (facts as unknown as { secrets_on_disk: { written: number } }).secrets_on_disk.written === 1,
+    );
+    await Promise.all([control.kill('SIGKILL'), data.kill('SIGKILL'), emulator.stop()]);
+
+    const again = await dataPlane.start();
+    const answer = await dataPlane.resolve(REFERENCE);
+    assert.equal(answer.value, CANARY);
+    assert.equal(answer.state, 'fresh');
+    const { restored, problem } = (await status()).secrets_on_disk;
+    assert.deepEqual({ restored, problem }, { restored: 1, problem: null });
+    assert.deepEqual(deployment.filesWith([CANARY, Buffer.from(CANARY).toString('base64').slice(0, 20)]), []);
+
+    // With another key what is on disk is of no use, and that is all.
+    await again.stop();
+    writeFileSync(join(deployment.folder, 'secrets.key'), randomBytes(32).toString('base64'));
+    await dataPlane.start();
+    assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');
+    assert.match(String((await status()).secrets_on_disk.problem), /another key.*set aside/);
+    await deployment.stop();
+  });
+
+  it('are none without a key', async () => {
+    const { deployment, emulator, control, dataPlane, data, status } = await rehearse(() => ({}));
+    await Promise.all([control.kill('SIGKILL'), emulator.stop()]);
+    await data.stop();
+    assert.deepEqual(deployment.filesWith([CANARY, Buffer.from(CANARY).toString('base64').slice(0, 20)]), []);
+    await dataPlane.start();
+    assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');
+    assert.equal((await status()).secrets_on_disk.persisted, false);
+    assert.match(readFileSync(join(deployment.folder, 'dp.log'), 'utf8'), /configuration in use/);
+    await deployment.stop();
+  });
+});
