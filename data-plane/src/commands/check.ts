@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import type { Command } from 'commander';
@@ -8,46 +9,69 @@ import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
 import { readApiCertificate } from '../data-plane.ts';
 import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
+import { checkVaults } from './check-vaults.ts';
+import { describeFinding, type Finding, finding } from './finding.ts';
 import { commandWithSettings, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
 export function checkCommand(): Command {
   return commandWithSettings('check')
-    .description('Check the settings and the files that they name, without starting anything.')
+    .description(
+      'Say whether the data plane could start and reach its vaults: settings, files, whose AWS credentials it has, ' +
+        'each vault. Changes nothing and reads no secret.',
+    )
     .option('--json', 'print what was found as JSON')
     .action(async (options: SettingsOption & { json?: boolean }) => {
-      const facts = await check(await readSettings(options));
-      if (options.json) console.log(JSON.stringify(facts));
-      else
-        console.log(
-          Object.entries(facts)
-            .map(([name, fact]) => `${name}: ${fact}\n`)
-            .join('') + 'the settings are good',
-        );
+      const findings = await check(await readSettings(options), process.env);
+      const ok = findings.every((each) => each.ok);
+      if (options.json) console.log(JSON.stringify({ ok, findings }, null, 2));
+      else for (const each of findings) console.log(describeFinding(each));
+      if (!ok) throw new ExitStatus(1);
     });
 }
 
-async function check(settings: DataPlaneSettings): Promise<Record<string, string>> {
-  refuseOwnEndpoint(settings, process.env);
-  const { certificate } = await loadLinkCredentials(settings);
-  const { validTo } = new X509Certificate(certificate);
-  if (Date.parse(validTo) < Date.now()) {
-    throw new StartError(
-      `cluster_cert = ${settings.cluster_cert} has expired (${validTo}); no control plane will take it`,
-    );
-  }
-  const apiCertificate = await readApiCertificate(settings);
+async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promise<Finding[]> {
+  const vaults = checkVaults(settings, { env, log: quietLog() });
+  return [
+    // Whoever reads this has got through the settings.
+    { what: 'settings', ok: true, says: 'valid' },
+    await finding('api_listen', () => checkApi(settings, env)),
+    await finding('api_token_file', () => checkToken(settings)),
+    await finding('cluster_cert', () => checkClusterCertificate(settings)),
+    ...(settings.secrets_key_file === undefined
+      ? []
+      : [await finding('secrets_key_file', () => checkSecretsKey(settings.secrets_key_file!))]),
+    ...(await vaults),
+  ];
+}
+
+async function checkApi(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promise<string> {
+  refuseOwnEndpoint(settings, env);
+  const certificate = await readApiCertificate(settings);
   try {
-    if (apiCertificate) createSecureContext(apiCertificate);
+    if (certificate) createSecureContext(certificate);
   } catch (error) {
     throw new StartError(`api_ssl_cert and api_ssl_cert_key can't be used together: ${errorMessage(error)}`);
   }
-  await readTokenFile(apiTokenFile(settings));
-  if (settings.secrets_key_file !== undefined) readSecretsKey(settings.secrets_key_file, quietLog());
-  return {
-    data_dir: settings.data_dir,
-    api_listen: printAddress(settings.api_listen),
-    status_listen: printAddress(settings.status_listen),
-    cluster_control_plane: settings.cluster_control_plane.join(', '),
-    cluster_cert_valid_to: new Date(validTo).toISOString(),
-  };
+  return `${printAddress(settings.api_listen)}${certificate ? ', with TLS' : ''}`;
+}
+
+async function checkToken(settings: DataPlaneSettings): Promise<string> {
+  const path = apiTokenFile(settings);
+  const token = await readTokenFile(path);
+  return token === undefined ? `${path} will be made at the start` : path;
+}
+
+function checkSecretsKey(path: string): string {
+  readSecretsKey(path, quietLog());
+  return path;
+}
+
+async function checkClusterCertificate(settings: DataPlaneSettings): Promise<string> {
+  const { certificate } = await loadLinkCredentials(settings);
+  const { validTo } = new X509Certificate(certificate);
+  if (Date.parse(validTo) < Date.now()) {
+    throw new StartError(`${settings.cluster_cert} has expired (${validTo}); no control plane will take it`);
+  }
+  const until = new Date(validTo).toISOString().slice(0, 10);
+  return `${settings.cluster_cert}, until ${until}, for ${settings.cluster_control_plane.join(', ')}`;
 }

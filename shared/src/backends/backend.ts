@@ -95,6 +95,14 @@ export interface BackendContext {
   counts: UpstreamCounts;
 }
 
+/** As whom a vault is asked. */
+export interface Caller {
+  /** Where the credentials came from. */
+  source: string;
+  account: string;
+  arn: string;
+}
+
 /** All backends of one vault type in one program; it owns what they share, such as connections and credentials. */
 export interface BackendFamily {
   /**
@@ -103,5 +111,11 @@ export interface BackendFamily {
    * @param regionFrom where `config.region` was set, for people; undefined where it is not set
    */
   open(config: VaultConfig, regionFrom?: string): Promise<SecretBackend>;
+  /**
+   * Absent where a type of vault knows no identities.
+   *
+   * @throws BackendError
+   */
+  caller?(config: VaultConfig): Promise<Caller>;
   stop(): void;
 }

@@ -1,5 +1,5 @@
 import type { VaultConfig } from '../vaults/entity.ts';
-import type { BackendContext, BackendFamily, SecretBackend } from './backend.ts';
+import type { BackendContext, BackendFamily, Caller, SecretBackend } from './backend.ts';
 
 // A type's code is loaded when the first vault of that type is asked for something.
 const FAMILIES: Record<string, () => Promise<{ startFamily(context: BackendContext): BackendFamily }>> = {
@@ -25,6 +25,19 @@ export class Backends implements BackendSource {
 
   /** @throws Error for a vault type that is not in VAULT_TYPES, and after `stop` */
   async open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend> {
+    return (await this.#family(type)).open(config, regionFrom);
+  }
+
+  /**
+   * As whom vaults of this configuration are asked; undefined for a type that knows no identities.
+   *
+   * @throws BackendError
+   */
+  async caller(type: string, config: VaultConfig): Promise<Caller | undefined> {
+    return (await this.#family(type)).caller?.(config);
+  }
+
+  #family(type: string): Promise<BackendFamily> {
     if (this.#stopped) throw new Error('the backends are stopped');
     let family = this.#families.get(type);
     if (!family) {
@@ -33,7 +46,7 @@ export class Backends implements BackendSource {
       family = load().then((module) => module.startFamily(this.#context));
       this.#families.set(type, family);
     }
-    return (await family).open(config, regionFrom);
+    return family;
   }
 
   stop(): void {

@@ -18,6 +18,8 @@ export interface SourceContext extends Pick<BackendContext, 'env' | 'log'> {
  */
 interface CredentialSource {
   name: string;
+  /** Which one of several of this kind it is. */
+  which?(env: NodeJS.ProcessEnv): string;
   find(context: SourceContext): Promise<AwsCredentials | { none: string }>;
 }
 
@@ -42,6 +44,7 @@ const environment: CredentialSource = {
 
 const sharedFiles: CredentialSource = {
   name: 'shared files',
+  which: (env) => `profile ${env.AWS_PROFILE || 'default'}`,
   async find(context) {
     const profile = await readProfile(context.env);
     refuseUnsupported(profile);
@@ -167,7 +170,10 @@ export async function findCredentials(
   for (const source of SOURCES) {
     try {
       const found = await source.find(context);
-      if (!('none' in found)) return { credentials: found, source: source.name };
+      if (!('none' in found)) {
+        const which = source.which?.(context.env);
+        return { credentials: found, source: which === undefined ? source.name : `${source.name}, ${which}` };
+      }
       tried.push(`${source.name}: ${found.none}`);
     } catch (error) {
       const reason = error instanceof BackendError ? error.message : `it is configured but failed (${reasonOf(error)})`;

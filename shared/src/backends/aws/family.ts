@@ -1,6 +1,7 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import { type BackendContext, BackendError, type BackendFamily, type SecretBackend } from '../backend.ts';
+import { type BackendContext, BackendError, type BackendFamily, type Caller, type SecretBackend } from '../backend.ts';
+import { callerOf } from './caller.ts';
 import { AwsConnections } from './connections.ts';
 import { findCredentials } from './credential-sources.ts';
 import { CredentialStore } from './credential-store.ts';
@@ -17,17 +18,18 @@ class AwsFamily implements BackendFamily {
   /** One a role, however many vaults and regions use it. */
   readonly #roles = new Map<string, CredentialStore>();
   readonly #stop = new AbortController();
+  /** Where the base credentials came from. */
+  #source = '';
 
   constructor(context: BackendContext) {
     this.#context = context;
     this.#connections = new AwsConnections(context);
-    let source = '';
     this.#base = new CredentialStore(async () => {
       const homeRegion = (await this.#localRegion())?.region ?? context.homeRegion ?? 'us-east-1';
       const found = await findCredentials({ ...context, connections: this.#connections, homeRegion });
-      if (found.source !== source) {
-        source = found.source;
-        context.log.info({ source }, 'AWS credentials found');
+      if (found.source !== this.#source) {
+        this.#source = found.source;
+        context.log.info({ source: found.source }, 'AWS credentials found');
       }
       return found.credentials;
     });
@@ -57,6 +59,23 @@ class AwsFamily implements BackendFamily {
       target: `AWS Secrets Manager in ${region}${at}`,
       context: this.#context,
     });
+  }
+
+  /** The account and the role that vaults of this configuration are asked as, which needs no region of theirs. */
+  async caller(config: VaultConfig): Promise<Caller> {
+    const local = typeof config.region === 'string' ? undefined : (await this.#localRegion())?.region;
+    const region =
+      typeof config.region === 'string' ? config.region : (local ?? this.#context.homeRegion ?? 'us-east-1');
+    const identity = await callerOf({
+      region,
+      stsEndpoint: textOf(config.sts_endpoint_url),
+      credentials: await this.#credentialsOf(config, region),
+      connections: this.#connections,
+      context: this.#context,
+      signal: this.#stop.signal,
+    });
+    const role = textOf(config.assume_role_arn);
+    return { source: role === undefined ? this.#source : `${this.#source}, then ${role}`, ...identity };
   }
 
   stop(): void {
@@ -93,10 +112,10 @@ class AwsFamily implements BackendFamily {
     if (!store) {
       store = await assumeRole({
         roleArn,
-        sessionName: typeof sessionName === 'string' ? sessionName : 'KongVault',
-        stsEndpoint: typeof stsEndpoint === 'string' ? stsEndpoint : undefined,
+        sessionName: textOf(sessionName) ?? 'KongVault',
+        stsEndpoint: textOf(stsEndpoint),
         region,
-        base: this.#base,
+        credentials: this.#base,
         connections: this.#connections,
         context: this.#context,
         signal: this.#stop.signal,
@@ -105,6 +124,10 @@ class AwsFamily implements BackendFamily {
     }
     return store;
   }
+}
+
+function textOf(value: VaultConfig[string] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 export function startFamily(context: BackendContext): BackendFamily {

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { identityOf } from '@vaultplane/shared/backends/address.ts';
+import { BackendError, type Caller, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
+import { Backends } from '@vaultplane/shared/backends/backends.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { printAddress } from '@vaultplane/shared/settings.ts';
+import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
+import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
+import { type Vault, VaultDirectory } from '../secrets/vault-directory.ts';
+import type { DataPlaneSettings } from '../settings.ts';
+import type { Finding } from './finding.ts';
+
+interface CheckOptions {
+  env: NodeJS.ProcessEnv;
+  log: Log;
+}
+
+/** With one of these the vault `aws` of the settings is meant to be used. */
+const AWS_SETTINGS = [
+  'vault_aws_region',
+  'vault_aws_endpoint_url',
+  'vault_aws_assume_role_arn',
+  'vault_aws_sts_endpoint_url',
+] as const;
+
+/**
+ * Which credentials win and whose they are, and whether every vault that this data plane knows of answers: those of the
+ * settings and those of the last configuration on disk. Reads no secret: it asks for one that can't be there.
+ */
+export async function checkVaults(settings: DataPlaneSettings, options: CheckOptions): Promise<Finding[]> {
+  const { finding, saved } = await readConfiguration(settings);
+  const directory = new VaultDirectory(settings);
+  directory.configure(saved?.snapshot ?? null, saved?.defaults ?? {});
+  const isAwsMeant = AWS_SETTINGS.some((key) => settings[key] !== undefined);
+  const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(id, settings, isAwsMeant));
+  const needed = vaults.some(({ type }) => type.name === 'aws');
+
+  const backends = new Backends({
+    env: options.env,
+    log: options.log,
+    trustedCertificates: settings.ssl_trusted_certificate,
+    ownListen: printAddress(settings.api_listen),
+    homeRegion: settings.vault_aws_region,
+    deadlines: deadlinesOf(settings),
+    counts: { calls: 0, errors: 0, throttled: 0 },
+  });
+  try {
+    const credentials = checkCredentials(backends, needed);
+    // Vaults of one identity are one place to ask.
+    const looks = new Map<string, Promise<Look>>();
+    for (const vault of vaults) {
+      const identity = identityOf(vault.type, vault.config);
+      if (!looks.has(identity)) looks.set(identity, lookAt(backends, vault));
+    }
+    const findings = vaults.map(async (vault) => {
+      const look = await looks.get(identityOf(vault.type, vault.config))!;
+      return findingOf(vault, look);
+    });
+    const rejected = directory.rejected.map(({ prefix, reason }) => {
+      return { what: `vault ${prefix}`, ok: false, says: `can't be used: ${reason}` };
+    });
+    return [finding, await credentials, ...(await Promise.all(findings)), ...rejected];
+  } finally {
+    backends.stop();
+  }
+}
+
+function isMeant(id: string, settings: DataPlaneSettings, isAwsMeant: boolean): boolean {
+  return id === 'aws' ? isAwsMeant : id === 'env' && settings.vault_env_prefix !== undefined;
+}
+
+async function readConfiguration(
+  settings: DataPlaneSettings,
+): Promise<{ finding: Finding; saved: SavedConfiguration | undefined }> {
+  const what = 'configuration';
+  const path = join(settings.data_dir, SNAPSHOT_FILE_NAME);
+  try {
+    const saved = await readSnapshotFile(path);
+    const says = saved
+      ? `version ${saved.snapshot.version} in ${path}, ${saved.snapshot.vaults.length} vaults`
+      : `none in ${path} yet; a control plane has to give it`;
+    return { finding: { what, ok: true, says }, saved };
+  } catch (error) {
+    // No reason not to start: it is set aside then.
+    return { finding: { what, ok: true, says: `${path} can't be used: ${errorMessage(error)}` }, saved: undefined };
+  }
+}
+
+async function checkCredentials(backends: Backends, needed: boolean): Promise<Finding> {
+  const what = 'AWS credentials';
+  try {
+    const caller = (await backends.caller('aws', {}))!;
+    return { what, ok: true, says: describeCaller(caller), facts: { ...caller } };
+  } catch (error) {
+    if (needed) return { what, ok: false, says: errorMessage(error) };
+    return { what, ok: true, says: `none, and no vault here needs them (${errorMessage(error)})` };
+  }
+}
+
+interface Look {
+  /** Where it asks, and where its region is from. */
+  where: string;
+  caller: Caller | undefined;
+  /** Why it does not answer. */
+  problem: string | undefined;
+}
+
+async function lookAt(backends: Backends, { type, config, regionFrom }: Vault): Promise<Look> {
+  let where = `a vault of type ${type.name}`;
+  try {
+    const backend = await backends.open(type.name, config, regionFrom);
+    where = backend.description;
+    const [answer, caller] = await Promise.all([
+      problemOf(backend.fetch(nothing(), new AbortController().signal)),
+      // Who asks is good to know, but STS may be out of reach where Secrets Manager is not.
+      backends.caller(type.name, config).catch((error: unknown) => error as Error),
+    ]);
+    if (!(caller instanceof Error)) return { where, caller, problem: answer };
+    // Anybody may ask who they are: what is denied is the role.
+    const isRoleDenied = caller instanceof BackendError && caller.code === 'access_denied';
+    return { where, caller: undefined, problem: isRoleDenied ? caller.message : answer };
+  } catch (error) {
+    return { where, caller: undefined, problem: errorMessage(error) };
+  }
+}
+
+/** A secret that is not there. */
+function nothing() {
+  return { path: `vaultplane-check-${randomUUID()}`, version: { stage: 'AWSCURRENT' } };
+}
+
+/** An answer about the secret, be it that it is missing or denied, is one from the vault. */
+async function problemOf(fetching: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await fetching;
+  } catch (error) {
+    if (!(error instanceof BackendError) || error.code === 'unavailable') return errorMessage(error);
+  }
+  return undefined;
+}
+
+function findingOf({ prefix, type, config, regionFrom }: Vault, { where, caller, problem }: Look): Finding {
+  const as = caller === undefined ? '' : `, as ${describeCaller(caller)}`;
+  return {
+    what: `vault ${prefix}`,
+    ok: problem === undefined,
+    says: problem === undefined ? `${where} answers${as}` : `${where} does not answer${as}: ${problem}`,
+    facts: {
+      prefix,
+      type: type.name,
+      region: config.region ?? null,
+      region_from: regionFrom ?? null,
+      caller: caller ?? null,
+    },
+  };
+}
+
+function describeCaller({ source, account, arn }: Caller): string {
+  return `${arn}, account ${account}, with credentials from ${source}`;
+}
