@@ -130,6 +130,9 @@ describe('commands of vaultplane-dp over AWS', { skip: noCertificates }, () => {
       VAULTPLANE_API_LISTEN: '127.0.0.1:1',
       VAULTPLANE_STATUS_LISTEN: '127.0.0.1:1',
       VAULTPLANE_CLUSTER_CONTROL_PLANE: '127.0.0.1:1',
+      // A machine that is busy with other tests is no outage.
+      VAULTPLANE_UPSTREAM_CONNECT_TIMEOUT: '20',
+      KONG_UPSTREAM_TIMEOUT: '60',
       AWS_ENDPOINT_URL: emulator.url,
       AWS_REGION: 'us-east-1',
       AWS_EC2_METADATA_DISABLED: 'true',

@@ -8,6 +8,9 @@ import { silentLog } from '@vaultplane/shared/log.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import { type Resolver, type ResolverSettings, startResolver } from './resolver.ts';
 
+/** Longer than the usual ones: a machine that is busy with other tests is no outage. */
+const PATIENT = { upstream_connect_timeout: 20, upstream_timeout: 60 };
+
 describe('a resolver over AWS', () => {
   let emulator: Emulator;
   const started: Resolver[] = [];
@@ -27,7 +30,7 @@ describe('a resolver over AWS', () => {
       clock,
       log: silentLog,
       env: emulator.environment,
-      settings: { cache_max_entries: 1000, cache_max_bytes: 1_000_000, ...settings },
+      settings: { cache_max_entries: 1000, cache_max_bytes: 1_000_000, ...PATIENT, ...settings },
       random: () => 0.5,
       ownListen,
     });

@@ -37,7 +37,8 @@ export async function openAws(
     env: env ?? { ...BARE_ENV, ...emulator?.environment },
     log,
     trustedCertificates: ['system'],
-    deadlines: { connect: 1000, total: 5000 },
+    // Longer than the usual ones: a machine that is busy with other tests is no outage.
+    deadlines: { connect: 20_000, total: 60_000 },
     counts,
     ...context,
   });
