@@ -9,7 +9,7 @@ import type {
   ReportMessage,
 } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
-import type { Database } from '../store/database.ts';
+import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import { jsonbOf } from '../store/jsonb.ts';
 import type { Commanded } from './fleet-commands.ts';
 import { type MemberReferences, ReferenceCensus } from './reference-census.ts';
@@ -215,10 +215,10 @@ export class Fleet {
     this.#write(row);
   }
 
-  /** Every data plane that was seen within the last 14 days, on whichever control plane. */
+  /** Every data plane that was seen within the last 14 days, on whichever control plane; without the database those here. */
   async dataPlanes(): Promise<DataPlane[]> {
     const lostBefore = this.#options.clock.now() - LOST_AFTER_MS;
-    const rows = await this.#options.database.query<DataPlane>(
+    const stored = this.#options.database.query<DataPlane>(
       `select id, hostname, ip, version, config_hash, sync_status, extract(epoch from last_seen)::integer as last_seen,
          config_version, config_timeline, connected and last_seen > $1 as connected,
          extract(epoch from connected_at)::integer as connected_at, control_plane_id, protocol,
@@ -227,6 +227,10 @@ export class Fleet {
        from data_planes order by id`,
       [new Date(lostBefore)],
     );
+    const rows = await stored.catch((error): DataPlane[] => {
+      if (error instanceof DatabaseUnavailable) return [];
+      throw error;
+    });
     const all = new Map(rows.map((row) => [row.id, row]));
     // What is here is newer than what was written.
     for (const row of this.#unwritten.values()) all.set(row.id, row);

@@ -96,6 +96,22 @@ describe('several control planes on one Postgres', { skip: postgresMissing() }, 
     const refused = await one.call('PUT', '/vaults/while-away', { name: 'env' });
     assert.deepEqual([refused.status, refused.json], [503, { message: 'the database can not be reached' }]);
     assert.equal(refused.headers.get('retry-after'), '2');
+    // What is read of the configuration that is in force is read on, from memory.
+    const vault = await two.call('GET', '/vaults/from-one');
+    assert.deepEqual([vault.status, vault.json.description], [200, 'again']);
+    assert.deepEqual((await one.call('GET', `/vaults/${vault.json.id}`)).json, vault.json);
+    const { json: list } = await one.call('GET', '/vaults?size=1000');
+    const { json: document } = await one.call('GET', '/config');
+    assert.ok(list.data.length > 20);
+    assert.equal(document.vaults.length, list.data.length);
+    const { json: half } = await one.call('GET', '/vaults?size=10');
+    const { json: rest } = await one.call('GET', half.next.replace('size=10', 'size=1000'));
+    assert.deepEqual([...half.data, ...rest.data], list.data);
+    assert.equal((await one.call('GET', '/vaults/none-such')).status, 404);
+    assert.deepEqual((await one.call('GET', '/tags')).json.data, []);
+    const { json: members } = await one.call('GET', '/clustering/data-planes');
+    assert.ok(members.data.some(({ id }: { id: string }) => id === dataPlane.id));
+    assert.equal((await one.call('GET', '/config/versions')).status, 503);
     const ready = async () => (await fetch(`${one.statusUrl}/status/ready`)).status;
     // The poll is what notices.
     while ((await ready()) !== 503) await one.call('GET', '/');

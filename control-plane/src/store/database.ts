@@ -11,8 +11,10 @@ export interface Database extends Queryable {
   /**
    * Runs `work` in one transaction, committed when it is done and rolled back when it throws. Inside, only the
    * transaction given may be used: PGlite has one connection, and waits for ever for a second.
+   *
+   * @param slow whether its statements may take as long as they like, as a migration's
    */
-  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
+  transaction<T>(work: (transaction: Queryable) => Promise<T>, options?: { slow?: boolean }): Promise<T>;
   /**
    * Calls `heard` after each NOTIFY on the channel. After a lost connection it is called once more, since what was sent
    * meanwhile is lost: a listener looks up what there is to know, and takes nothing from the message itself.

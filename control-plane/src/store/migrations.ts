@@ -44,17 +44,21 @@ export async function migrationStatus(
  * @throws StartError when the database is of a later release
  */
 export async function migrate(database: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<string[]> {
-  return database.transaction(async (transaction) => {
-    await transaction.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-    await transaction.query(`create table if not exists vaultplane_migrations (
+  return database.transaction(
+    async (transaction) => {
+      await transaction.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+      await transaction.query(`create table if not exists vaultplane_migrations (
       number integer primary key, name text not null, applied_at timestamptz not null default now())`);
-    const { applied, pending } = statusOf(await lastApplied(transaction), migrations);
-    for (const { number, name, sql } of migrations.filter((migration) => migration.number > applied)) {
-      for (const statement of statementsOf(sql)) await transaction.query(statement);
-      await transaction.query('insert into vaultplane_migrations (number, name) values ($1, $2)', [number, name]);
-    }
-    return pending;
-  });
+      const { applied, pending } = statusOf(await lastApplied(transaction), migrations);
+      for (const { number, name, sql } of migrations.filter((migration) => migration.number > applied)) {
+        for (const statement of statementsOf(sql)) await transaction.query(statement);
+        await transaction.query('insert into vaultplane_migrations (number, name) values ($1, $2)', [number, name]);
+      }
+      return pending;
+    },
+    // On a large database, or while another control plane does it.
+    { slow: true },
+  );
 }
 
 async function lastApplied(database: Queryable): Promise<number> {

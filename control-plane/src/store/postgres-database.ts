@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
@@ -8,7 +9,18 @@ import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './
 
 const INT8 = 20;
 const CONNECT_TIMEOUT_MS = 5000;
-const STATEMENT_TIMEOUT_MS = 30_000;
+/** A statement, and the wait for another writer in it, is given up by the server after this. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+/** And by us after this, since a server may be gone without a word. */
+const QUERY_TIMEOUT_MS = 12_000;
+/** A transaction of a control plane that is gone without a word holds up the others for no longer than this. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
+/** A connection that nobody used for so long is closed. */
+const IDLE_TIMEOUT_MS = 30_000;
+const SLOW_QUERY_TIMEOUT_MS = 3_600_000;
+/** How often the connection for notifications is asked whether it is still there: nothing else is sent by it. */
+export const HEARTBEAT_MS = 10_000;
+const HEARTBEAT_TIMEOUT_MS = 5000;
 const LONGEST_RECONNECT_PAUSE_MS = 5000;
 
 export type PostgresSettings = Pick<
@@ -30,7 +42,9 @@ export async function openPostgresDatabase(settings: PostgresSettings, log: Log,
     await database.close();
     const where = `Postgres at ${settings.pg_host}:${settings.pg_port}, database ${settings.pg_database}, user ${settings.pg_user}`;
     if (error instanceof DatabaseUnavailable) throw new DatabaseUnavailable(`${where}: ${error.message}`);
-    throw new StartError(`${where}: ${errorMessage(error)}; check pg_host, pg_database, pg_user and pg_password`);
+    throw new StartError(
+      `${where}: ${errorMessage(error)}; check pg_host, pg_database, pg_user, pg_password${settings.pg_ssl ? ', pg_ssl and pg_ssl_ca' : ''}`,
+    );
   }
 }
 
@@ -57,7 +71,10 @@ function connectionOf(settings: PostgresSettings): pg.PoolConfig {
     application_name: 'vaultplane-cp',
     max: 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
     types: {
       getTypeParser: ((oid: number, format?: 'text') =>
@@ -75,6 +92,7 @@ class PostgresDatabase implements Database {
   readonly #ears = new Map<string, Set<() => void>>();
   #listener: pg.Client | undefined;
   #reconnect: (() => void) | undefined;
+  #cancelHeartbeat: () => void = () => {};
   #pauseMs = 100;
   #closed = false;
 
@@ -95,16 +113,21 @@ class PostgresDatabase implements Database {
     await this.#pool.query(sql).catch(translate);
   }
 
-  async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
+  async transaction<T>(
+    work: (transaction: Queryable) => Promise<T>,
+    { slow = false }: { slow?: boolean } = {},
+  ): Promise<T> {
     const client = await this.#pool.connect().catch(translate);
     const broken = (error: Error) => this.#log.warn({ error: error.message }, 'a database connection was lost');
     client.on('error', broken);
     let failure: unknown;
     try {
       await client.query('begin');
+      if (slow) await client.query('set local statement_timeout = 0');
+      const patience = slow ? { query_timeout: SLOW_QUERY_TIMEOUT_MS } : {};
       const result = await work({
-        query: async <Row>(sql: string, parameters: readonly unknown[] = []) =>
-          (await client.query(sql, [...parameters])).rows as Row[],
+        query: async <Row>(text: string, values: readonly unknown[] = []) =>
+          (await client.query({ text, values: [...values], ...patience })).rows as Row[],
       });
       await client.query('commit');
       return result;
@@ -135,6 +158,7 @@ class PostgresDatabase implements Database {
     if (this.#closed) return;
     this.#closed = true;
     this.#reconnect?.();
+    this.#cancelHeartbeat();
     const listener = this.#listener;
     this.#listener = undefined;
     await listener?.end().catch(() => {});
@@ -146,6 +170,7 @@ class PostgresDatabase implements Database {
     const lost = (error?: Error) => {
       if (this.#listener !== client) return;
       this.#listener = undefined;
+      this.#cancelHeartbeat();
       this.#log.warn({ error: error?.message }, 'the database connection for notifications was lost');
       client.end().catch(() => {});
       this.#reconnectLater();
@@ -158,6 +183,22 @@ class PostgresDatabase implements Database {
     this.#listener = client;
     this.#pauseMs = 100;
     for (const channel of this.#ears.keys()) await client.query(`listen ${channel}`).catch(translate);
+    this.#beat(client, lost);
+  }
+
+  /** A connection may be cut with neither side noticing, by a firewall that forgot it, and then nothing is heard for ever. */
+  #beat(client: pg.Client, lost: (error: Error) => void): void {
+    if (this.#listener !== client) return;
+    this.#cancelHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
+      client.query({ text: 'select 1', query_timeout: HEARTBEAT_TIMEOUT_MS } as pg.QueryConfig).then(
+        () => this.#beat(client, lost),
+        (error) => {
+          lost(error);
+          // Its goodbye would go nowhere.
+          (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+        },
+      );
+    });
   }
 
   #reconnectLater(): void {
@@ -180,8 +221,11 @@ class PostgresDatabase implements Database {
   }
 }
 
-/** SQLSTATE classes of a server that is not there for us now: connection lost, no room, shutting down, starting up. */
-const UNAVAILABLE = /^(08|53|57P|25006)/;
+/**
+ * SQLSTATE classes of a server that is not there for us now: connection lost, no room, shutting down, starting up,
+ * waited in vain, only a replica.
+ */
+const UNAVAILABLE = /^(08|53|57P|57014|55P03|25P03|25006)/;
 
 function translate(error: unknown): never {
   const state = sqlState(error);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Actor } from './audit-log.ts';
-import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
+import { DatabaseUnavailable } from './database.ts';
+import { describeOnBothDatabases, stayingOpen, storeOn } from './testing/stores.ts';
 
 const ACTOR: Actor = { name: 'local', role: 'admin', remoteAddress: null };
 const REQUEST = { method: 'COMMAND', path: 'token create' };
@@ -39,5 +40,28 @@ describeOnBothDatabases('a token', (open) => {
     assert.equal(await tokens.delete(id, ACTOR, REQUEST), true);
     assert.equal(await tokens.verify(token), undefined);
     assert.equal(await tokens.delete(id, ACTOR, REQUEST), false);
+  });
+
+  it('that was verified before is taken as it was while the database is away, and no other', async () => {
+    const database = await open();
+    let away = false;
+    const query: typeof database.query = (sql, parameters) =>
+      away ? Promise.reject(new DatabaseUnavailable('away')) : database.query(sql, parameters);
+    const { tokens } = await storeOn({ ...stayingOpen(database), query });
+    const [known, unknown] = [
+      await tokens.create('editor', null, ACTOR, REQUEST),
+      await tokens.create('admin', null, ACTOR, REQUEST),
+    ];
+    await tokens.verify(known.token);
+    await tokens.any();
+    away = true;
+    assert.deepEqual(await tokens.verify(known.token), { id: known.id, role: 'editor' });
+    await assert.rejects(tokens.verify(unknown.token), DatabaseUnavailable);
+    assert.equal(await tokens.any(), true);
+    away = false;
+    await tokens.delete(known.id, ACTOR, REQUEST);
+    assert.equal(await tokens.verify(known.token), undefined);
+    away = true;
+    await assert.rejects(tokens.verify(known.token), DatabaseUnavailable);
   });
 });

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ export interface PostgresServer {
   port: number;
   user: string;
   database: string;
-  /** Any is accepted. */
+  /** Any is accepted, unless it was started with one. */
   password: string;
   url: string;
   /** The directory of its Unix socket. */
@@ -40,12 +40,19 @@ export function postgresMissing(): string | false {
   return binaryDirectory() === undefined && 'Postgres (initdb, postgres) is not installed';
 }
 
+export interface PostgresServerOptions {
+  /** Is asked for it (SCRAM); without it any password is accepted. */
+  password?: string;
+  /** Its certificate and key, PEM: then it speaks TLS, and over TCP nothing else. */
+  tls?: { cert: string; key: string };
+}
+
 /**
  * Starts a new, empty Postgres on a free port of 127.0.0.1, its files in a temporary directory.
  *
  * @throws PostgresNotInstalled
  */
-export async function startPostgresServer(): Promise<PostgresServer> {
+export async function startPostgresServer({ password, tls }: PostgresServerOptions = {}): Promise<PostgresServer> {
   const binaries = binaryDirectory();
   if (binaries === undefined) throw new PostgresNotInstalled(postgresMissing() as string);
   const directory = await mkdtemp(join(tmpdir(), 'vaultplane-pg-'));
@@ -65,19 +72,32 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     throw error;
   }
 
+  // Tests' own connections go through the socket's directory, which only this user reaches.
+  const method = password === undefined ? 'trust' : 'scram-sha-256';
+  writeFileSync(
+    join(data, 'pg_hba.conf'),
+    `local all all trust\n${tls ? 'hostssl' : 'host'} all all 127.0.0.1/32 ${method}\n`,
+  );
+  for (const [name, text] of Object.entries(tls ?? {})) {
+    const file = join(data, `server.${name}`);
+    writeFileSync(file, text, { mode: 0o600 });
+    if (account) await chown(file, account.uid, account.gid);
+  }
   const port = await freePort();
-  const location = { host: '127.0.0.1', port, user: 'vaultplane', password: 'any', database: 'postgres' };
+  const location = { host: '127.0.0.1', port, user: 'vaultplane', password: password ?? 'any', database: 'postgres' };
+  const local = { ...location, host: directory };
   let server: ChildProcess;
   const start = async () => {
     const settings = [
       ...['listen_addresses=127.0.0.1', `port=${port}`, `unix_socket_directories=${directory}`],
       ...['fsync=off', 'full_page_writes=off', 'max_connections=100', 'autovacuum=off', 'shared_buffers=16MB'],
+      ...(tls ? ['ssl=on', 'ssl_cert_file=server.cert', 'ssl_key_file=server.key'] : []),
     ];
     server = spawn(join(binaries, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
       ...options,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    await untilUp(server, location);
+    await untilUp(server, local);
   };
   const end = async (signal: NodeJS.Signals) => {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -90,7 +110,12 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     await end('SIGINT');
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   };
-  await start().catch(async (error) => {
+  const begin = async () => {
+    await start();
+    if (password === undefined) return;
+    await withClient(local, (client) => client.query(`alter role vaultplane password '${password}'`));
+  };
+  await begin().catch(async (error) => {
     await stop();
     throw error;
   });
@@ -105,7 +130,7 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     socketDirectory: directory,
     async createDatabase() {
       const name = `test_${++databases}`;
-      await withClient(location, (client) => client.query(`create database ${name}`));
+      await withClient(local, (client) => client.query(`create database ${name}`));
       return name;
     },
     // SIGQUIT is its immediate shutdown: no goodbye to anybody, and recovery at the next start.

@@ -60,7 +60,7 @@ export function stayingOpen(database: Database): Database {
     kind: database.kind,
     query: (sql, parameters) => database.query(sql, parameters),
     script: (sql) => database.script(sql),
-    transaction: (work) => database.transaction(work),
+    transaction: (work, options) => database.transaction(work, options),
     listen: (channel, heard) => database.listen(channel, heard),
     close: async () => {},
   };
