@@ -3,6 +3,7 @@ import { settingResolver } from '@vaultplane/shared/backends/setting-references.
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
+import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import { Command, Option } from 'commander';
 import { createCertificates } from './cluster/certificates.ts';
 import { checkSetup } from './commands/check.ts';
@@ -46,21 +47,24 @@ function print({ json }: Common, facts: unknown, lines: string[]): void {
   process.stdout.write(json ? `${JSON.stringify(facts, null, 2)}\n` : lines.map((line) => `${line}\n`).join(''));
 }
 
-command('start', 'Run the control plane until SIGTERM or SIGINT.').action(async (options: Common) => {
-  const signal = stopOnSignals();
-  const settings = await settingsOf(options);
-  const log = createLog('vaultplane-cp', settings.log_level);
-  const controlPlane = await startControlPlane(settings, { log, signal }).catch((error: unknown) => {
-    // Told to stop while it still waited for its database: that is no failure.
-    if (signal.aborted) return undefined;
-    throw error;
-  });
-  if (!controlPlane) return;
-  await aborted(signal);
-  log.info({}, 'stopping');
-  await controlPlane.stop();
-  log.info({}, 'stopped');
-});
+command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads log_level anew.').action(
+  async (options: Common) => {
+    const signal = stopOnSignals();
+    const settings = await settingsOf(options);
+    const log = createLog('vaultplane-cp', settings.log_level);
+    rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
+    const controlPlane = await startControlPlane(settings, { log, signal }).catch((error: unknown) => {
+      // Told to stop while it still waited for its database: that is no failure.
+      if (signal.aborted) return undefined;
+      throw error;
+    });
+    if (!controlPlane) return;
+    await aborted(signal);
+    log.info({}, 'stopping');
+    await controlPlane.stop();
+    log.info({}, 'stopped');
+  },
+);
 
 command('migrate', "Bring the database to this program's schema; with --status only say where it is.")
   .option('--status', 'change nothing')

@@ -26,7 +26,7 @@ export interface Log {
   warn(facts: LogFacts, message: string): void;
   error(facts: LogFacts, message: string): void;
   child(facts: LogFacts): Log;
-  /** Changes the level of this log and of every child made after this call. */
+  /** Changes the level of the whole log: of its root and of every child. */
   setLevel(level: LogLevel): void;
 }
 
@@ -42,15 +42,20 @@ export function createLog(program: string, level: LogLevel = 'info', destination
   return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })));
 }
 
-function wrap(target: ReturnType<typeof pino>): Log {
+function wrap(target: ReturnType<typeof pino>, root = target): Log {
+  // A child of pino keeps the level that it was born with.
+  const current = () => {
+    if (target.level !== root.level) target.level = root.level;
+    return target;
+  };
   return {
-    debug: (facts, message) => target.debug(facts, message),
-    info: (facts, message) => target.info(facts, message),
-    warn: (facts, message) => target.warn(facts, message),
-    error: (facts, message) => target.error(facts, message),
-    child: (facts) => wrap(target.child(facts)),
+    debug: (facts, message) => current().debug(facts, message),
+    info: (facts, message) => current().info(facts, message),
+    warn: (facts, message) => current().warn(facts, message),
+    error: (facts, message) => current().error(facts, message),
+    child: (facts) => wrap(target.child(facts), root),
     setLevel: (level) => {
-      target.level = PINO_LEVEL[level];
+      root.level = PINO_LEVEL[level];
     },
   };
 }
