@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { getHeapSnapshot } from 'node:v8';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
+import { deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
+import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { createLog, silentLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import { type Resolver, startResolver } from './resolver.ts';
 import { ResolverBench } from './testing/resolver-bench.ts';
@@ -91,5 +94,43 @@ describe('memory', () => {
     await bench.at(60);
     for (const halves of [rotated, expired, evicted]) assert.ok(!(await heapHolds(halves)));
     await bench.resolver.stop();
+  });
+
+  it('shows no value wherever an object that holds one is printed: answers, entries, errors, the engine itself', async () => {
+    await using emulator = await startEmulator();
+    const halves = canary();
+    const value = halves.join('');
+    emulator.putSecret('us-east-1', 'db', JSON.stringify({ password: value, user: 'u' }));
+    const written: string[] = [];
+    const log = createLog('test', 'debug', { write: (line) => written.push(line) });
+    const settings = { cache_max_entries: 100, cache_max_bytes: 1_000_000, upstream_connect_timeout: 20 };
+    const resolver = startResolver({ clock: systemClock, log, env: emulator.environment, settings });
+    configure(resolver, 1, ['one']);
+    const references = ['{vault://one/db/password}', '{vault://one/db}', '{vault://one/db/nope}', '{vault://one/no}'];
+    const outcomes = await resolver.resolveMany(references);
+    const backends = new Backends({
+      env: emulator.environment,
+      log,
+      trustedCertificates: ['system'],
+      deadlines: deadlinesOf(settings),
+      counts: { calls: 0, errors: 0, throttled: 0 },
+    });
+    const backend = await backends.open('aws', { region: 'us-east-1' });
+    const fetched = await backend.fetch({ path: 'db', version: { stage: 'AWSCURRENT' } }, new AbortController().signal);
+    assert.ok(fetched.value.reveal().includes(value), 'it is there');
+    for (const object of [outcomes, resolver, fetched, { fetched }, backend, backends]) {
+      const all = { depth: Infinity, showHidden: true, getters: false, maxStringLength: Infinity } as const;
+      assert.ok(!inspect(object, all).includes(halves[1]), inspect(object, { depth: 1 }));
+      assert.ok(!String(object).includes(halves[1]));
+    }
+    // Written out as JSON on purpose, an answer has its value only where a door puts it.
+    assert.ok(!JSON.stringify([outcomes, fetched]).includes(halves[1]));
+    assert.ok(!written.join('').includes(halves[1]));
+    for (const credential of ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) {
+      const text = emulator.environment[credential];
+      if (text) assert.ok(!written.join('').includes(text));
+    }
+    backends.stop();
+    await resolver.stop();
   });
 });
