@@ -18,6 +18,7 @@ import { openConfiguration } from './configuration/configuration.ts';
 import { startControlPlaneLink } from './configuration/control-plane-link.ts';
 import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
+import { startPrefetching } from './prefetch/prefetching.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
 import { startResolver } from './secrets/resolver.ts';
 import { openVaultFile, removeVaultFile } from './secrets/vault-file.ts';
@@ -111,8 +112,11 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       random,
     });
     parts.add('control plane link', () => link.stop());
+    const prefetching = await startPrefetching({ settings, resolver, clock, random, log });
+    parts.add('prefetching', () => prefetching.stop());
     configuration.onChange(() => {
       configure();
+      prefetching.configured();
       link.reportNow();
     });
 
@@ -125,6 +129,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       resolver,
       lookups,
       watchers,
+      prefetching,
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
       clock,
     });

@@ -11,6 +11,7 @@ import {
   printAddress,
   type SettingsOf,
 } from '@vaultplane/shared/settings.ts';
+import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 
 /** Every setting of the data plane (CONTRACT.md §2). */
 export const DATA_PLANE_SETTINGS = defineSettings({
@@ -32,7 +33,11 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   api_token_file: { type: 'path', description: 'the token of application calls; data_dir/api-token where not set' },
   cache_max_entries: { type: 'integer', min: 1, default: 10_000, description: 'secrets held at most' },
   cache_max_bytes: { type: 'integer', min: 1024, default: 64 * 1024 * 1024, description: 'bytes held at most' },
-  prefetch: { type: 'list', description: 'references to fetch in the background from the start on' },
+  prefetch: {
+    type: 'list',
+    ofReferences: true,
+    description: 'references, tag:KEY or tag:KEY=VALUE[@PREFIX], to fetch in the background from the start on',
+  },
   config_fallback_url: { type: 'url', description: 'a signed snapshot to start from while no control plane answers' },
 });
 
@@ -58,12 +63,11 @@ function checkTogether(settings: DataPlaneSettings): void {
   if (settings.secrets_persist && settings.secrets_key_file === undefined) {
     throw new StartError('secrets_persist = on needs secrets_key_file; without a key no value may touch the disk');
   }
+  parsePrefetch(settings.prefetch ?? []);
   controlPlanesOf(settings);
   proxyOf(settings);
   // A setting that is not understood yet is refused: an operator who relies on it must not learn of it in an outage.
-  for (const key of ['config_fallback_url', 'prefetch'] as const) {
-    if (settings[key] !== undefined) throw notYet(key);
-  }
+  if (settings.config_fallback_url !== undefined) throw notYet('config_fallback_url');
 }
 
 function notYet(key: string): StartError {

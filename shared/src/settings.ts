@@ -45,6 +45,8 @@ interface EnumSpec extends Spec {
 }
 interface ListSpec extends Spec {
   type: 'list';
+  /** Its items are references, to be taken as they are: the setting itself is none. */
+  ofReferences?: true;
   default?: readonly string[];
 }
 interface ListenSpec extends Spec {
@@ -194,7 +196,7 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
   for (const [key, spec] of Object.entries(schema)) {
     const setting = raw.get(key);
     if (setting === undefined) settings[key] = defaultOf(spec);
-    else if (looksLikeReference(setting.text))
+    else if (looksLikeReference(setting.text) && !(spec.type === 'list' && spec.ofReferences))
       waiting[setting.text.startsWith('{vault://env/') ? 'env' : 'aws'].push(key);
     else settings[key] = parse(key, spec, setting);
   }

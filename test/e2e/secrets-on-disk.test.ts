@@ -66,10 +66,21 @@ describe('secrets on disk', () => {
     await deployment.stop();
   });
 
-  it('are none without a key', async () => {
-    const { deployment, emulator, control, dataPlane, data, status } = await rehearse(() => ({}));
-    await Promise.all([control.kill('SIGKILL'), emulator.stop()]);
+  it('are none without a key; names are, and what they name is fetched again before anybody asks', async () => {
+    const { deployment, emulator, control, dataPlane, data, status } = await rehearse(() => ({
+      VAULTPLANE_PREFETCH: 'tag:team=web@aws-sm-vault',
+    }));
+    await control.kill('SIGKILL');
     await data.stop();
+    emulator.putSecret('us-east-1', 'tagged', 'x', { tags: { team: 'web' } });
+    emulator.resetCalls();
+    const again = await dataPlane.start();
+    await dataPlane.until((facts) => (facts as unknown as { prefetch: { had: number } }).prefetch.had === 3);
+    assert.equal(emulator.calls({ operation: 'ListSecrets' }).length, 1);
+    await emulator.stop();
+    assert.equal((await dataPlane.resolve(REFERENCE)).value, CANARY);
+    assert.equal((await dataPlane.resolve('{vault://aws-sm-vault/tagged}')).value, 'x');
+    await again.stop();
     assert.deepEqual(deployment.filesWith([CANARY, Buffer.from(CANARY).toString('base64').slice(0, 20)]), []);
     await dataPlane.start();
     assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');

@@ -1,11 +1,16 @@
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import { type BackendError, deadlinesOf, type UpstreamCounts } from '@vaultplane/shared/backends/backend.ts';
+import {
+  type BackendError,
+  deadlinesOf,
+  type SecretTag,
+  type UpstreamCounts,
+} from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
-import { parseReference } from '@vaultplane/shared/reference.ts';
+import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { Random } from './backoff.ts';
 import { Binding, bindingKey, mayAssume } from './binding.ts';
@@ -242,6 +247,19 @@ export class Resolver {
   cacheUsage(): { entries: number; bytes: number } {
     this.#refresher.catchUp(this.#time.now());
     return { entries: this.#cache.size, bytes: this.#cache.bytes };
+  }
+
+  /**
+   * References to whole secrets: those of a vault that carry a tag.
+   *
+   * @throws VaultplaneError unknown_vault, not_ready, access_denied, unavailable; bad_request for a vault without tags
+   */
+  async tagged(prefix: string, tag: SecretTag, signal: AbortSignal): Promise<string[]> {
+    const { type, config, regionFrom } = this.#directory.get(prefix);
+    const backend = await this.#backends.open(type.name, config, regionFrom);
+    if (!backend.findByTag) throw new VaultplaneError('bad_request', `vaults of type ${type.name} know no tags`);
+    const paths = await backend.findByTag(tag, signal);
+    return paths.map((path) => printReference({ vault: prefix, path }));
   }
 
   /** Calls to Secrets Manager since the start. */

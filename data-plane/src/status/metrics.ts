@@ -73,7 +73,13 @@ export function createMetrics(facts: () => StatusFacts): Metrics {
   );
   gauge('disk_problem', '1 while something is wrong with a file of data_dir.', ['file'], (metric, now) => {
     metric.set({ file: 'config.snapshot' }, now.config.disk_problem === null ? 0 : 1);
+    metric.set({ file: 'references' }, now.prefetch.disk_problem === null ? 0 : 1);
     metric.set({ file: 'secrets.cache' }, now.secrets_on_disk.problem === null ? 0 : 1);
+  });
+  gauge('prefetch', 'References that are fetched in advance, by what came of it.', ['outcome'], (metric, now) => {
+    metric.set({ outcome: 'had' }, now.prefetch.had);
+    metric.set({ outcome: 'waiting' }, now.prefetch.waiting);
+    metric.set({ outcome: 'failed' }, now.prefetch.failed.length);
   });
   gauge('lookups_waiting', 'Lookups that wait for a vault now.', [], (metric, now) => metric.set(now.lookups.waiting));
   gauge('watchers', 'Open watches.', [], (metric, now) => metric.set(now.watchers));

@@ -2,6 +2,8 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Lookups } from '../api/lookups.ts';
 import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
 import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
+import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
+import type { Prefetching } from '../prefetch/prefetching.ts';
 import type { Resolver } from '../secrets/resolver.ts';
 import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
@@ -36,6 +38,11 @@ export interface StatusFacts {
   lookups: { immediate: number; waited: number; waiting: number; errors: Record<string, number> };
   /** data_dir/secrets.cache (CONTRACT.md §9). */
   secrets_on_disk: VaultFileFacts;
+  /** What is fetched in advance: `prefetch`, and what was in use before the start. */
+  prefetch: PrefetchFacts & {
+    /** What is wrong with data_dir/references. */
+    disk_problem: string | null;
+  };
   watchers: number;
   rejected_vaults: Array<{ prefix: string; reason: string }>;
 }
@@ -48,6 +55,7 @@ export interface StatusSources {
   resolver: Resolver;
   lookups: Lookups;
   watchers: () => number;
+  prefetching: Prefetching;
   secretsOnDisk: () => VaultFileFacts;
   clock: Clock;
 }
@@ -88,6 +96,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       aws: resolver.awsCounts(),
       lookups: { ...lookupCounts, errors: Object.fromEntries(errors) },
       secrets_on_disk: sources.secretsOnDisk(),
+      prefetch: { ...sources.prefetching.facts(), disk_problem: sources.prefetching.diskProblem() },
       watchers: sources.watchers(),
       rejected_vaults: resolver.rejectedVaults(),
     };

@@ -46,6 +46,12 @@ export class BackendError extends VaultplaneError {
   }
 }
 
+/** What secrets may be chosen by: a tag of this key and, if given, of exactly this value. */
+export interface SecretTag {
+  key: string;
+  value?: string | undefined;
+}
+
 /** Where secrets of one vault come from, in one region and under one role. Keeps no value. */
 export interface SecretBackend {
   /** What throttling is told apart by: vaults of one scope share one upstream limit. */
@@ -56,6 +62,12 @@ export interface SecretBackend {
   fetch(query: SecretQuery, signal: AbortSignal): Promise<FetchedSecret>;
   /** Answers in the order of the queries; never rejects. */
   fetchMany(queries: readonly SecretQuery[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>>;
+  /**
+   * The paths of the secrets with a tag. Absent where the vault knows no tags.
+   *
+   * @throws BackendError, and nothing else
+   */
+  findByTag?(tag: SecretTag, signal: AbortSignal): Promise<string[]>;
 }
 
 /** Calls to AWS since the start, for /status and metrics. */

@@ -3,6 +3,7 @@ import {
   type FetchedSecret,
   type SecretBackend,
   type SecretQuery,
+  type SecretTag,
 } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import { SecretValue } from '@vaultplane/shared/secret-value.ts';
@@ -16,6 +17,8 @@ export class ScriptedVault implements BackendSource {
   /** Answers for a secret of a region, or for one stage of it and one role; by default those of `fallback`. */
   readonly scripts = new Map<string, Script>();
   fallback: Script = 'not_found';
+  /** The secrets with a tag, of vaults that know tags. */
+  tagged: (tag: SecretTag) => string[] | 'denied' = () => [];
   /** Upstream calls; a batch is one. */
   calls = 0;
   /** Every secret asked for, batched or not, as `REGION PATH STAGE`. */
@@ -38,7 +41,7 @@ export class ScriptedVault implements BackendSource {
     this.scripts.set(only ? `${region} ${path} ${only.stage} ${only.role}` : `${region} ${path}`, script);
   }
 
-  async open(_type: string, config: VaultConfig): Promise<SecretBackend> {
+  async open(type: string, config: VaultConfig): Promise<SecretBackend> {
     const region = String(config.region ?? 'us-east-1');
     const identity = JSON.stringify(config.role_session_name ?? '');
     const answer = async (queries: readonly SecretQuery[], signal: AbortSignal) => {
@@ -70,6 +73,13 @@ export class ScriptedVault implements BackendSource {
         return result!;
       },
       fetchMany: answer,
+      ...(type === 'aws' && {
+        findByTag: async (tag: SecretTag) => {
+          const found = this.tagged(tag);
+          if (found === 'denied') throw new BackendError('access_denied', 'listing is denied');
+          return found;
+        },
+      }),
     };
   }
 

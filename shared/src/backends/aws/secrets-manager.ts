@@ -11,11 +11,13 @@ import {
   type FetchedSecret,
   type SecretBackend,
   type SecretQuery,
+  type SecretTag,
 } from '../backend.ts';
 import { BatchReader } from './batch.ts';
 import { callAws } from './call.ts';
 import type { CredentialStore } from './credential-store.ts';
 import { fromAwsException } from './errors.ts';
+import { findByTag } from './tagged.ts';
 
 export interface SecretsManagerOptions {
   client: SecretsManagerClient;
@@ -59,6 +61,10 @@ export class SecretsManagerBackend implements SecretBackend {
 
   fetchMany(queries: readonly SecretQuery[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>> {
     return this.#batches.fetch(queries, signal);
+  }
+
+  findByTag(tag: SecretTag, signal: AbortSignal): Promise<string[]> {
+    return findByTag(this.#options, tag, signal);
   }
 }
 
