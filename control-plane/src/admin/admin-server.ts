@@ -20,6 +20,7 @@ import { CurrentVaults } from './current-vaults.ts';
 import { emptyListRoutes } from './empty-list-routes.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
 import { notFound, toKongError } from './kong-error.ts';
+import { openApiRoute } from './openapi/document.ts';
 import { referenceRoutes } from './reference-routes.ts';
 import { refreshRoutes } from './refresh-routes.ts';
 import { acceptBodies, MAX_BODY_BYTES } from './request-body.ts';
@@ -100,6 +101,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   tokenRoutes(app, store.tokens);
   auditRoutes(app, store.audit);
   emptyListRoutes(app);
+  openApiRoute(app);
 
   await listening('admin_listen', options.listen, () => app.listen({ ...options.listen }).then(() => {}));
   const address = boundAddress(app.server, options.listen);

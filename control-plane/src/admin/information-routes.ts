@@ -17,7 +17,7 @@ export interface Information {
   adminListen: string;
 }
 
-/** `GET /`, `GET /status` and the log level: what Kong's tools look at first. */
+/** `GET /`, `GET /status`, the log level, and who is asking: what tools look at first. */
 export function informationRoutes(app: FastifyInstance, information: Information): void {
   const { database, publisher, log } = information;
   let level: LogLevel = information.logLevel;
@@ -61,6 +61,10 @@ export function informationRoutes(app: FastifyInstance, information: Information
         vaultplane: { version: PROGRAM_VERSION, config: publisher.position },
       };
     },
+  });
+
+  resource(app, '/whoami', {
+    GET: ({ actor: { name, role, remoteAddress } }) => ({ name, role, remote_address: remoteAddress }),
   });
 
   resource(app, '/debug/node/log-level', { GET: () => ({ message: `log level: ${level}` }) });

@@ -24,6 +24,21 @@ export interface Access {
   reads?: true;
 }
 
+/** A path of the API, as its description needs it. */
+export interface Resource {
+  url: string;
+  methods: readonly Method[];
+  /** Of each method. */
+  roles: Partial<Record<Method, Role>>;
+}
+
+const RESOURCES = new WeakMap<FastifyInstance, Resource[]>();
+
+/** Every path that `resource` was called for, in the order of the calls. */
+export function resourcesOf(app: FastifyInstance): readonly Resource[] {
+  return RESOURCES.get(app) ?? [];
+}
+
 const ALL: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** One path with its methods: any other is answered 405 with Allow, OPTIONS 204 with Allow. */
@@ -33,6 +48,10 @@ export function resource(
   methods: Partial<Record<Method, Handler>>,
   access: Access = {},
 ): void {
+  const roleOf = (method: Method) => access.role ?? (method === 'GET' ? 'reader' : 'editor');
+  const own = Object.keys(methods) as Method[];
+  const roles = Object.fromEntries(own.map((method) => [method, roleOf(method)]));
+  RESOURCES.set(app, [...resourcesOf(app), { url, methods: own, roles }]);
   const allowed = [...Object.keys(methods), ...(methods.GET ? ['HEAD'] : []), 'OPTIONS'].sort();
   for (const [method, handler] of Object.entries(methods) as Array<[Method, Handler]>) {
     app.route({
@@ -40,7 +59,7 @@ export function resource(
       url,
       config: { reads: method === 'GET' || access.reads === true },
       handler: async (request, reply) => {
-        requireRole(request.actor, access.role ?? (method === 'GET' ? 'reader' : 'editor'));
+        requireRole(request.actor, roleOf(method));
         return handler(request, reply);
       },
     });

@@ -1,0 +1,181 @@
+import { LOG_LEVELS } from '@vaultplane/shared/log.ts';
+import { VAULT_PREFIX } from '@vaultplane/shared/reference.ts';
+import { MASK } from '@vaultplane/shared/vaults/sensitive.ts';
+import type { ConfigField, VaultType } from '@vaultplane/shared/vaults/vault-type.ts';
+import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
+import { ROLES } from '../../store/audit-log.ts';
+
+/** A JSON Schema (2020-12, as OpenAPI 3.1 has it). */
+export type Schema = { [keyword: string]: unknown };
+
+export const text: Schema = { type: 'string' };
+export const integer: Schema = { type: 'integer' };
+export const boolean: Schema = { type: 'boolean' };
+const count: Schema = { type: 'integer', minimum: 0 };
+const uuid: Schema = { type: 'string', format: 'uuid' };
+const time: Schema = { type: 'string', format: 'date-time' };
+const seconds: Schema = { type: 'integer', minimum: 0, description: 'Seconds since 1970.' };
+
+export function orNull({ type, ...rest }: Schema): Schema {
+  return { ...rest, type: [type, 'null'] };
+}
+export function list(items: Schema): Schema {
+  return { type: 'array', items };
+}
+/** Every member is required, but for those named. */
+export function object(properties: Record<string, Schema>, optional: readonly string[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: 'object', properties, ...(required.length > 0 && { required }), additionalProperties: false };
+}
+export function ref(name: string): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+export function page(items: Schema): Schema {
+  return object({ data: list(items), offset: text, next: orNull(text) }, ['offset']);
+}
+
+/** The vaults' part is made of the same fields that /schemas/vaults shows and that every vault is checked against. */
+export function componentSchemas(): Record<string, Schema> {
+  const types = [...VAULT_TYPES.values()];
+  const names = types.map(nameOf);
+  return {
+    ...Object.fromEntries(types.flatMap((type) => schemasOf(type))),
+    Vault: { oneOf: names.map(ref), discriminator: { propertyName: 'name', mapping: mappingOf(types, '') } },
+    VaultInput: {
+      oneOf: names.map((name) => ref(`${name}Input`)),
+      discriminator: { propertyName: 'name', mapping: mappingOf(types, 'Input') },
+    },
+    VaultPatch: {
+      type: 'object',
+      description: 'Members that change; those of config one by one. Null takes one away.',
+      properties: { ...INPUT, name: orNull(text), prefix: orNull(PREFIX), config: { type: ['object', 'null'] } },
+      additionalProperties: false,
+    },
+    Document: object(
+      {
+        _format_version: { type: ['string', 'number'], examples: ['3.0', '1.1'] },
+        _transform: boolean,
+        vaults: orNull(list({ type: 'object', description: 'A vault, with or without an id.' })),
+      },
+      ['_transform', 'vaults'],
+    ),
+    Error: {
+      type: 'object',
+      description: "Kong's errors; code, name and fields where what was given is wrong.",
+      properties: { message: text, code: integer, name: text, fields: { type: ['object', 'array'] } },
+      required: ['message'],
+    },
+    Position: object({ timeline: uuid, version: count, hash: { type: 'string', pattern: '^[0-9a-f]{64}$' } }),
+    Change: object({
+      change: { type: 'string', enum: ['create', 'update', 'delete'] },
+      prefix: text,
+      id: uuid,
+      fields: list(
+        object({
+          field: { type: 'string', examples: ['config.region'] },
+          before: { description: 'Null: not set.' },
+          after: { description: 'Null: not set.' },
+        }),
+      ),
+    }),
+    ListedVersion: object({
+      ...{ version: count, made_at: time, actor: text, action: text, created: count, updated: count, deleted: count },
+      vaults: { ...list(text), description: 'Prefixes of some of the vaults that it changed.' },
+    }),
+    AuditRequest: object({
+      ...{ id: integer, at: time, actor: text, role: { enum: [...ROLES, null] }, remote_address: orNull(text) },
+      ...{ method: text, path: text, status: orNull(integer), request_id: orNull(text) },
+      ...{ version_before: count, version_after: count },
+    }),
+    Token: object(TOKEN),
+    NewToken: object({ ...TOKEN, token: { type: 'string', description: 'Shown this once.' } }),
+    DataPlane: object({
+      ...{ id: uuid, hostname: text, ip: orNull(text), version: text, config_hash: orNull(text) },
+      ...{ sync_status: { enum: ['unknown', 'normal', 'rejected'] }, last_seen: seconds },
+      ...{ config_version: orNull(count), config_timeline: orNull(uuid), connected: boolean, connected_at: seconds },
+      ...{ control_plane_id: uuid, protocol: integer, cert_expires_at: orNull(seconds) },
+      references: orNull({ type: 'object', description: 'How many are in which state.' }),
+      vaults: list({ type: 'object', description: 'The same, by vault.' }),
+      rejected_vaults: list({ type: 'object', properties: { prefix: text, reason: text } }),
+      labels: { type: 'object', additionalProperties: text },
+    }),
+    FleetReference: object({
+      ...{ vault: text, reference: text, data_planes: count, oldest_age_s: orNull(integer) },
+      servings: list(
+        object({ version_id: orNull(text), state: text, data_planes: count, oldest_age_s: orNull(integer) }),
+      ),
+    }),
+    Command: object({
+      ...{
+        id: uuid,
+        command: text,
+        vault: text,
+        path: orNull(text),
+        made_at: time,
+        actor: text,
+        control_planes: count,
+      },
+      data_planes: object({ sent: count, done: count, refused: count, lost: count, waiting: count }),
+      secrets: object({ asked: count, refreshed: count, changed: count, failed: count }),
+      reasons: list(text),
+    }),
+    LogLevel: { type: 'string', enum: LOG_LEVELS },
+  };
+}
+
+const TOKEN: Record<string, Schema> = { id: text, role: { enum: ROLES }, name: orNull(text), created_at: time };
+const PREFIX: Schema = { type: 'string', pattern: VAULT_PREFIX.source, not: { enum: RESERVED_PREFIXES } };
+const TAG: Schema = { type: 'string', pattern: '^[^,/]+$' };
+const INPUT: Record<string, Schema> = {
+  id: uuid,
+  description: orNull({ type: 'string', minLength: 1 }),
+  tags: orNull({ ...list(TAG), uniqueItems: false }),
+  created_at: orNull(seconds),
+  updated_at: orNull(seconds),
+};
+
+function nameOf({ name }: VaultType): string {
+  return `${name[0]!.toUpperCase()}${name.slice(1)}Vault`;
+}
+
+function mappingOf(types: readonly VaultType[], suffix: string): Record<string, string> {
+  return Object.fromEntries(types.map((type) => [type.name, `#/components/schemas/${nameOf(type)}${suffix}`]));
+}
+
+function schemasOf(type: VaultType): Array<[string, Schema]> {
+  const config = Object.fromEntries(type.fields.map((field) => [field.name, fieldSchema(field)]));
+  const settable = Object.fromEntries(
+    Object.entries(config).map(([name, schema]) => [name, { anyOf: [schema, { type: 'null' }] }]),
+  );
+  const whole = { ...INPUT, id: uuid, created_at: seconds, updated_at: seconds };
+  const names = { prefix: PREFIX, name: { const: type.name } };
+  const all = (properties: Record<string, Schema>) => object(properties, Object.keys(properties));
+  return [
+    [nameOf(type), { ...object({ ...whole, ...names, config: all(config) }), description: type.description }],
+    [
+      `${nameOf(type)}Input`,
+      object({ ...INPUT, ...names, config: { anyOf: [all(settable), { type: 'null' }] } }, [
+        ...[...Object.keys(INPUT), 'config'],
+        // In a PUT it may stand in the path alone.
+        'prefix',
+      ]),
+    ],
+  ];
+}
+
+function fieldSchema(field: ConfigField): Schema {
+  const member: Schema = {
+    type: 'string',
+    minLength: 1,
+    ...(field.match && { pattern: field.match.source }),
+    ...(field.format === 'url' && { format: 'uri', pattern: '^https?://' }),
+  };
+  const value = field.type === 'array' ? list(member) : field.type === 'string' ? member : { type: field.type };
+  const { sensitive, between } = field;
+  return {
+    ...(sensitive ? { anyOf: [value, { const: field.type === 'array' ? [MASK] : MASK }] } : value),
+    description: `${field.description}${sensitive ? ` Encrypted in the database; answers have ${MASK}.` : ''}`,
+    ...(field.default !== undefined && { default: field.default }),
+    ...(between && { minimum: between[0], maximum: between[1] }),
+  };
+}
