@@ -9,9 +9,10 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { Access } from './api/access.ts';
 import { startApiServer } from './api/api-server.ts';
 import { Lookups } from './api/lookups.ts';
-import { loadApiToken } from './api/token.ts';
+import { Refusals } from './api/refusals.ts';
 import { carryOut } from './configuration/carry-out.ts';
 import { loadLinkCredentials } from './configuration/cluster-connection.ts';
 import { openConfiguration } from './configuration/configuration.ts';
@@ -61,13 +62,22 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     await makeDataDir(settings.data_dir);
     const nodeId = await loadNodeId(settings.data_dir, log);
     const tokenFile = apiTokenFile(settings);
-    const token = await loadApiToken(tokenFile, log);
+    const access = await Access.open({
+      tokenFile,
+      policiesFile: settings.api_policies,
+      awsToken: env.AWS_TOKEN,
+      clock,
+      log,
+    });
+    parts.add('access', () => access.stop());
+    const refusals = new Refusals(clock, log);
+    parts.add('refusals', () => refusals.stop());
 
     const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
     parts.add('configuration', () => configuration.stop());
     const resolver = startResolver({ clock, log, env, settings, random, ownListen: printAddress(settings.api_listen) });
     parts.add('resolver', () => resolver.stop());
-    const lookups = new Lookups(resolver);
+    const lookups = new Lookups(resolver, refusals);
     const { continuity } = resolver;
     const { data_dir: dataDir } = settings;
     const onDisk = key && { dataDir, key, nodeId, surroundings: await awsSurroundings(env), continuity };
@@ -87,7 +97,8 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       unixSocket: settings.api_unix_socket,
       lookups,
       resolver,
-      token,
+      access,
+      refusals,
       configVersion: () => configuration.current?.snapshot.version ?? null,
       clock,
       log,
@@ -128,6 +139,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       link,
       resolver,
       lookups,
+      refusals,
       watchers,
       prefetching,
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,

@@ -12,6 +12,7 @@ import {
   type SettingsOf,
 } from '@vaultplane/shared/settings.ts';
 import { parsePrefetch } from './prefetch/prefetch-setting.ts';
+import { filePathOf } from './api/token.ts';
 
 /** Every setting of the data plane (CONTRACT.md §2). */
 export const DATA_PLANE_SETTINGS = defineSettings({
@@ -31,6 +32,10 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   api_ssl_cert_key: { type: 'path', description: "api_listen's private key (PEM)" },
   api_unix_socket: { type: 'path', description: 'a Unix socket to answer on too; mode 0660' },
   api_token_file: { type: 'path', description: 'the token of application calls; data_dir/api-token where not set' },
+  api_policies: {
+    type: 'path',
+    description: 'a file (JSON) of further tokens, each with the references that it may have',
+  },
   cache_max_entries: { type: 'integer', min: 1, default: 10_000, description: 'secrets held at most' },
   cache_max_bytes: { type: 'integer', min: 1024, default: 64 * 1024 * 1024, description: 'bytes held at most' },
   prefetch: {
@@ -102,7 +107,8 @@ export function proxyOf(settings: Pick<DataPlaneSettings, 'proxy_server'>): URL 
 
 /** The file with the token of application calls. */
 export function apiTokenFile(settings: Pick<DataPlaneSettings, 'api_token_file' | 'data_dir'>): string {
-  return settings.api_token_file ?? join(settings.data_dir, 'api-token');
+  const { api_token_file: file } = settings;
+  return file === undefined ? join(settings.data_dir, 'api-token') : (filePathOf(file) ?? file);
 }
 
 /**

@@ -8,6 +8,7 @@ export const ERROR_STATUS = {
   invalid_option: 400,
   unsupported_version: 400,
   bad_request: 400,
+  unsupported_operation: 400,
   bad_token: 403,
   not_found: 404,
   unknown_vault: 404,

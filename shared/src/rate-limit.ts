@@ -16,13 +16,18 @@ export class RateLimit {
     this.#filledAt = options.clock.monotonic();
   }
 
-  /** 0: it may; else in how many seconds, whole and at least 1, it may be tried again. */
-  take(): number {
+  /**
+   * Takes so many, or none where they are not all there. More than there can ever be count as all there can be.
+   *
+   * @returns 0: it may; else in how many seconds, whole and at least 1, it may be tried again
+   */
+  take(count = 1): number {
+    const wanted = Math.min(count, this.#atOnce);
     const now = this.#clock.monotonic();
     this.#left = Math.min(this.#atOnce, this.#left + (now - this.#filledAt) / this.#everyMs);
     this.#filledAt = now;
-    if (this.#left < 1) return Math.max(1, Math.ceil(((1 - this.#left) * this.#everyMs) / 1000));
-    this.#left--;
+    if (this.#left < wanted) return Math.max(1, Math.ceil(((wanted - this.#left) * this.#everyMs) / 1000));
+    this.#left -= wanted;
     return 0;
   }
 }

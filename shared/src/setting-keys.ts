@@ -9,7 +9,7 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set(
   admin_listen admin_token admin_ssl_cert admin_ssl_cert_key
   cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names
   cluster_control_plane cluster_server_name proxy_server
-  api_listen api_ssl_cert api_ssl_cert_key api_unix_socket api_token_file
+  api_listen api_ssl_cert api_ssl_cert_key api_unix_socket api_token_file api_policies
   vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
   vault_env_prefix

@@ -10,21 +10,34 @@ export interface ErrorBody {
   reference?: string;
 }
 
+/** How a door shows an error; `reference` is the one that was asked for, where it was one. */
+export type ErrorForm = (response: ServerResponse, error: VaultplaneError, reference?: string) => void;
+
+export const JSON_TYPE = 'application/json';
+export const TEXT_TYPE = 'text/plain; charset=utf-8';
+
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  send(response, status, 'application/json', JSON.stringify(body));
+  send(response, status, JSON_TYPE, JSON.stringify(body));
 }
 
 export function sendText(response: ServerResponse, status: number, text: string): void {
-  send(response, status, 'text/plain; charset=utf-8', text);
+  send(response, status, TEXT_TYPE, text);
 }
 
-function send(response: ServerResponse, status: number, type: string, text: string): void {
-  const body = Buffer.from(text);
+export function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  content: string | Buffer,
+  headers: Record<string, string> = {},
+): void {
+  const body = typeof content === 'string' ? Buffer.from(content) : content;
   response.writeHead(status, {
     'content-type': type,
     'content-length': body.length,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    ...headers,
   });
   response.end(body);
 }
@@ -40,20 +53,32 @@ export function errorBody(error: VaultplaneError, reference?: string): ErrorBody
   return { code: error.code, message: error.message, ...(reference !== undefined && { reference }) };
 }
 
-/** Answers with an error: the one place where errors become HTTP. */
-export function sendError(
-  response: ServerResponse,
-  error: VaultplaneError,
-  options: { reference?: string | undefined; asText?: boolean } = {},
-): void {
+/**
+ * The headers that an error of its kind has at every door.
+ *
+ * @returns false where an answer has begun, which is cut off: nothing can be said any more
+ */
+export function beginError(response: ServerResponse, error: VaultplaneError): boolean {
   if (response.headersSent) {
     response.destroy();
-    return;
+    return false;
   }
   if (error instanceof MethodNotAllowed) response.setHeader('allow', error.allowed.join(', '));
-  if (error.status === 503) response.setHeader('retry-after', Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1)));
+  if (error.status === 503 || error.status === 429) {
+    response.setHeader('retry-after', Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1)));
+  }
   // A body that was not read to its end would be taken for the next request.
   if (error.status === 413) response.setHeader('connection', 'close');
-  if (options.asText) sendText(response, error.status, error.message);
-  else sendJson(response, error.status, { error: errorBody(error, options.reference) });
+  return true;
 }
+
+/** Answers with an error in the contract's own form. */
+export const sendError: ErrorForm = (response, error, reference) => {
+  if (beginError(response, error)) sendJson(response, error.status, { error: errorBody(error, reference) });
+};
+
+/** Answers with an error as one line of text, as AWS's provider does. */
+export const sendErrorText: ErrorForm = (response, error) => {
+  if (!beginError(response, error)) return;
+  sendText(response, error.status, error instanceof MethodNotAllowed ? 'Not allowed' : error.message);
+};

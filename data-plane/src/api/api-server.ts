@@ -1,14 +1,16 @@
 import { unlink } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
-import { asVaultplaneError, sendError, sendText } from './answer.ts';
+import { asVaultplaneError, sendErrorText } from './answer.ts';
+import { Connections } from './connections.ts';
 import type { Door } from './door.ts';
-import { refuseForeignHost, refuseForwarded, requireMethod, requireToken } from './guards.ts';
-import { Refreshes } from './refresh.ts';
-import { referenceOf, resolveMany, resolveOne } from './resolve.ts';
+import { BadToken, isForwarded, namesThisMachine, requireMethod } from './guards.ts';
+import type { Call, Routes } from './route.ts';
+import { apiRoutes, PING } from './routes.ts';
 import { Watchers } from './watch.ts';
 
 export interface ApiServerOptions extends Door {
@@ -27,19 +29,32 @@ export interface ApiServer {
 }
 
 const HTTP_LIMITS = {
-  maxHeaderSize: 16 * 1024,
+  /** A watch names its references in its path: about a thousand of them. */
+  maxHeaderSize: 64 * 1024,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 5_000,
 } as const;
+/** A connection on which nothing moves in the middle of a call is cut, milliseconds. */
+const SILENCE_MS = 30_000;
+const HANDSHAKE_MS = 10_000;
 const GRACE_MS = 5_000;
 
 /** The doors for applications: api_listen and api_unix_socket (CONTRACT.md §6). @throws StartError */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { tls } = options;
   const watchers = new Watchers(options);
-  const desks = { watchers, refreshes: new Refreshes(options) };
+  const routes = apiRoutes(options, watchers);
+  const connections = new Connections(options.refusals);
   const servers: Server[] = [];
+  const open = (server: Server) => {
+    server.timeout = SILENCE_MS;
+    server.maxHeadersCount = 100;
+    connections.guard(server, server === secure ? 'secureConnection' : 'connection');
+    server.on('clientError', (error, socket) => refuseBadHttp(options, error, socket as Socket));
+    servers.push(server);
+  };
   const stop = async () => {
     watchers.stop();
     const cancelGrace = options.clock.after(GRACE_MS, () => {
@@ -49,20 +64,21 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     cancelGrace();
     if (options.unixSocket !== undefined) await unlink(options.unixSocket).catch(() => {});
   };
+  const listener = (hostIsChecked: boolean) => answerCalls(options, routes, connections, hostIsChecked);
+  const secure = tls
+    ? createTlsServer(
+        { ...HTTP_LIMITS, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS },
+        listener(isLoopback(options.listen)),
+      )
+    : undefined;
   try {
-    const hostIsChecked = isLoopback(options.listen);
-    const tcp = options.tls
-      ? createTlsServer(
-          { ...HTTP_LIMITS, ...options.tls, minVersion: 'TLSv1.2' },
-          listener(options, desks, hostIsChecked),
-        )
-      : createServer(HTTP_LIMITS, listener(options, desks, hostIsChecked));
+    const tcp = secure ?? createServer(HTTP_LIMITS, listener(isLoopback(options.listen)));
+    open(tcp);
     const address = await listenOn(tcp, 'api_listen', options.listen);
-    servers.push(tcp);
     if (options.unixSocket !== undefined) {
-      const unix = createServer(HTTP_LIMITS, listener(options, desks, false));
+      const unix = createServer(HTTP_LIMITS, listener(false));
+      open(unix);
       await listenOnSocket(unix, 'api_unix_socket', options.unixSocket);
-      servers.push(unix);
     }
     return { address, watchers, stop };
   } catch (error) {
@@ -71,29 +87,35 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
 }
 
-/** What a door's calls share. */
-interface Desks {
-  watchers: Watchers;
-  refreshes: Refreshes;
-}
-
-function listener(door: Door, desks: Desks, hostIsChecked: boolean): RequestListener {
+/** Every call passes the guards in this order, and then is its route's. */
+function answerCalls(door: Door, routes: Routes, connections: Connections, hostIsChecked: boolean): RequestListener {
   return (request, response) => {
     const url = request.url ?? '/';
     const at = url.indexOf('?');
     const path = at < 0 ? url : url.slice(0, at);
-    const query = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
-    const fail = (thrown: unknown) =>
-      sendError(response, asVaultplaneError(thrown, door.log), {
-        reference: shownReference(path, query),
-        // The doors that AWS's provider has answer as it does: an error is a line of text.
-        asText: !OWN_PATHS.includes(path),
-      });
+    const route = routes.find(path);
+    const fail = (thrown: unknown) => {
+      // Nobody is there any more to be told.
+      if (response.destroyed) return;
+      (route?.sendError ?? sendErrorText)(response, asVaultplaneError(thrown, door.log));
+    };
+    const refuse = (reason: 'forwarded' | 'foreign_host' | 'bad_token', error: VaultplaneError) => {
+      door.refusals.add(reason, { door: route?.door ?? 'unknown' });
+      fail(error);
+    };
+    if (isForwarded(request)) return refuse('forwarded', new VaultplaneError('bad_request', 'Forwarded'));
+    if (hostIsChecked && !namesThisMachine(request)) {
+      const message = 'the Host header must name this machine, such as 127.0.0.1 or localhost';
+      return refuse('foreign_host', new VaultplaneError('bad_request', message));
+    }
+    const grant = door.access.grantOf(request.headers, route?.takesSessionToken);
+    if (!grant && path !== PING) return refuse('bad_token', new BadToken());
     try {
-      refuseForwarded(request);
-      if (hostIsChecked) refuseForeignHost(request);
-      if (path !== '/ping') requireToken(request, door.token);
-      const going = route(door, desks, { request, response, path, query });
+      if (grant) connections.prove(request.socket, grant.client);
+      if (!route) throw new VaultplaneError('not_found', 'Not found');
+      requireMethod(request, route.methods);
+      const call = { request, response, path, client: grant?.client, grant } as Omit<Call, 'query'>;
+      const going = route.handle({ ...call, query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)) });
       if (going instanceof Promise) going.catch(fail);
     } catch (error) {
       fail(error);
@@ -101,38 +123,26 @@ function listener(door: Door, desks: Desks, hostIsChecked: boolean): RequestList
   };
 }
 
-interface Call {
-  request: IncomingMessage;
-  response: ServerResponse;
-  path: string;
-  query: URLSearchParams;
-}
-
-const OWN_PATHS = ['/v1/resolve', '/v1/watch', '/v1/refresh'];
-
-function route(
-  door: Door,
-  { watchers, refreshes }: Desks,
-  { request, response, path, query }: Call,
-): void | Promise<void> {
-  switch (path) {
-    case '/ping':
-      requireMethod(request, ['GET']);
-      return sendText(response, 200, 'healthy');
-    case '/v1/resolve':
-      requireMethod(request, ['GET', 'POST']);
-      return request.method === 'GET' ? resolveOne(door, query, response) : resolveMany(door, request, response);
-    case '/v1/watch':
-      requireMethod(request, ['GET']);
-      return watchers.watch(query, response);
-    case '/v1/refresh':
-      requireMethod(request, ['POST']);
-      return refreshes.refresh(request, response);
-    default:
-      throw new VaultplaneError('not_found', 'Not found');
+/** What is not HTTP, too large a head, or too slow to come: an answer where one can still be given, and the end. */
+function refuseBadHttp({ refusals }: Door, error: Error & { code?: string }, socket: Socket): void {
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  if (error.code !== 'ECONNRESET') {
+    refusals.add(status.startsWith('408') ? 'slow_client' : status.startsWith('431') ? 'too_large' : 'not_http');
   }
-}
-
-function shownReference(path: string, query: URLSearchParams): string | undefined {
-  return path === '/v1/resolve' ? referenceOf(query) : undefined;
+  // An answer that has begun can't be told from this one by its reader.
+  const answering = (socket as Socket & { _httpMessage?: { headersSent?: boolean } })._httpMessage;
+  if (!socket.writable || answering?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify({ error: { code: 'bad_request', message: status.slice(4) } });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }

@@ -1,23 +1,30 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import type { Resolved, Resolver } from '../secrets/resolver.ts';
+import type { Resolved, ResolveOptions, Resolver } from '../secrets/resolver.ts';
+import type { Client } from './client.ts';
+import type { Verdict } from './policy.ts';
+import type { RefusalReason, Refusals } from './refusals.ts';
 
 /** So many lookups may wait for a vault at once; more would only pile up. A value in memory is given regardless. */
 const MOST_WAITING = 10_000;
+/** Of these one client may have so many, so that there is room for the others. */
+const MOST_WAITING_PER_CLIENT = 5_000;
+/** So many secrets are one call to AWS, where they are refreshed together. */
+const BATCH_SIZE = 20;
 
-export interface LookupOptions {
-  refresh?: boolean;
-}
+type Outcome = Resolved | VaultplaneError;
 
-/** The resolver as applications reach it: counted, and with a bound on how many lookups may wait. */
+/** The resolver as applications reach it: within their policies, counted, and with bounds on what they may have under way. */
 export class Lookups {
   readonly #resolver: Resolver;
+  readonly #refusals: Refusals;
   #waiting = 0;
   #immediate = 0;
   #waited = 0;
   readonly #errors = new Map<string, number>();
 
-  constructor(resolver: Resolver) {
+  constructor(resolver: Resolver, refusals: Refusals) {
     this.#resolver = resolver;
+    this.#refusals = refusals;
   }
 
   /** Lookups so far: from memory at once, after waiting for a vault, and failed, by code. */
@@ -25,51 +32,146 @@ export class Lookups {
     return { immediate: this.#immediate, waited: this.#waited, waiting: this.#waiting, errors: this.#errors };
   }
 
-  /** @throws VaultplaneError too_many, and what the resolver throws */
-  one(reference: string, options: LookupOptions): Resolved | Promise<Resolved> {
+  /** @throws VaultplaneError bad_token for what the client may not read, too_many, and what the resolver throws */
+  one(client: Client, reference: string, options: ResolveOptions): Resolved | Promise<Resolved> {
     let result: Resolved | Promise<Resolved>;
+    let verdict: Verdict | null;
     try {
+      verdict = this.#admit(client, reference, options);
+      if (options.refresh) this.#allowRefresh(client, 1);
       result = this.#resolver.resolve(reference, options);
+      if (!(result instanceof Promise)) {
+        this.#check(client, verdict, result);
+        this.#immediate++;
+        return result;
+      }
     } catch (error) {
-      this.#count(error);
-      throw error;
+      throw this.#count(error);
     }
-    if (!(result instanceof Promise)) {
-      this.#immediate++;
-      return result;
-    }
-    return this.#wait(result);
+    return this.#wait(client, result).then((resolved) => {
+      try {
+        this.#check(client, verdict, resolved);
+        return resolved;
+      } catch (error) {
+        throw this.#count(error);
+      }
+    });
   }
 
-  async many(references: string[], options: LookupOptions): Promise<Array<Resolved | VaultplaneError>> {
-    const results = await this.#wait(this.#resolver.resolveMany(references, options));
-    for (const result of results) if (result instanceof VaultplaneError) this.#count(result);
-    return results;
+  /** In the order of the references; one that fails does not fail the others. @throws VaultplaneError too_many */
+  async many(client: Client, references: readonly string[], options: ResolveOptions): Promise<Outcome[]> {
+    const outcomes: Array<Outcome | null> = [];
+    const admitted: Array<{ at: number; verdict: Verdict | null }> = [];
+    for (const [at, reference] of references.entries()) {
+      try {
+        admitted.push({ at, verdict: this.#admit(client, reference, options) });
+        outcomes.push(null);
+      } catch (error) {
+        outcomes.push(asOutcome(error));
+      }
+    }
+    if (options.refresh) this.#allowRefresh(client, Math.ceil(admitted.length / BATCH_SIZE));
+    const asked = admitted.map(({ at }) => references[at]!);
+    const results = await this.#wait(client, this.#resolver.resolveMany(asked, options));
+    for (const [index, result] of results.entries()) {
+      const { at, verdict } = admitted[index]!;
+      outcomes[at] = result;
+      if (result instanceof VaultplaneError) continue;
+      try {
+        this.#check(client, verdict, result);
+      } catch (error) {
+        outcomes[at] = asOutcome(error);
+      }
+    }
+    for (const outcome of outcomes) if (outcome instanceof VaultplaneError) this.#count(outcome);
+    return outcomes as Outcome[];
   }
 
-  async #wait<T>(result: Promise<T>): Promise<T> {
-    if (this.#waiting >= MOST_WAITING) {
+  /**
+   * As Resolver.watch.
+   *
+   * @throws VaultplaneError bad_token for what the client may not read
+   */
+  watch(client: Client, reference: string, listener: (event: Outcome) => void): () => void {
+    const verdict = this.#admit(client, reference, {});
+    return this.#resolver.watch(reference, (event) => {
+      try {
+        if (!(event instanceof VaultplaneError)) this.#check(client, verdict, event);
+        listener(event);
+      } catch (error) {
+        listener(asOutcome(error));
+      }
+    });
+  }
+
+  /** What is wrong with the reference itself is the resolver's to say: null. */
+  #verdict({ policy }: Client, reference: string): Verdict | null {
+    if (policy === null) return null;
+    try {
+      return policy.verdict(reference);
+    } catch {
+      return null;
+    }
+  }
+
+  #admit(client: Client, reference: string, { roleArn }: ResolveOptions): Verdict | null {
+    const verdict = this.#verdict(client, reference);
+    if (verdict && !verdict.allowed) throw this.#refuse(client, 'policy', reference);
+    if (roleArn !== undefined && client.policy && !client.policy.allowsRole(roleArn)) {
+      throw this.#refuse(client, 'role', reference);
+    }
+    return verdict;
+  }
+
+  /** By the other reading the reference names another secret than the policy allows. */
+  #check(client: Client, verdict: Verdict | null, { reading, reference }: Resolved): void {
+    if (!verdict?.allowed || verdict.onlyReading === undefined || verdict.onlyReading === reading) return;
+    throw this.#refuse(client, 'policy', reference);
+  }
+
+  #refuse(client: Client, reason: RefusalReason, reference: string): VaultplaneError {
+    this.#refusals.add(reason, { client: client.name });
+    return new VaultplaneError('bad_token', `the policy ${client.name} of this token does not allow ${reference}`);
+  }
+
+  #allowRefresh(client: Client, count: number): void {
+    const seconds = client.refreshes.take(count);
+    if (seconds === 0) return;
+    this.#refusals.add('too_many_refreshes', { client: client.name });
+    throw new VaultplaneError('too_many', 'too many refreshes; what is held can be had without', {
+      retryAfterSeconds: seconds,
+    });
+  }
+
+  async #wait<T>(client: Client, result: Promise<T>): Promise<T> {
+    if (this.#waiting >= MOST_WAITING || client.waiting >= MOST_WAITING_PER_CLIENT) {
       // Its end is of no interest any more, and must not become an unhandled rejection.
       result.catch(() => {});
-      const error = new VaultplaneError('too_many', 'too many lookups are waiting for a vault');
-      this.#count(error);
-      throw error;
+      this.#refusals.add('too_many_waiting', { client: client.name });
+      throw this.#count(new VaultplaneError('too_many', 'too many lookups are waiting for a vault'));
     }
     this.#waiting++;
+    client.waiting++;
     try {
       const value = await result;
       this.#waited++;
       return value;
     } catch (error) {
-      this.#count(error);
-      throw error;
+      throw this.#count(error);
     } finally {
       this.#waiting--;
+      client.waiting--;
     }
   }
 
-  #count(error: unknown): void {
+  #count(error: unknown): unknown {
     const code = error instanceof VaultplaneError ? error.code : 'internal';
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
+    return error;
   }
+}
+
+function asOutcome(error: unknown): VaultplaneError {
+  if (error instanceof VaultplaneError) return error;
+  throw error;
 }

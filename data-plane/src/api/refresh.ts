@@ -1,36 +1,42 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { RateLimit } from '@vaultplane/shared/rate-limit.ts';
 import { parseReference, secondReading } from '@vaultplane/shared/reference.ts';
-import { sendJson } from './answer.ts';
+import { sendError, sendJson } from './answer.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
-import { readJson } from './request-body.ts';
+import { readJson, requireJson } from './request-body.ts';
+import type { Route } from './route.ts';
 
 /** The calls of a refresh of more than one secret are spread over this long. */
 const SPREAD_MS = 3000;
+/** Each costs calls to a vault, so nobody may ask for as many as they like. */
+const LIMIT = { atOnce: 10, everyMs: 5000 };
 
-/** The refreshes of a door: each costs calls to a vault, so nobody may ask for as many as they like. */
-export class Refreshes {
-  readonly #door: Door;
-  readonly #limit: RateLimit;
-
-  constructor(door: Door) {
-    this.#door = door;
-    this.#limit = new RateLimit({ clock: door.clock, atOnce: 10, everyMs: 5000 });
-  }
-
-  /**
-   * POST /v1/refresh {"of"?: "PREFIX" or "PREFIX/PATH"}: fetches anew what is held of all vaults, of one, or of one secret
-   * named as in a reference. Answers when that is done: {"asked","refreshed","changed","failed"}, numbers of secrets.
-   */
-  async refresh(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const wanted = wantedOf(await readJson(request));
-    const wait = this.#limit.take();
-    if (wait > 0) {
-      throw new VaultplaneError('too_many', `too many refreshes; try again in ${wait} s`, { retryAfterSeconds: wait });
-    }
-    sendJson(response, 200, await this.#door.resolver.refresh(wanted));
-  }
+/**
+ * POST /v1/refresh {"of"?: "PREFIX" or "PREFIX/PATH"}: fetches anew what is held of all vaults, of one, or of one secret
+ * named as in a reference. Answers when that is done: {"asked","refreshed","changed","failed"}, numbers of secrets. Not for
+ * whoever has a policy: it reaches what others hold.
+ */
+export function refreshRoute(door: Door, bodies: ByteBudget): Route {
+  const limit = new RateLimit({ clock: door.clock, ...LIMIT });
+  return {
+    door: '/v1/refresh',
+    methods: ['POST'],
+    sendError,
+    async handle({ request, response, client }) {
+      if (client.policy) {
+        door.refusals.add('policy', { client: client.name, door: '/v1/refresh' });
+        throw new VaultplaneError('bad_token', `the policy ${client.name} of this token allows no such refresh`);
+      }
+      requireJson(request);
+      const wanted = wantedOf(await readJson(request, bodies));
+      const wait = limit.take();
+      if (wait > 0) {
+        throw new VaultplaneError('too_many', `too many refreshes; try again in ${wait} s`, { retryAfterSeconds: wait });
+      }
+      sendJson(response, 200, await door.resolver.refresh(wanted));
+    },
+  };
 }
 
 function wantedOf(body: unknown): { vault?: string; paths?: string[]; spreadMs: number } {

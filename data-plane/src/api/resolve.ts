@@ -1,9 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Resolved } from '../secrets/resolver.ts';
-import { errorBody, sendJson } from './answer.ts';
+import { errorBody, JSON_TYPE, send, sendError } from './answer.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
-import { readJson } from './request-body.ts';
+import { entityTag, matchesTag } from './entity-tag.ts';
+import { readJson, requireJson } from './request-body.ts';
+import type { Call, Route } from './route.ts';
+import type { UnreadAnswers } from './unread-answers.ts';
 
 const MOST_REFERENCES = 1000;
 
@@ -37,18 +40,44 @@ export function resolvedBody(resolved: Resolved, configVersion: number | null): 
   };
 }
 
-/** GET /v1/resolve?ref=REF[&refresh=true]. A value in memory is answered without waiting for anything. */
-export function resolveOne(door: Door, query: URLSearchParams, response: ServerResponse): void | Promise<void> {
+/** GET and POST /v1/resolve: one reference, or many. */
+export function resolveRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers): Route {
+  return {
+    door: '/v1/resolve',
+    methods: ['GET', 'POST'],
+    sendError: (response, error) => sendError(response, error, referenceIn(response.req.url)),
+    handle: (call) =>
+      call.request.method === 'GET' ? resolveOne(door, call) : resolveMany(door, call, bodies, unread),
+  };
+}
+
+/** ?ref=REF[&refresh=true]. A value in memory is answered without waiting for anything. */
+function resolveOne(door: Door, { client, query, request, response }: Call): void | Promise<void> {
   const reference = singleReference(query);
   const refresh = booleanParameter(query, 'refresh');
-  const answer = (resolved: Resolved) => sendJson(response, 200, resolvedBody(resolved, door.configVersion()));
-  const result = door.lookups.one(reference, { refresh });
+  const answer = (resolved: Resolved) => {
+    const etag = entityTag(resolved);
+    if (matchesTag(request.headers['if-none-match'], etag)) {
+      response.writeHead(304, { etag, 'cache-control': 'no-store' }).end();
+      return;
+    }
+    const body = JSON.stringify(resolvedBody(resolved, door.configVersion()));
+    send(response, 200, JSON_TYPE, body, { etag });
+  };
+  const result = door.lookups.one(client, reference, { refresh });
   return result instanceof Promise ? result.then(answer) : answer(result);
 }
 
-/** POST /v1/resolve {"references":[…],"refresh"?:true}: every reference's value or error, in the order asked for. */
-export async function resolveMany(door: Door, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const body = await readJson(request);
+/** {"references":[…],"refresh"?:true}: every reference's value or error, in the order asked for. */
+async function resolveMany(
+  door: Door,
+  { client, request, response, query }: Call,
+  bodies: ByteBudget,
+  unread: UnreadAnswers,
+): Promise<void> {
+  refuseUnknown(query, []);
+  requireJson(request);
+  const body = await readJson(request, bodies);
   const { references, refresh = false } = (body ?? {}) as { references?: unknown; refresh?: unknown };
   if (!Array.isArray(references) || typeof refresh !== 'boolean') {
     throw new VaultplaneError('bad_request', 'the body must have the form {"references":["{vault://…}", …]}');
@@ -56,21 +85,27 @@ export async function resolveMany(door: Door, request: IncomingMessage, response
   if (references.length > MOST_REFERENCES) {
     throw new VaultplaneError('too_large', `at most ${MOST_REFERENCES} references can be asked for at once`);
   }
-  const results = await door.lookups.many(references as string[], { refresh });
+  const results = await door.lookups.many(client, references as string[], { refresh });
   const configVersion = door.configVersion();
-  sendJson(response, 200, {
+  const answer = JSON.stringify({
     results: results.map((result, index) =>
       result instanceof VaultplaneError
         ? { reference: references[index], error: errorBody(result) }
         : resolvedBody(result, configVersion),
     ),
   });
+  unread.send(response, client, JSON_TYPE, answer);
 }
 
-/** The reference that a query asks for; undefined where it does not ask for exactly one. For errors. */
-export function referenceOf(query: URLSearchParams): string | undefined {
+/** The reference that a query asks for; undefined where it does not ask for exactly one. */
+function referenceOf(query: URLSearchParams): string | undefined {
   const references = query.getAll('ref');
   return references.length === 1 ? references[0] : undefined;
+}
+
+function referenceIn(url = ''): string | undefined {
+  const at = url.indexOf('?');
+  return at < 0 ? undefined : referenceOf(new URLSearchParams(url.slice(at + 1)));
 }
 
 function singleReference(query: URLSearchParams): string {
@@ -85,7 +120,9 @@ export function refuseUnknown(query: URLSearchParams, known: readonly string[]):
     if (!known.includes(name)) {
       throw new VaultplaneError(
         'bad_request',
-        `the query has a parameter that is not one of ${known.join(', ')}; is the reference percent-encoded?`,
+        known.length === 0
+          ? 'there are no parameters here'
+          : `the query has a parameter that is not one of ${known.join(', ')}; is the reference percent-encoded?`,
       );
     }
   }

@@ -1,24 +1,29 @@
-import type { ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import type { Resolved } from '../secrets/resolver.ts';
-import { errorBody } from './answer.ts';
+import { sendError } from './answer.ts';
+import type { Client, Grant } from './client.ts';
 import type { Door } from './door.ts';
-import { refuseUnknown, resolvedBody } from './resolve.ts';
+import { refuseUnknown } from './resolve.ts';
+import type { Call, Route } from './route.ts';
+import { WatchHistory } from './watch-history.ts';
+import { WatchStream } from './watch-stream.ts';
 
 const MOST_REFERENCES = 1000;
-const MOST_WATCHERS = 1000;
-/** A comment line, so that a connection which has died shows itself to both sides. */
-const HEARTBEAT_MS = 15_000;
-/** A watcher that has left so much unread is let go: it gets the values anew when it comes back. */
-const MOST_UNREAD_BYTES = 4 * 1024 * 1024;
+const MOST_WATCHERS = 2000;
+/** Of these one client may have so many. */
+const MOST_WATCHERS_PER_CLIENT = 1000;
 
 /** The watchers of a door: server-sent events, each value now, then at every rotation and change of state. */
 export class Watchers {
   readonly #door: Door;
-  readonly #open = new Set<ServerResponse>();
+  readonly #history: WatchHistory;
+  readonly #open = new Map<WatchStream, Grant>();
 
   constructor(door: Door) {
     this.#door = door;
+    this.#history = new WatchHistory(door.clock);
+    door.access.onChange(() => {
+      for (const [stream, grant] of this.#open) if (!door.access.isCurrent(grant)) stream.end();
+    });
   }
 
   get count(): number {
@@ -26,48 +31,58 @@ export class Watchers {
   }
 
   /** GET /v1/watch?ref=REF&ref=REF… Events are `value` with what /v1/resolve gives, and `error`. */
-  watch(query: URLSearchParams, response: ServerResponse): void {
+  get route(): Route {
+    return { door: '/v1/watch', methods: ['GET'], sendError, handle: (call) => this.#watch(call) };
+  }
+
+  /** Ends every watch; the watchers come back by themselves, to whoever listens then. */
+  stop(): void {
+    for (const stream of this.#open.keys()) stream.end();
+  }
+
+  #watch({ query, request, response, client, grant }: Call): void {
+    const { lookups, clock, configVersion, refusals } = this.#door;
     refuseUnknown(query, ['ref']);
     const references = [...new Set(query.getAll('ref'))];
     if (references.length === 0) throw new VaultplaneError('bad_request', 'the query must have at least one ref');
     if (references.length > MOST_REFERENCES) {
       throw new VaultplaneError('too_large', `at most ${MOST_REFERENCES} references can be watched at once`);
     }
-    if (this.#open.size >= MOST_WATCHERS) throw new VaultplaneError('too_many', 'too many watchers');
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-    response.write('retry: 1000\n\n');
-    this.#open.add(response);
+    this.#requireRoom(client);
 
-    const unwatch = references.map((reference) =>
-      this.#door.resolver.watch(reference, (event) => this.#tell(response, reference, event)),
-    );
-    let cancelHeartbeat = () => {};
-    const beat = () => {
-      cancelHeartbeat = this.#door.clock.after(HEARTBEAT_MS, beat);
-      response.write(':\n\n');
+    const lastEventId = request.headers['last-event-id'];
+    const { story, had } = this.#history.begin(typeof lastEventId === 'string' ? lastEventId : undefined);
+    const onSlow = () => refusals.add('slow_client', { client: client.name, door: '/v1/watch' });
+    let stream: WatchStream | undefined;
+    const unwatch: Array<() => void> = [];
+    const leave = () => {
+      for (const end of unwatch.splice(0)) end();
+      this.#history.left(story);
     };
-    cancelHeartbeat = this.#door.clock.after(HEARTBEAT_MS, beat);
+    try {
+      // Nothing is told before this has returned, so that the stream is there by then.
+      for (const reference of references) {
+        unwatch.push(lookups.watch(client, reference, (event) => stream?.tell(reference, event)));
+      }
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    const opened = new WatchStream({ response, references, story, had, clock, configVersion, onSlow });
+    stream = opened;
+    this.#open.set(opened, grant);
+    client.watches++;
     response.once('close', () => {
-      cancelHeartbeat();
-      for (const end of unwatch) end();
-      this.#open.delete(response);
+      opened.closed();
+      leave();
+      this.#open.delete(opened);
+      client.watches--;
     });
   }
 
-  /** Ends every watch; the watchers come back by themselves, to whoever listens then. */
-  stop(): void {
-    for (const response of this.#open) response.end();
-  }
-
-  #tell(response: ServerResponse, reference: string, event: Resolved | VaultplaneError): void {
-    if (response.writableLength > MOST_UNREAD_BYTES) {
-      response.destroy();
-      return;
-    }
-    const [name, data] =
-      event instanceof VaultplaneError
-        ? ['error', { reference, error: errorBody(event) }]
-        : ['value', resolvedBody(event, this.#door.configVersion())];
-    response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+  #requireRoom(client: Client): void {
+    if (this.#open.size < MOST_WATCHERS && client.watches < MOST_WATCHERS_PER_CLIENT) return;
+    this.#door.refusals.add('too_many_watches', { client: client.name });
+    throw new VaultplaneError('too_many', 'too many watches');
   }
 }

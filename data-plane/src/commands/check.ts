@@ -5,6 +5,7 @@ import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import type { Command } from 'commander';
+import { readPolicies } from '../api/policies-file.ts';
 import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
 import { readApiCertificate } from '../data-plane.ts';
@@ -36,6 +37,9 @@ async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promi
     { what: 'settings', ok: true, says: 'valid' },
     await finding('api_listen', () => checkApi(settings, env)),
     await finding('api_token_file', () => checkToken(settings)),
+    ...(settings.api_policies === undefined
+      ? []
+      : [await finding('api_policies', () => checkPolicies(settings.api_policies!))]),
     await finding('cluster_cert', () => checkClusterCertificate(settings)),
     ...(settings.secrets_key_file === undefined
       ? []
@@ -59,6 +63,11 @@ async function checkToken(settings: DataPlaneSettings): Promise<string> {
   const path = apiTokenFile(settings);
   const token = await readTokenFile(path);
   return token === undefined ? `${path} will be made at the start` : path;
+}
+
+async function checkPolicies(path: string): Promise<string> {
+  const policies = await readPolicies(path);
+  return `${path}, for ${policies.map(({ name }) => name).join(', ')}`;
 }
 
 function checkSecretsKey(path: string): string {

@@ -99,6 +99,9 @@ export function createMetrics(facts: () => StatusFacts): Metrics {
   counter('lookup_errors_total', 'Lookups that failed, by code.', ['code'], (now) =>
     Object.entries(now.lookups.errors).map(([code, count]) => [{ code }, count]),
   );
+  counter('refusals_total', 'Calls and connections that were refused, by reason.', ['reason'], (now) =>
+    Object.entries(now.refusals).map(([reason, count]) => [{ reason }, count]),
+  );
   return {
     contentType: registry.contentType,
     text() {

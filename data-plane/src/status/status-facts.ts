@@ -1,5 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Lookups } from '../api/lookups.ts';
+import type { Refusals } from '../api/refusals.ts';
 import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
 import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
 import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
@@ -44,6 +45,8 @@ export interface StatusFacts {
     disk_problem: string | null;
   };
   watchers: number;
+  /** Calls and connections that were refused before anything was looked up, by reason. */
+  refusals: Record<string, number>;
   rejected_vaults: Array<{ prefix: string; reason: string }>;
 }
 
@@ -54,6 +57,7 @@ export interface StatusSources {
   link: ControlPlaneLink;
   resolver: Resolver;
   lookups: Lookups;
+  refusals: Refusals;
   watchers: () => number;
   prefetching: Prefetching;
   secretsOnDisk: () => VaultFileFacts;
@@ -98,6 +102,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       secrets_on_disk: sources.secretsOnDisk(),
       prefetch: { ...sources.prefetching.facts(), disk_problem: sources.prefetching.diskProblem() },
       watchers: sources.watchers(),
+      refusals: sources.refusals.counts(),
       rejected_vaults: resolver.rejectedVaults(),
     };
   };

@@ -1,0 +1,176 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { Client, type Grant } from './client.ts';
+import { readPolicies } from './policies-file.ts';
+import { ensureApiToken, filePathOf, isToken, readTokenFile, tokenDigest } from './token.ts';
+
+/** Where a call may carry the token, beside `Authorization: Bearer` (CONTRACT.md §6). */
+const TOKEN_HEADERS = ['x-aws-parameters-secrets-token', 'x-vault-token'] as const;
+/** How often the files are looked at, milliseconds. */
+const LOOK_EVERY_MS = 1000;
+/** A token that was replaced is taken for so long still, so that applications can take up the new one in peace. */
+export const OVERLAP_MS = 600_000;
+
+/** The name of whoever has the token of api_token_file; no policy can have it. */
+const OWNER = '(api_token_file)';
+
+export interface AccessOptions {
+  /** api_token_file; made where it is missing. */
+  tokenFile: string;
+  /** api_policies. */
+  policiesFile?: string | undefined;
+  /** AWS's provider's variable for its token, or for `file:` and the file with it: taken beside api_token_file. */
+  awsToken?: string | undefined;
+  clock: Clock;
+  log: Log;
+}
+
+/** Who may call, and what they may read: the tokens of api_token_file and of api_policies, as the files now say. */
+export class Access {
+  readonly #options: AccessOptions;
+  /** By the digest of the token. */
+  #grants = new Map<string, Grant>();
+  /** What changed meanwhile is read anew; the same fault is told once. */
+  #lastFault = '';
+  readonly #owner: Client;
+  readonly #listeners = new Set<() => void>();
+  #cancel = () => {};
+  #looking: Promise<void> | null = null;
+  #stopped = false;
+
+  private constructor(options: AccessOptions) {
+    this.#options = options;
+    this.#owner = new Client(options.clock, OWNER, null);
+  }
+
+  /** @throws StartError */
+  static async open(options: AccessOptions): Promise<Access> {
+    const access = new Access(options);
+    await ensureApiToken(options.tokenFile, options.log);
+    access.#grants = await access.#read();
+    access.#arm();
+    return access;
+  }
+
+  /** Calls back whenever a token is no longer taken, or allows something else. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /**
+   * What a call's token gives; undefined where it carries none that is taken.
+   *
+   * @param sessionToken whether AWS's header for a session token counts too
+   */
+  grantOf(headers: IncomingHttpHeaders, sessionToken = false): Grant | undefined {
+    for (const name of TOKEN_HEADERS) {
+      const sent = headers[name];
+      const grant = typeof sent === 'string' ? this.#find(sent) : undefined;
+      if (grant) return grant;
+    }
+    const { authorization } = headers;
+    if (authorization !== undefined && /^bearer /i.test(authorization)) {
+      const grant = this.#find(authorization.slice(7).trim());
+      if (grant) return grant;
+    }
+    const session = sessionToken ? headers['x-amz-security-token'] : undefined;
+    return typeof session === 'string' ? this.#find(session) : undefined;
+  }
+
+  /** Whether a grant still is what its token gives. */
+  isCurrent(grant: Grant): boolean {
+    const now = this.#grants.get(grant.digest);
+    return now !== undefined && now.client === grant.client && now.until > this.#options.clock.monotonic();
+  }
+
+  /** Looks at the files now. What can't be used is told in the log, and what held before goes on holding. */
+  look(): Promise<void> {
+    this.#looking ??= this.#lookNow().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  #find(token: string): Grant | undefined {
+    const grant = this.#grants.get(tokenDigest(token));
+    return grant && grant.until > this.#options.clock.monotonic() ? grant : undefined;
+  }
+
+  #arm(): void {
+    this.#cancel = this.#options.clock.after(LOOK_EVERY_MS, () => {
+      void this.look().finally(() => {
+        if (!this.#stopped) this.#arm();
+      });
+    });
+  }
+
+  async #lookNow(): Promise<void> {
+    const { clock, log } = this.#options;
+    const now = clock.monotonic();
+    let next: Map<string, Grant>;
+    try {
+      next = await this.#read();
+      this.#lastFault = '';
+    } catch (error) {
+      const fault = errorMessage(error);
+      if (fault !== this.#lastFault) log.error({ error: fault }, 'the tokens that are taken stay as they were');
+      this.#lastFault = fault;
+      next = new Map([...this.#grants].filter(([, { until }]) => until === Infinity));
+    }
+    // An application that is still there may go on with the token that it had; one that is gone may not.
+    const clients = new Map([...next.values()].map(({ client }) => [client.name, client]));
+    for (const [digest, { client, until }] of this.#grants) {
+      const heir = clients.get(client.name);
+      if (next.has(digest) || !heir || until <= now) continue;
+      next.set(digest, { client: heir, digest, until: until === Infinity ? now + OVERLAP_MS : until });
+      if (until === Infinity) {
+        log.info(
+          { client: client.name, overlap_s: OVERLAP_MS / 1000 },
+          'a token was replaced; both are taken for a while',
+        );
+      }
+    }
+    const before = this.#grants;
+    this.#grants = next;
+    const changed = [...before].some(([digest, { client }]) => next.get(digest)?.client !== client);
+    if (changed || next.size !== before.size) for (const listener of this.#listeners) listener();
+  }
+
+  /** @throws StartError */
+  async #read(): Promise<Map<string, Grant>> {
+    const { tokenFile, policiesFile, awsToken, clock } = this.#options;
+    const grants = new Map<string, Grant>();
+    const own = await readTokenFile(tokenFile);
+    if (own === undefined) throw new StartError(`api_token_file = ${tokenFile} is not there any more`);
+    const grant = (digest: string, client: Client) => grants.set(digest, { client, digest, until: Infinity });
+    grant(tokenDigest(own), this.#owner);
+    if (awsToken !== undefined && awsToken !== '') grant(tokenDigest(await readAwsToken(awsToken)), this.#owner);
+    if (policiesFile === undefined) return grants;
+    const known = new Map([...this.#grants.values()].map(({ client }) => [client.name, client]));
+    for (const { name, digest, policy, source } of await readPolicies(policiesFile)) {
+      if (grants.has(digest))
+        throw new StartError(`api_policies = ${policiesFile}: ${name} has the token of api_token_file`);
+      const same = known.get(name);
+      grant(digest, same?.policy && same.source === source ? same : new Client(clock, name, policy, source));
+    }
+    return grants;
+  }
+}
+
+async function readAwsToken(variable: string): Promise<string> {
+  const path = filePathOf(variable);
+  if (path === undefined) {
+    if (!isToken(variable)) throw new StartError('AWS_TOKEN (not shown) must be a token, or file: and the path of one');
+    return variable;
+  }
+  const token = await readTokenFile(path, 'AWS_TOKEN');
+  if (token === undefined) throw new StartError(`AWS_TOKEN = ${variable}: there is no such file`);
+  return token;
+}

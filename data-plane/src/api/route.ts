@@ -1,0 +1,46 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ErrorForm } from './answer.ts';
+import type { Client, Grant } from './client.ts';
+
+/** One call that passed every guard. */
+export interface Call {
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** As it was sent: not decoded. */
+  path: string;
+  query: URLSearchParams;
+  /** Whose token it carries. */
+  client: Client;
+  grant: Grant;
+}
+
+/** What is behind one path, or behind every path that begins with a prefix. */
+export interface Route {
+  /** For logs. */
+  door: string;
+  methods: readonly string[];
+  /** How this door shows errors. */
+  sendError: ErrorForm;
+  /** AWS's header for a session token carries the token here too. */
+  takesSessionToken?: true;
+  /** Whoever throws or rejects is answered by `sendError`. */
+  handle(call: Call): void | Promise<void>;
+}
+
+/** Paths, and what is behind them. */
+export class Routes {
+  readonly #exact = new Map<string, Route>();
+  readonly #prefixes: Array<{ prefix: string; route: Route }> = [];
+
+  /** @param path one that ends with `/*` is every path that begins so */
+  add(path: string, route: Route): this {
+    if (path.endsWith('/*')) this.#prefixes.push({ prefix: path.slice(0, -1), route });
+    else this.#exact.set(path, route);
+    return this;
+  }
+
+  /** An exact path goes before a prefix. */
+  find(path: string): Route | undefined {
+    return this.#exact.get(path) ?? this.#prefixes.find(({ prefix }) => path.startsWith(prefix))?.route;
+  }
+}

@@ -1,0 +1,41 @@
+import { printReference, type Reference } from '@vaultplane/shared/reference.ts';
+import type { Resolved } from '../secrets/resolver.ts';
+
+/** A whole secret, as AWS's own interfaces ask for one. */
+export interface SecretRequest {
+  /** The vault's prefix. */
+  vault: string;
+  /** A name or an ARN. */
+  secretId: string;
+  versionId?: string | undefined;
+  versionStage?: string | undefined;
+}
+
+/** The reference that asks for the same; so it shares cache, lifetimes and policies with all others. */
+export function referenceTo({ vault, secretId, versionId, versionStage }: SecretRequest): string {
+  const options: Reference['options'] = {
+    ...(versionId !== undefined && { version_id: versionId }),
+    // The current version is what a reference means without a word, and so shares its place in the cache.
+    ...(versionStage !== undefined &&
+      (versionId !== undefined || versionStage !== 'AWSCURRENT') && { version_stage: versionStage }),
+  };
+  return printReference({ vault, path: secretId, options });
+}
+
+/** What GetSecretValue answers, but for its date, of which AWS and its provider have different ideas. */
+export function secretMembers({ secret, version, value, encoding }: Resolved): {
+  ARN: string | null;
+  Name: string;
+  VersionId: string | null;
+  SecretString?: string;
+  SecretBinary?: string;
+  VersionStages: readonly string[];
+} {
+  return {
+    ARN: secret.arn,
+    Name: secret.name,
+    VersionId: version.id,
+    ...(encoding === 'base64' ? { SecretBinary: value } : { SecretString: value }),
+    VersionStages: version.stages,
+  };
+}
