@@ -32,7 +32,9 @@ export function refreshRoute(door: Door, bodies: ByteBudget): Route {
       const wanted = wantedOf(await readJson(request, bodies));
       const wait = limit.take();
       if (wait > 0) {
-        throw new VaultplaneError('too_many', `too many refreshes; try again in ${wait} s`, { retryAfterSeconds: wait });
+        throw new VaultplaneError('too_many', `too many refreshes; try again in ${wait} s`, {
+          retryAfterSeconds: wait,
+        });
       }
       sendJson(response, 200, await door.resolver.refresh(wanted));
     },

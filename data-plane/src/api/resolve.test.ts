@@ -3,6 +3,13 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { ApiBench } from './testing/api-bench.ts';
 
+interface Result {
+  reference: string;
+  value?: string;
+  version: { id: string };
+  error: { code: string };
+}
+
 describe('/v1/resolve', () => {
   const folder = temporaryFolder();
   let bench: ApiBench;
@@ -62,7 +69,7 @@ describe('/v1/resolve', () => {
     const { status, json } = await bench.call('/v1/resolve', { method: 'POST', body: { references } });
     assert.equal(status, 200);
     assert.deepEqual(
-      json.results.map((result: any) => [result.reference, result.value ?? result.error.code]),
+      json.results.map((result: Result) => [result.reference, result.value ?? result.error.code]),
       references.map((reference, index) => [
         reference,
         ['u', 'not_a_reference', 'not_found', 'unknown_vault', '1.10', 'key_not_found', 'key_not_scalar'][index],
@@ -76,7 +83,7 @@ describe('/v1/resolve', () => {
     const references = Array.from({ length: 1000 }, (_, index) => `{vault://sm/s${index}}`);
     const { json } = await bench.call('/v1/resolve', { method: 'POST', body: { references } });
     bench.vault.fallback = 'not_found';
-    assert.equal(json.results.filter((result: any) => result.value === 'x').length, 1000);
+    assert.equal(json.results.filter((result: Result) => result.value === 'x').length, 1000);
     const more = await bench.call('/v1/resolve', { method: 'POST', body: { references: [...references, 'x'] } });
     assert.deepEqual([more.status, more.json.error.code], [413, 'too_large']);
   });
@@ -95,7 +102,7 @@ describe('/v1/resolve', () => {
         }),
       );
       for (const { json } of answers) {
-        assert.equal(new Set(json.results.map((result: any) => `${result.value} ${result.version.id}`)).size, 1);
+        assert.equal(new Set(json.results.map((result: Result) => `${result.value} ${result.version.id}`)).size, 1);
       }
     }
   });

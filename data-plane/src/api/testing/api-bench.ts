@@ -30,6 +30,7 @@ export interface Answered {
   status: number;
   headers: IncomingMessage['headers'];
   text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into it for what it expects there
   json: any;
 }
 

@@ -4,6 +4,7 @@ import type { ApiBench } from './api-bench.ts';
 export interface ServerEvent {
   id: string;
   event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into it for what it expects there
   data: any;
 }
 
