@@ -11,8 +11,8 @@ import {
   printAddress,
   type SettingsOf,
 } from '@vaultplane/shared/settings.ts';
-import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 import { filePathOf } from './api/token.ts';
+import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 
 /** Every setting of the data plane (CONTRACT.md §2). */
 export const DATA_PLANE_SETTINGS = defineSettings({
