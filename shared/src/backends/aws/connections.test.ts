@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { deadlinesOf } from '../backend.ts';
 import { BARE_ENV, openAws } from '../testing/open-aws.ts';
+import { silentPort } from '../testing/silent-port.ts';
 import { stsTarget } from './endpoint.ts';
 
 const openssl = spawnSync('openssl', ['version']).status === 0;
@@ -116,26 +115,6 @@ describe('where STS is asked', () => {
     });
   }
 });
-
-/** A port of this machine that takes no connection and refuses none, as an address behind a lost route. */
-async function silentPort(): Promise<AsyncDisposable & { port: number }> {
-  const script = `const s = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))`;
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const port = Number(line);
-  // Whoever listens accepts no more, and then its queue is full.
-  child.kill('SIGSTOP');
-  const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}));
-  await Promise.race(fillers.map((socket) => once(socket, 'connect')));
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of fillers) socket.destroy();
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    },
-  };
-}
 
 describe('deadlines of calls to AWS', () => {
   it('are a second for a connection and five for an answer, unless settings say otherwise', () => {
