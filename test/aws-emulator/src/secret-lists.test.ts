@@ -7,6 +7,7 @@ import {
   type Filter,
   ListSecretsCommand,
   type ListSecretsCommandInput,
+  paginateBatchGetSecretValue,
   paginateListSecrets,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
@@ -113,6 +114,18 @@ describe('lists and batches of secrets', () => {
       Message: "Secrets Manager can't find the specified secret.",
     };
     assert.deepEqual(Errors, [missing]);
+  });
+
+  it('give values of more than a megabyte in pages, each secret once', async () => {
+    const ids = Array.from({ length: 20 }, (_, index) => `large-${index}`);
+    for (const id of ids) emulator.putSecret('sa-east-1', id, 'x'.repeat(65_536));
+    const brazil = secretsClient(emulator, { region: 'sa-east-1' });
+    const pages = paginateBatchGetSecretValue({ client: brazil }, { SecretIdList: ids });
+    const found = [];
+    for await (const { SecretValues } of pages) found.push(SecretValues!.map(({ Name }) => Name));
+    assert.deepEqual(found, [ids.slice(0, 16), ids.slice(16)]);
+    await assert.rejects(batch({ SecretIdList: ids, NextToken: 'OTk' }), { name: 'InvalidNextTokenException' });
+    brazil.destroy();
   });
 
   it('give values by filter, twenty at a time', async () => {

@@ -12,6 +12,8 @@ export type SecretFault = (secretId: string) => AwsError | null;
 
 /** Page size of BatchGetSecretValue, most and default. */
 const BATCH_PAGE = 20;
+/** Values of one page of BatchGetSecretValue by a list of names. */
+const BATCH_BYTES = 1024 * 1024;
 const LIST_PAGE = 100;
 const DAY_MS = 86_400_000;
 const SORT_KEYS = ['created-date', 'last-accessed-date', 'last-changed-date', 'name'] as const;
@@ -55,7 +57,7 @@ export class SecretReader {
         "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.",
       );
     }
-    if (ids !== null) return this.#batch(call, ids, faultOf);
+    if (ids !== null) return this.#batchById(call, ids, nextToken, faultOf);
     this.#access.checkAny(call, 'ListSecrets');
     const found = this.#filtered(call, filters!, false);
     const page = pageOf(found, nextToken, pageSize ?? BATCH_PAGE);
@@ -86,7 +88,24 @@ export class SecretReader {
     };
   }
 
-  #batch(call: SecretCall, ids: string[], faultOf: SecretFault): Result {
+  /** AWS may end a page wherever it likes; here it is full at so many bytes of values. */
+  #batchById(call: SecretCall, ids: string[], token: string | null, faultOf: SecretFault): Result {
+    const start = token === null ? 0 : Number(Buffer.from(token, 'base64url').toString());
+    if (!(Number.isInteger(start) && start >= 0 && start < ids.length)) {
+      throw new AwsError('InvalidNextTokenException', 'The NextToken is invalid.');
+    }
+    const page = { SecretValues: [] as Result[], Errors: [] as Result[] };
+    let [next, bytes] = [start, 0];
+    for (; next < ids.length && bytes < BATCH_BYTES; next++) {
+      const { SecretValues, Errors } = this.#batch(call, [ids[next]!], faultOf);
+      page.SecretValues.push(...SecretValues);
+      page.Errors.push(...Errors);
+      for (const value of SecretValues) bytes += String(value.SecretString ?? value.SecretBinary).length;
+    }
+    return { ...page, ...(next < ids.length && { NextToken: Buffer.from(String(next)).toString('base64url') }) };
+  }
+
+  #batch(call: SecretCall, ids: string[], faultOf: SecretFault): { SecretValues: Result[]; Errors: Result[] } {
     const values: Result[] = [];
     const errors: Result[] = [];
     for (const id of ids) {

@@ -181,6 +181,16 @@ describe('the aws backend', () => {
       assert.deepEqual(emulator.counts(), { BatchGetSecretValue: 3 });
     });
 
+    it('reads an answer that is too large for one page to its end', async () => {
+      const paths = Array.from({ length: 20 }, (_, index) => `large-${index}`);
+      for (const path of paths) emulator.putSecret('us-east-1', path, `${path} ${'x'.repeat(65_000)}`);
+      const results = await aws.backend.fetchMany(paths.map(query), signal);
+      for (const [index, result] of results.entries()) {
+        assert.ok(!(result instanceof BackendError) && result.value.reveal().startsWith(`large-${index} `));
+      }
+      assert.deepEqual(emulator.counts(), { BatchGetSecretValue: 2 });
+    });
+
     it('asks one by one for what a batch can not give', async () => {
       emulator.putSecret('us-east-1', 'a', 'one');
       emulator.putSecret('us-east-1', 'a', 'two');
