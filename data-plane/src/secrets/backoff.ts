@@ -39,6 +39,11 @@ export class Backoff {
     this.#until = 0;
   }
 
+  /** Whether a call that began then, and failed, was not already under way when the last failure was noted. */
+  isNews(beganAt: number): boolean {
+    return this.#failures === 0 || beganAt > this.#failedAt;
+  }
+
   get failures(): number {
     return this.#failures;
   }

@@ -67,6 +67,25 @@ describe('refreshing', () => {
     assert.deepEqual(await bench.many('{vault://us/a}', '{vault://us/d}'), ['y', 'y']);
   });
 
+  for (const changing of [false, true]) {
+    it(`leaves it alone for lookups of ever other secrets too, ${changing ? 'though the configuration changes' : 'all the time'}`, async () => {
+      const bench = new ResolverBench();
+      bench.vault.fallback = 'throttled';
+      for (let second = 0; second < 600; second++) {
+        await bench.at(second);
+        if (changing || second === 0) bench.configure({ us: { region: 'us-east-1', ttl: second } });
+        assert.equal(await bench.get(`{vault://us/s${second}}`), 'unavailable');
+      }
+      // Every five seconds, but for the first few.
+      assert.ok(bench.vault.calls <= 125, `${bench.vault.calls} calls in ten minutes`);
+      assert.ok(bench.vault.calls >= 60, `only ${bench.vault.calls} calls in ten minutes`);
+      bench.vault.fallback = { value: 'x' };
+      await bench.at(606);
+      assert.deepEqual(await bench.many('{vault://us/a}', '{vault://us/b}'), ['x', 'x']);
+      assert.equal(await bench.get('{vault://us/c}'), 'x');
+    });
+  }
+
   it('makes a bounded number of calls for lookups of what was never held while the vault is down', async () => {
     const bench = new ResolverBench();
     bench.vault.fallback = 'down';

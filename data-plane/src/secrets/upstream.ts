@@ -26,7 +26,8 @@ interface Fetch {
 export class Upstream {
   readonly #options: UpstreamOptions;
   #backends = new Map<string, Promise<SecretBackend>>();
-  #opened = new Map<string, SecretBackend>();
+  /** The last backend of each identity, for what it says of itself. */
+  readonly #opened = new Map<string, SecretBackend>();
   /** By scope: upstreams that have asked to be asked less. */
   readonly #throttled = new Map<string, Backoff>();
   /** Scopes that could not be reached when last asked, so that an outage is one log line and not one a secret. */
@@ -66,10 +67,9 @@ export class Upstream {
     entry.flight?.abort.abort();
   }
 
-  /** Configurations have changed: backends are opened anew when they are asked. */
+  /** Configurations have changed: backends are opened anew when they are asked; who throttles goes on doing so. */
   reopen(): void {
     this.#backends = new Map();
-    this.#opened = new Map();
   }
 
   #throttle(entry: Entry): Backoff | undefined {
@@ -102,12 +102,13 @@ export class Upstream {
 
   async #ask(fetches: Fetch[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>> {
     const { address } = fetches[0]!.entry;
+    const beganAt = this.#options.time.now();
     try {
       const backend = await this.#open(fetches[0]!.entry);
       const queries = fetches.map(({ entry }) => entry.address.query);
       const results =
         queries.length === 1 ? [await backend.fetch(queries[0]!, signal)] : await backend.fetchMany(queries, signal);
-      if (!signal.aborted) this.#observe(backend, results);
+      if (!signal.aborted) this.#observe(backend, results, beganAt);
       return results;
     } catch (error) {
       const failed = asBackendError(error);
@@ -117,7 +118,7 @@ export class Upstream {
         this.#options.log.error(facts, 'a vault backend failed in a way that it should not');
       }
       const backend = this.#opened.get(address.identity);
-      if (backend && !signal.aborted) this.#observe(backend, [failed]);
+      if (backend && !signal.aborted) this.#observe(backend, [failed], beganAt);
       return fetches.map(() => failed);
     }
   }
@@ -131,10 +132,8 @@ export class Upstream {
     const backends = this.#backends;
     const opened = this.#opened;
     // References name regions freely: what they made is not kept without bound.
-    if (backends.size >= 100) {
-      backends.clear();
-      opened.clear();
-    }
+    if (backends.size >= 100) backends.clear();
+    if (opened.size >= 1000) opened.clear();
     backends.set(identity, opening);
     opening.then(
       (backend) => opened.set(identity, backend),
@@ -144,7 +143,7 @@ export class Upstream {
   }
 
   /** What an upstream's answers say about itself. */
-  #observe(backend: SecretBackend, results: ReadonlyArray<FetchedSecret | BackendError>): void {
+  #observe(backend: SecretBackend, results: ReadonlyArray<FetchedSecret | BackendError>, beganAt: number): void {
     const { time, random, log } = this.#options;
     const errors = results.filter((result) => result instanceof BackendError);
     const throttled = errors.some((error) => error.throttled);
@@ -152,8 +151,7 @@ export class Upstream {
     const backoff = this.#throttled.get(backend.scope);
     if (throttled) {
       const known = backoff ?? new Backoff(random);
-      // Calls that were under way when the first one was throttled say nothing new.
-      if (time.now() >= known.until) known.failed(time.now());
+      if (known.isNews(beganAt)) known.failed(time.now());
       this.#throttled.set(backend.scope, known);
     } else if (answered) {
       this.#throttled.delete(backend.scope);
