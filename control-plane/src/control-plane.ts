@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync } from 'node:fs';
+import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
@@ -41,6 +42,8 @@ export interface ControlPlaneSurroundings {
   clock?: Clock;
   /** Ends a start that is still waiting. */
   signal?: AbortSignal;
+  /** What resolved the settings, if any of them was a reference. */
+  settingReferences?: SettingReferences;
   /** Used instead of the one that the settings name, and closed at the stop. */
   database?: Database;
 }
@@ -52,7 +55,7 @@ export interface ControlPlaneSurroundings {
  */
 export async function startControlPlane(
   settings: ControlPlaneSettings,
-  { log, clock = systemClock, signal, database: given }: ControlPlaneSurroundings,
+  { log, clock = systemClock, signal, settingReferences, database: given }: ControlPlaneSurroundings,
 ): Promise<ControlPlane> {
   const stoppers = new Stoppers(log);
   const startedAt = clock.now();
@@ -76,6 +79,7 @@ export async function startControlPlane(
         config: facts.publisher?.position ?? null,
         vaults: facts.publisher?.current.vaults.length ?? null,
         data_planes: { connected: facts.fleet?.connected ?? 0 },
+        settings: settingReferences?.facts() ?? { old: [], disk_problem: null },
         cluster_certificate: { expires_at: facts.identity?.expiresAt.toISOString() ?? null },
       }),
       reasons: () => [
@@ -150,6 +154,11 @@ export async function startControlPlane(
       log,
     });
     stoppers.add('admin', () => admin.stop());
+
+    if (settingReferences) {
+      await settingReferences.keep(settings, nodeId);
+      stoppers.add('values of settings', () => settingReferences.stop());
+    }
 
     phase = 'up';
     const urls = { adminUrl: admin.url, clusterUrl: cluster.url, statusUrl: status.url };

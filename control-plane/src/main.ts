@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
+import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
@@ -26,13 +26,11 @@ const program = new Command('vaultplane-cp')
   )
   .version(PROGRAM_VERSION);
 
-const settingsOf = ({ conf }: Common) =>
-  loadControlPlaneSettings({
-    confFile: conf,
-    env: process.env,
-    resolveReference: (known) =>
-      settingResolver({ settings: known, env: process.env, log: createLog('vaultplane-cp', 'warn') }),
-  });
+const settingReferences = (readOnly: boolean) =>
+  new SettingReferences({ env: process.env, log: createLog('vaultplane-cp', 'warn'), readOnly });
+
+const settingsOf = ({ conf }: Common, references = settingReferences(true)) =>
+  loadControlPlaneSettings({ confFile: conf, env: process.env, resolveReference: references.resolve });
 
 /** A command that reads the settings. */
 function command(name: string, description: string, parent: Command = program): Command {
@@ -50,10 +48,15 @@ function print({ json }: Common, facts: unknown, lines: string[]): void {
 command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads log_level anew.').action(
   async (options: Common) => {
     const signal = stopOnSignals();
-    const settings = await settingsOf(options);
+    const references = settingReferences(false);
+    const settings = await settingsOf(options, references);
     const log = createLog('vaultplane-cp', settings.log_level);
     rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
-    const controlPlane = await startControlPlane(settings, { log, signal }).catch((error: unknown) => {
+    const controlPlane = await startControlPlane(settings, {
+      log,
+      signal,
+      settingReferences: references,
+    }).catch((error: unknown) => {
       // Told to stop while it still waited for its database: that is no failure.
       if (signal.aborted) return undefined;
       throw error;

@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts';
+import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
@@ -44,6 +45,8 @@ export interface DataPlaneOptions {
   log: Log;
   clock?: Clock;
   bootClock?: BootClock;
+  /** What resolved the settings, if any of them was a reference. */
+  settingReferences?: SettingReferences;
   /** The environment that the vault `env` and AWS's own settings are read from. */
   env?: NodeJS.ProcessEnv;
   /** From 0 up to 1. */
@@ -54,6 +57,7 @@ export interface DataPlaneOptions {
 export async function startDataPlane(settings: DataPlaneSettings, options: DataPlaneOptions): Promise<DataPlane> {
   const { log, clock = systemClock, env = process.env, random = Math.random } = options;
   const { bootClock = systemBootClock } = options;
+  const { settingReferences = new SettingReferences({ env, log, clock, bootClock }) } = options;
   const parts = new Stoppers(log);
   try {
     refuseOwnEndpoint(settings, env);
@@ -142,6 +146,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       refusals,
       watchers,
       prefetching,
+      settingReferences: () => settingReferences.facts(),
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
       clock,
     });
@@ -152,6 +157,9 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       log,
     });
     parts.add('status', () => status.stop());
+
+    await settingReferences.keep(settings, nodeId);
+    parts.add('values of settings', () => settingReferences.stop());
 
     const apiUrl = urlOf(settings.api_ssl_cert ? 'https' : 'http', api.address);
     const statusUrl = urlOf('http', status.address);

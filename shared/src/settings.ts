@@ -167,7 +167,7 @@ export interface LoadOptions {
    * Gives the value of a setting that is itself a reference, once, at start. Called with the settings known so far:
    * those that are no references, and, for a reference to `aws`, also those that were references to `env`.
    */
-  resolveReference?: (known: Record<string, unknown>) => (reference: string) => Promise<string>;
+  resolveReference?: (known: Record<string, unknown>) => (reference: string, key: string) => Promise<string>;
 }
 
 interface RawSetting {
@@ -204,7 +204,7 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
     const { text: reference, where } = raw.get(key)!;
     const resolve = options.resolveReference?.(settings);
     if (!resolve) throw new StartError(`${where}: ${key} can't be a reference here`);
-    const text = await resolve(reference).catch((error: Error) => {
+    const text = await resolve(reference, key).catch((error: Error) => {
       throw new StartError(`${where}: ${key} = ${reference} could not be resolved: ${error.message}`, { cause: error });
     });
     settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, where });

@@ -1,4 +1,4 @@
-import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
+import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import type { LogLevel } from '@vaultplane/shared/log.ts';
 import { createLog, type Log } from '@vaultplane/shared/log.ts';
 import { Command } from 'commander';
@@ -16,13 +16,12 @@ export function commandWithSettings(name: string): Command {
   );
 }
 
-export function readSettings({ conf }: SettingsOption): Promise<DataPlaneSettings> {
-  const { env } = process;
-  return loadDataPlaneSettings({
-    confFile: conf,
-    env,
-    resolveReference: (known) => settingResolver({ settings: known, env, log: quietLog() }),
-  });
+/** @param references what resolves settings that are references; one that changes no file unless told otherwise */
+export function readSettings(
+  { conf }: SettingsOption,
+  references = new SettingReferences({ env: process.env, log: quietLog(), readOnly: true }),
+): Promise<DataPlaneSettings> {
+  return loadDataPlaneSettings({ confFile: conf, env: process.env, resolveReference: references.resolve });
 }
 
 /** The log of a command that prints its result: only what is wrong. */

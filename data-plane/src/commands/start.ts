@@ -1,18 +1,20 @@
+import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import type { Command } from 'commander';
 import { startDataPlane } from '../data-plane.ts';
-import { commandWithSettings, programLog, readSettings, type SettingsOption } from './settings-option.ts';
+import { commandWithSettings, programLog, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
 export function startCommand(): Command {
   return commandWithSettings('start')
     .description('Run the data plane until it is told to stop (SIGTERM or SIGINT). SIGHUP reads log_level anew.')
     .action(async (options: SettingsOption) => {
       const stop = stopOnSignals();
-      const settings = await readSettings(options);
+      const settingReferences = new SettingReferences({ env: process.env, log: quietLog() });
+      const settings = await readSettings(options, settingReferences);
       const log = programLog(settings);
       rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
-      const dataPlane = await startDataPlane(settings, { log });
+      const dataPlane = await startDataPlane(settings, { log, settingReferences });
       await aborted(stop);
       log.info({ signal: String(stop.reason) }, 'stopping');
       await dataPlane.stop();

@@ -36,6 +36,8 @@ function describe(facts: StatusFacts): string {
       ? 'configuration: none'
       : `configuration: version ${config.version} from ${config.source}, ${config.vaults} vaults, ${config.age_s} s old`,
     ...(config.disk_problem === null ? [] : [`on disk: ${config.disk_problem}`]),
+    ...facts.settings.old.map(({ key, fetched_at }) => `setting ${key} is old: its value is from ${fetched_at}`),
+    ...(facts.settings.disk_problem === null ? [] : [`settings.cache: ${facts.settings.disk_problem}`]),
     ...(facts.prefetch.disk_problem === null ? [] : [`references in use: ${facts.prefetch.disk_problem}`]),
     ...facts.prefetch.failed.map(({ what, code }) => `not prefetched: ${what} (${code})`),
     ...(facts.secrets_on_disk.problem === null ? [] : [`secrets.cache: ${facts.secrets_on_disk.problem}`]),

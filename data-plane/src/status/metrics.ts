@@ -73,6 +73,7 @@ export function createMetrics(facts: () => StatusFacts): Metrics {
   );
   gauge('disk_problem', '1 while something is wrong with a file of data_dir.', ['file'], (metric, now) => {
     metric.set({ file: 'config.snapshot' }, now.config.disk_problem === null ? 0 : 1);
+    metric.set({ file: 'settings.cache' }, now.settings.disk_problem === null ? 0 : 1);
     metric.set({ file: 'references' }, now.prefetch.disk_problem === null ? 0 : 1);
     metric.set({ file: 'secrets.cache' }, now.secrets_on_disk.problem === null ? 0 : 1);
   });
@@ -81,6 +82,9 @@ export function createMetrics(facts: () => StatusFacts): Metrics {
     metric.set({ outcome: 'waiting' }, now.prefetch.waiting);
     metric.set({ outcome: 'failed' }, now.prefetch.failed.length);
   });
+  gauge('old_settings', 'Settings that started from their last known value.', [], (metric, now) =>
+    metric.set(now.settings.old.length),
+  );
   gauge('lookups_waiting', 'Lookups that wait for a vault now.', [], (metric, now) => metric.set(now.lookups.waiting));
   gauge('watchers', 'Open watches.', [], (metric, now) => metric.set(now.watchers));
   counter('aws_calls_total', 'Calls to AWS.', [], (now) => [[{}, now.aws.calls]]);

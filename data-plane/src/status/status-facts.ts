@@ -1,3 +1,4 @@
+import type { SettingReferenceFacts } from '@vaultplane/shared/backends/kept-settings.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Lookups } from '../api/lookups.ts';
 import type { Refusals } from '../api/refusals.ts';
@@ -44,6 +45,8 @@ export interface StatusFacts {
     /** What is wrong with data_dir/references. */
     disk_problem: string | null;
   };
+  /** Settings that are references (CONTRACT.md §9, its last line). */
+  settings: SettingReferenceFacts;
   watchers: number;
   /** Calls and connections that were refused before anything was looked up, by reason. */
   refusals: Record<string, number>;
@@ -60,6 +63,7 @@ export interface StatusSources {
   refusals: Refusals;
   watchers: () => number;
   prefetching: Prefetching;
+  settingReferences: () => SettingReferenceFacts;
   secretsOnDisk: () => VaultFileFacts;
   clock: Clock;
 }
@@ -101,6 +105,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       lookups: { ...lookupCounts, errors: Object.fromEntries(errors) },
       secrets_on_disk: sources.secretsOnDisk(),
       prefetch: { ...sources.prefetching.facts(), disk_problem: sources.prefetching.diskProblem() },
+      settings: sources.settingReferences(),
       watchers: sources.watchers(),
       refusals: sources.refusals.counts(),
       rejected_vaults: resolver.rejectedVaults(),

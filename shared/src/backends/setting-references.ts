@@ -2,9 +2,9 @@ import { errorMessage, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parseReference } from '../reference.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
-import { withDefaults } from '../vaults/vault-type.ts';
+import { type VaultType, withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
-import { addressOf, type ReadingAddress } from './address.ts';
+import { type Address, addressOf, type ReadingAddress } from './address.ts';
 import { BackendError, deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
 import { type BackendSource, Backends } from './backends.ts';
 
@@ -17,9 +17,37 @@ export interface SettingResolverOptions {
   backends?: BackendSource;
 }
 
+/** What a setting that is a reference means. */
+export interface SettingAddress {
+  type: VaultType;
+  /** What settings say of the vault. */
+  config: VaultConfig;
+  address: Address;
+}
+
 /**
- * Resolves settings that are references (CONTRACT.md §2), each asked for once. Only the vaults that settings configure,
- * `env` and `aws`, can be named: entities are in the database that such a setting may open.
+ * What a setting that is a reference means, as the other settings say. Only the vaults that settings configure, `env`
+ * and `aws`, can be named: entities are in the database that such a setting may open.
+ *
+ * @throws VaultplaneError
+ */
+export function settingAddress(settings: Record<string, unknown>, text: string): SettingAddress {
+  const reference = parseReference(text);
+  const type = VAULT_TYPES.get(reference.vault);
+  if (!type) {
+    const known = [...VAULT_TYPES.keys()].join(' and ');
+    throw new VaultplaneError('unknown_vault', `a setting can refer to the vaults ${known}, not to ${reference.vault}`);
+  }
+  const config: VaultConfig = {};
+  for (const { name } of type.fields) {
+    const value = settings[`vault_${type.name}_${name}`];
+    if (value !== undefined) config[name] = value as VaultConfig[string];
+  }
+  return { type, config, address: addressOf(type, withDefaults(type, config), reference) };
+}
+
+/**
+ * Resolves settings that are references (CONTRACT.md §2), each asked for once.
  *
  * @returns a function that rejects with VaultplaneError
  */
@@ -30,21 +58,7 @@ export function settingResolver({
   backends,
 }: SettingResolverOptions): (reference: string) => Promise<string> {
   return async (text) => {
-    const reference = parseReference(text);
-    const type = VAULT_TYPES.get(reference.vault);
-    if (!type) {
-      const known = [...VAULT_TYPES.keys()].join(' and ');
-      throw new VaultplaneError(
-        'unknown_vault',
-        `a setting can refer to the vaults ${known}, not to ${reference.vault}`,
-      );
-    }
-    const config: VaultConfig = {};
-    for (const { name } of type.fields) {
-      const value = settings[`vault_${type.name}_${name}`];
-      if (value !== undefined) config[name] = value as VaultConfig[string];
-    }
-    const address = addressOf(type, withDefaults(type, config), reference);
+    const { type, config, address } = settingAddress(settings, text);
     const trusted = settings.ssl_trusted_certificate;
     const source =
       backends ??
