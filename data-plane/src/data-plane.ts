@@ -95,6 +95,9 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     };
     configure();
 
+    await settingReferences.keep(settings, nodeId);
+    parts.add('values of settings', () => settingReferences.stop());
+
     const api = await startApiServer({
       listen: settings.api_listen,
       tls: await readApiCertificate(settings),
@@ -157,9 +160,6 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       log,
     });
     parts.add('status', () => status.stop());
-
-    await settingReferences.keep(settings, nodeId);
-    parts.add('values of settings', () => settingReferences.stop());
 
     const apiUrl = urlOf(settings.api_ssl_cert ? 'https' : 'http', api.address);
     const statusUrl = urlOf('http', status.address);

@@ -66,6 +66,11 @@ export class PacedFile {
     if (!this.#writing && !this.#cancelTimer) this.#write();
   }
 
+  /** Waits for the end of the write that is under way, if there is one. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
   /** Writes what is still to be written, and no more after that. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -3,17 +3,24 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
-import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
+import { describe, it, type TestContext } from 'node:test';
+import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { Deployment } from './deployment.ts';
 
 const CANARY = 'canary-9c1d6e-on-disk';
 const REFERENCE = '{vault://aws-sm-vault/app/password}';
 
-/** A data plane with a value from AWS, then the control plane, AWS and the data plane are all killed. */
-async function rehearse(persist: (folder: string) => NodeJS.ProcessEnv) {
+async function stage(t: TestContext): Promise<{ deployment: Deployment; emulator: Emulator }> {
   const deployment = new Deployment();
+  t.after(() => deployment.stop());
   const emulator = await startEmulator();
+  t.after(() => emulator.stop());
+  return { deployment, emulator };
+}
+
+/** A data plane with a value from AWS, then the control plane, AWS and the data plane are all killed. */
+async function rehearse(t: TestContext, persist: (folder: string) => NodeJS.ProcessEnv) {
+  const { deployment, emulator } = await stage(t);
   emulator.putSecret('us-east-1', 'app', { password: CANARY });
   const controlPlane = await deployment.planControlPlane('cp');
   const control = await controlPlane.start();
@@ -39,8 +46,8 @@ function makeKey(folder: string): string {
 }
 
 describe('secrets on disk', () => {
-  it('are served by a data plane that starts while AWS and the control plane are both down, killed as it was', async () => {
-    const { deployment, emulator, control, dataPlane, data, status } = await rehearse((folder) => ({
+  it('are served by a data plane that starts while AWS and the control plane are both down, killed as it was', async (t) => {
+    const { deployment, emulator, control, dataPlane, data, status } = await rehearse(t, (folder) => ({
       VAULTPLANE_SECRETS_PERSIST: 'on',
       VAULTPLANE_SECRETS_KEY_FILE: makeKey(folder),
     }));
@@ -63,11 +70,10 @@ describe('secrets on disk', () => {
     await dataPlane.start();
     assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');
     assert.match(String((await status()).secrets_on_disk.problem), /another key.*set aside/);
-    await deployment.stop();
   });
 
-  it('are none without a key; names are, and what they name is fetched again before anybody asks', async () => {
-    const { deployment, emulator, control, dataPlane, data, status } = await rehearse(() => ({
+  it('are none without a key; names are, and what they name is fetched again before anybody asks', async (t) => {
+    const { deployment, emulator, control, dataPlane, data, status } = await rehearse(t, () => ({
       VAULTPLANE_PREFETCH: 'tag:team=web@aws-sm-vault',
     }));
     await control.kill('SIGKILL');
@@ -86,6 +92,44 @@ describe('secrets on disk', () => {
     assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');
     assert.equal((await status()).secrets_on_disk.persisted, false);
     assert.match(readFileSync(join(deployment.folder, 'dp.log'), 'utf8'), /configuration in use/);
-    await deployment.stop();
+  });
+});
+
+describe('a setting that is a reference', () => {
+  it('does not keep either program from starting while AWS is down, once it has run', async (t) => {
+    const { deployment, emulator } = await stage(t);
+    const adminToken = 'canary-admin-token-4e1b';
+    emulator.putSecret('us-east-1', 'cp', { token: adminToken });
+    const env = { ...emulator.environment, VAULTPLANE_SECRETS_KEY_FILE: makeKey(deployment.folder) };
+    const controlPlane = await deployment.planControlPlane('cp', {
+      ...env,
+      VAULTPLANE_ADMIN_TOKEN: '{vault://aws/cp/token}',
+    });
+    const control = await controlPlane.start();
+    const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
+      ...env,
+      VAULTPLANE_LOG_LEVEL: '{vault://aws/dp-level}',
+    });
+    emulator.putSecret('us-east-1', 'dp-level', 'warn');
+    const data = await dataPlane.start();
+    await dataPlane.until(({ control_plane }) => control_plane.connected);
+    await Promise.all([control.kill('SIGKILL'), data.kill('SIGKILL'), emulator.stop()]);
+
+    await controlPlane.start();
+    const answer = await fetch(`${controlPlane.adminUrl}/vaults`, { headers: { 'kong-admin-token': adminToken } });
+    assert.equal(answer.status, 200);
+    assert.equal((await fetch(`${controlPlane.adminUrl}/vaults`)).status, 401);
+    await dataPlane.start();
+    for (const [url, key] of [
+      [controlPlane.statusUrl, 'admin_token'],
+      [dataPlane.statusUrl, 'log_level'],
+    ] as const) {
+      const status = (await (await fetch(`${url}/status`)).json()) as { settings: { old: Array<{ key: string }> } };
+      assert.deepEqual(
+        status.settings.old.map((old) => old.key),
+        [key],
+      );
+    }
+    assert.deepEqual(deployment.filesWith([adminToken]), []);
   });
 });

@@ -124,7 +124,7 @@ export class SettingReferences {
 
   /**
    * The program has started with what was resolved: kept from now on for its next start, or, where there is no key or
-   * nothing to keep, not kept any more. A file that can't be written fails nothing.
+   * nothing to keep, not kept any more. On disk when this returns; a file that can't be written fails nothing.
    *
    * @param settings those that were loaded
    * @param nodeId whose data_dir it is
@@ -157,6 +157,7 @@ export class SettingReferences {
       sealer.add(Buffer.from(JSON.stringify({ saved, surroundings, settings: used } satisfies KeptFile)));
       return sealer.finish();
     });
+    await this.#file.settled();
   }
 
   /** Writes what is still to be written. */
