@@ -1,21 +1,24 @@
 import { chmodSync, mkdirSync } from 'node:fs';
+import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
 import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authentication } from './admin/authentication.ts';
 import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
 import { startClusterServer } from './cluster/cluster-server.ts';
+import { ConfigExport, type ConfigExportOptions } from './cluster/config-export.ts';
 import { Fleet } from './cluster/fleet.ts';
 import { FleetCommands } from './cluster/fleet-commands.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
 import { Publisher } from './cluster/publisher.ts';
 import { ReferenceRegistry } from './cluster/reference-registry.ts';
 import { ensureNodeId } from './node-id.ts';
-import type { ControlPlaneSettings } from './settings.ts';
+import { type ControlPlaneSettings, exportOf } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
 import { startStatusServer } from './status/status-server.ts';
 import type { Database } from './store/database.ts';
@@ -60,7 +63,13 @@ export async function startControlPlane(
   const stoppers = new Stoppers(log);
   const startedAt = clock.now();
   let phase: 'starting' | 'up' | 'stopping' = 'starting';
-  const facts: { publisher?: Publisher; fleet?: Fleet; identity?: ClusterIdentity; nodeId?: string } = {};
+  const facts: {
+    publisher?: Publisher;
+    fleet?: Fleet;
+    identity?: ClusterIdentity;
+    nodeId?: string;
+    configExport?: ConfigExport;
+  } = {};
 
   try {
     makeDataDir(settings.data_dir);
@@ -80,6 +89,7 @@ export async function startControlPlane(
         vaults: facts.publisher?.current.vaults.length ?? null,
         data_planes: { connected: facts.fleet?.connected ?? 0 },
         settings: settingReferences?.facts() ?? { old: [], disk_problem: null },
+        config_export: facts.configExport?.state ?? null,
         cluster_certificate: { expires_at: facts.identity?.expiresAt.toISOString() ?? null },
       }),
       reasons: () => [
@@ -126,11 +136,17 @@ export async function startControlPlane(
       certificateExpiresAt: () => identity.expiresAt,
     });
 
+    const defaults = settings.vault_aws_region === undefined ? {} : { vault_aws_region: settings.vault_aws_region };
+    const configExport = startExport(settings, { nodeId, identity: () => identity, defaults, publisher, clock, log });
+    if (configExport) {
+      facts.configExport = configExport;
+      stoppers.add('configuration export', () => configExport.stop());
+    }
     const cluster = await startClusterServer({
       listen: settings.cluster_listen,
       identity,
       controlPlaneId: nodeId,
-      defaults: settings.vault_aws_region === undefined ? {} : { vault_aws_region: settings.vault_aws_region },
+      defaults,
       publisher,
       fleet,
       metrics,
@@ -179,6 +195,24 @@ export async function startControlPlane(
     await stoppers.stop();
     throw error;
   }
+}
+
+/** The export to config_export_url; undefined where that is not set. */
+function startExport(
+  settings: ControlPlaneSettings,
+  { nodeId, ...options }: Omit<ConfigExportOptions, 'place'> & { nodeId: string },
+): ConfigExport | undefined {
+  const url = exportOf(settings);
+  if (!url) return undefined;
+  const context: BackendContext = {
+    env: process.env,
+    log: options.log,
+    trustedCertificates: settings.ssl_trusted_certificate,
+    homeRegion: settings.vault_aws_region,
+    deadlines: deadlinesOf(settings),
+    counts: { calls: 0, errors: 0, throttled: 0 },
+  };
+  return ConfigExport.start({ ...options, place: openPlace(url, { context, writer: nodeId }) });
 }
 
 /** The cluster link's files: those that the settings name, or those of data_dir, made where they are missing. */

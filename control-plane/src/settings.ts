@@ -1,4 +1,5 @@
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import {
   COMMON_SETTINGS,
   defineSettings,
@@ -49,7 +50,12 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     default: 2_592_000,
     description: 'seconds for which the audit log keeps an entry; 0: for ever',
   },
-  config_export_url: { type: 'string', description: 'where a signed snapshot is kept for data planes' },
+  // Secret, since the query of an https URL may hold a signature.
+  config_export_url: {
+    type: 'string',
+    secret: true,
+    description: `where a signed snapshot is kept for data planes: ${PLACE_URL_FORMS}`,
+  },
 });
 
 export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS>;
@@ -65,7 +71,16 @@ export async function loadControlPlaneSettings(options: LoadOptions): Promise<Co
   return settings;
 }
 
+/** The place of config_export_url; undefined where it is not set. @throws StartError */
+export function exportOf(settings: Pick<ControlPlaneSettings, 'config_export_url'>): PlaceUrl | undefined {
+  if (settings.config_export_url === undefined) return undefined;
+  const url = parsePlaceUrl(settings.config_export_url);
+  if (!url) throw new StartError(`config_export_url (not shown) is not allowed; it must be ${PLACE_URL_FORMS}`);
+  return url;
+}
+
 function checkTogether(settings: ControlPlaneSettings): void {
+  exportOf(settings);
   for (const [certificate, key] of [
     ['admin_ssl_cert', 'admin_ssl_cert_key'],
     ['cluster_cert', 'cluster_cert_key'],

@@ -2,12 +2,14 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts';
+import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
+import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { Access } from './api/access.ts';
@@ -17,6 +19,11 @@ import { Refusals } from './api/refusals.ts';
 import { carryOut } from './configuration/carry-out.ts';
 import { loadLinkCredentials } from './configuration/cluster-connection.ts';
 import { openConfiguration } from './configuration/configuration.ts';
+import {
+  ConfigurationFallback,
+  type ConfigurationFallbackOptions,
+  exportTrust,
+} from './configuration/configuration-fallback.ts';
 import { startControlPlaneLink } from './configuration/control-plane-link.ts';
 import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
@@ -24,7 +31,14 @@ import { startPrefetching } from './prefetch/prefetching.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
 import { startResolver } from './secrets/resolver.ts';
 import { openVaultFile, removeVaultFile } from './secrets/vault-file.ts';
-import { apiTokenFile, controlPlanesOf, type DataPlaneSettings, proxyOf, refuseOwnEndpoint } from './settings.ts';
+import {
+  apiTokenFile,
+  controlPlanesOf,
+  type DataPlaneSettings,
+  fallbackOf,
+  proxyOf,
+  refuseOwnEndpoint,
+} from './settings.ts';
 import { createMetrics } from './status/metrics.ts';
 import { type StatusFacts, statusFacts } from './status/status-facts.ts';
 import { startStatusServer } from './status/status-server.ts';
@@ -132,6 +146,15 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('control plane link', () => link.stop());
     const prefetching = await startPrefetching({ settings, resolver, clock, random, log });
     parts.add('prefetching', () => prefetching.stop());
+    const fallback = startFallback(settings, {
+      configuration,
+      isLinked: () => link.state().connected,
+      env,
+      clock,
+      log,
+      random,
+    });
+    if (fallback) parts.add('configuration fallback', () => fallback.stop());
     configuration.onChange(() => {
       configure();
       prefetching.configured();
@@ -151,6 +174,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       prefetching,
       settingReferences: () => settingReferences.facts(),
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
+      fallbackError: () => fallback?.error ?? null,
       clock,
     });
     const status = await startStatusServer({
@@ -181,6 +205,29 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     await parts.stop();
     throw error;
   }
+}
+
+/** The looking at config_fallback_url; undefined where that is not set. */
+function startFallback(
+  settings: DataPlaneSettings,
+  options: Pick<ConfigurationFallbackOptions, 'configuration' | 'isLinked' | 'clock' | 'log' | 'random'> & {
+    env: NodeJS.ProcessEnv;
+  },
+): ConfigurationFallback | undefined {
+  const { env, ...rest } = options;
+  const url = fallbackOf(settings);
+  if (!url) return undefined;
+  const context: BackendContext = {
+    env,
+    log: options.log,
+    trustedCertificates: settings.ssl_trusted_certificate,
+    ownListen: printAddress(settings.api_listen),
+    homeRegion: settings.vault_aws_region,
+    deadlines: deadlinesOf(settings),
+    counts: { calls: 0, errors: 0, throttled: 0 },
+  };
+  const trust = async () => exportTrust(await loadLinkCredentials(settings), controlPlanesOf(settings));
+  return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
 }
 
 async function makeDataDir(path: string): Promise<void> {

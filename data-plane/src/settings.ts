@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import {
   type Address,
   COMMON_SETTINGS,
@@ -43,7 +44,12 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     ofReferences: true,
     description: 'references, tag:KEY or tag:KEY=VALUE[@PREFIX], to fetch in the background from the start on',
   },
-  config_fallback_url: { type: 'url', description: 'a signed snapshot to start from while no control plane answers' },
+  // Secret, since the query of an https URL may hold a signature.
+  config_fallback_url: {
+    type: 'string',
+    secret: true,
+    description: `a signed snapshot to work from while no control plane answers: ${PLACE_URL_FORMS}`,
+  },
 });
 
 export type DataPlaneSettings = SettingsOf<typeof DATA_PLANE_SETTINGS>;
@@ -71,12 +77,7 @@ function checkTogether(settings: DataPlaneSettings): void {
   parsePrefetch(settings.prefetch ?? []);
   controlPlanesOf(settings);
   proxyOf(settings);
-  // A setting that is not understood yet is refused: an operator who relies on it must not learn of it in an outage.
-  if (settings.config_fallback_url !== undefined) throw notYet('config_fallback_url');
-}
-
-function notYet(key: string): StartError {
-  return new StartError(`${key} is not supported by this release; remove it from the settings`);
+  fallbackOf(settings);
 }
 
 /** The addresses of cluster_control_plane. */
@@ -102,6 +103,14 @@ export function proxyOf(settings: Pick<DataPlaneSettings, 'proxy_server'>): URL 
   if (!url || !/^https?:$/.test(url.protocol) || url.hostname === '' || url.search !== '' || url.hash !== '') {
     throw new StartError('proxy_server (not shown) is not allowed; it must be http://[USER:PASSWORD@]HOST[:PORT]');
   }
+  return url;
+}
+
+/** The place of config_fallback_url; undefined where it is not set. */
+export function fallbackOf(settings: Pick<DataPlaneSettings, 'config_fallback_url'>): PlaceUrl | undefined {
+  if (settings.config_fallback_url === undefined) return undefined;
+  const url = parsePlaceUrl(settings.config_fallback_url);
+  if (!url) throw new StartError(`config_fallback_url (not shown) is not allowed; it must be ${PLACE_URL_FORMS}`);
   return url;
 }
 

@@ -10,15 +10,19 @@ export type Content = string | Uint8Array | Iterable<Uint8Array>;
  * that it does not go on filling a full disk.
  *
  * @param options.mode of the file, 0600 unless told otherwise
+ * @param options.beside the file that is written first; whoever shares a path with other programs gives one of its own
  * @param options.unless asked at the last moment: the old content stays where it says so
  * @returns whether the file was written
  */
 export async function writeDurably(
   path: string,
   content: Content,
-  { mode = 0o600, unless = () => false }: { mode?: number; unless?: () => boolean } = {},
+  {
+    mode = 0o600,
+    beside = `${path}.new`,
+    unless = () => false,
+  }: { mode?: number; beside?: string; unless?: () => boolean } = {},
 ): Promise<boolean> {
-  const beside = `${path}.new`;
   try {
     await using(await open(beside, 'w', mode), async (file) => {
       // A file that an earlier try left behind keeps the mode that it had.

@@ -13,7 +13,7 @@ export type ConfigurationSource = 'control_plane' | 'disk' | 'fallback';
 export interface CurrentConfiguration {
   snapshot: Snapshot;
   defaults: ConfigDefaults;
-  /** `disk` until a control plane has sent or confirmed it. */
+  /** `disk` and `fallback` until a control plane has sent or confirmed it. */
   source: ConfigurationSource;
   /** When this version reached this data plane, ms since 1970; kept over a restart. */
   since: number;
@@ -76,6 +76,22 @@ export class Configuration {
     this.#use({ snapshot, defaults, source: 'control_plane', since });
     this.#file.save({ snapshot, defaults, savedAt: since });
     return verdict;
+  }
+
+  /**
+   * Takes an exported configuration into use while no control plane can be asked: where there is none yet, or a later
+   * version of the one that is in use. What is of another timeline may be older than what is in use, for all that can be
+   * known here; only a control plane can say.
+   *
+   * @returns whether it is in use now
+   */
+  acceptFallback(snapshot: Snapshot, defaults: ConfigDefaults): boolean {
+    const current = this.#current?.snapshot;
+    if (current && (current.timeline !== snapshot.timeline || current.version >= snapshot.version)) return false;
+    const since = this.#clock.now();
+    this.#use({ snapshot, defaults, source: 'fallback', since });
+    this.#file.save({ snapshot, defaults, savedAt: since });
+    return true;
   }
 
   /**

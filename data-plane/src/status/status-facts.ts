@@ -28,6 +28,8 @@ export interface StatusFacts {
     vaults: number;
     /** What is wrong with data_dir/config.snapshot. */
     disk_problem: string | null;
+    /** Why config_fallback_url gave nothing when it was needed last. */
+    fallback_problem: string | null;
   };
   control_plane: {
     connected: boolean;
@@ -65,6 +67,7 @@ export interface StatusSources {
   prefetching: Prefetching;
   settingReferences: () => SettingReferenceFacts;
   secretsOnDisk: () => VaultFileFacts;
+  fallbackError: () => string | null;
   clock: Clock;
 }
 
@@ -93,6 +96,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
         age_s: current && Math.max(0, Math.round((clock.now() - current.since) / 1000)),
         vaults: current?.snapshot.vaults.length ?? 0,
         disk_problem: configuration.diskProblem,
+        fallback_problem: sources.fallbackError(),
       },
       control_plane: {
         connected,

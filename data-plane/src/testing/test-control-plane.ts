@@ -11,8 +11,8 @@ import {
 } from '@vaultplane/shared/protocol.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import type { TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { TestCertificate } from './certificates.ts';
 
 export interface TestControlPlaneOptions {
   certificate: TestCertificate;

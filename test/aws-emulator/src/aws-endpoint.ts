@@ -5,6 +5,7 @@ import type { CallLog } from './call-log.ts';
 import { type Answer, type Exchange, throttled } from './exchange.ts';
 import type { Caller, Iam } from './iam.ts';
 import type { OrderBook } from './order-book.ts';
+import { refuseS3, S3 } from './s3.ts';
 import { type SecretsManager, secretIdsOf, TARGET_PREFIX } from './secrets-manager.ts';
 import { headerValues, type ReceivedRequest, readSignature, type SignatureClaim } from './signature.ts';
 import { STS_NAMESPACE, type Sts } from './sts.ts';
@@ -13,6 +14,7 @@ import { xmlOf } from './xml.ts';
 type Parts = {
   secretsManager: SecretsManager;
   sts: Sts;
+  s3: S3;
   iam: Iam;
   calls: CallLog;
   orders: OrderBook;
@@ -23,7 +25,7 @@ type Parts = {
 
 type Authentication = { claim: SignatureClaim | null; caller: Caller | null; error: AwsError | null };
 
-/** The signed endpoints: Secrets Manager (JSON 1.1) and STS (query), under whatever path an endpoint URL has. */
+/** The signed endpoints: Secrets Manager (JSON 1.1) and STS (query), under whatever path an endpoint URL has; and S3. */
 export class AwsEndpoint {
   readonly #parts: Parts;
 
@@ -37,6 +39,7 @@ export class AwsEndpoint {
     const form = received.method === 'POST' ? received.body.toString('utf8') : received.query;
     const parameters = new URLSearchParams(form);
     if (parameters.has('Action')) return this.#sts(request, response, received, parameters);
+    if (headerValues(received, 'x-amz-content-sha256').length > 0) return this.#s3(response, received);
     response.writeHead(404, { 'content-type': 'application/json' });
     response.end('{"message":"Neither X-Amz-Target nor Action: this is an AWS emulator"}');
   }
@@ -98,6 +101,22 @@ export class AwsEndpoint {
         ResponseMetadata: { RequestId: randomUUID() },
       });
       return xml(200, `<${operation}Response xmlns="${STS_NAMESPACE}">${body}</${operation}Response>`, null);
+    });
+  }
+
+  async #s3(response: ServerResponse, received: ReceivedRequest): Promise<void> {
+    const { calls, exchange, s3 } = this.#parts;
+    const request = S3.requestOf(received);
+    const authentication = this.#authenticate(received, 's3', false);
+    const call = calls.begin({
+      service: 's3',
+      operation: request.operation,
+      ...this.#described(received, authentication, [`${request.bucket}/${request.key}`]),
+      secretIds: [`${request.bucket}/${request.key}`],
+    });
+    await exchange.carryOut(call, response, refuseS3, () => {
+      if (authentication.error) throw authentication.error;
+      return s3.carryOut(request, authentication.caller!, authentication.claim!.region, received.body);
     });
   }
 

@@ -11,7 +11,7 @@ export class AwsError extends Error {
   }
 }
 
-export type AwsService = 'secretsmanager' | 'sts';
+export type AwsService = 'secretsmanager' | 'sts' | 's3';
 
 /** What can be wrong with the credentials of a request, before anything is said about permission. */
 export type CredentialFault = 'missing' | 'incomplete' | 'unknown' | 'expired' | 'signature';
@@ -44,6 +44,18 @@ const CREDENTIAL_FAULTS: Record<
       'SignatureDoesNotMatch',
       403,
       'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
+    ],
+  },
+  // "Error responses" of the S3 API reference.
+  s3: {
+    missing: ['AccessDenied', 403, 'Access Denied'],
+    incomplete: ['AuthorizationHeaderMalformed', 400, 'The authorization header that you provided is not valid.'],
+    unknown: ['InvalidAccessKeyId', 403, 'The AWS Access Key Id you provided does not exist in our records.'],
+    expired: ['ExpiredToken', 400, 'The provided token has expired.'],
+    signature: [
+      'SignatureDoesNotMatch',
+      403,
+      'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
     ],
   },
 };

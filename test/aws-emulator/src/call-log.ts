@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { matchesPattern } from './policy.ts';
 import { namesOf } from './secret-store.ts';
 
-export type EmulatedService = 'secretsmanager' | 'sts' | 'imds' | 'ecs';
+export type EmulatedService = 'secretsmanager' | 'sts' | 's3' | 'imds' | 'ecs';
 
 /** One request that reached the emulator. No values and no tokens are in it. */
 export type Call = {

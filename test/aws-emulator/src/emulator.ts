@@ -7,6 +7,7 @@ import { type Credential, Iam } from './iam.ts';
 import { type ImdsMode, type Machine, MetadataEndpoint } from './metadata-endpoint.ts';
 import { type Order, OrderBook, type OrderSpec, parseOrder } from './order-book.ts';
 import { DEFAULT_ACCOUNT, type PrincipalSpec, parsePrincipal, parseRole, type RoleSpec } from './principal.ts';
+import { S3 } from './s3.ts';
 import type { SecretValue } from './secret.ts';
 import { SecretStore } from './secret-store.ts';
 import { SecretsManager } from './secrets-manager.ts';
@@ -86,6 +87,7 @@ export class Emulator {
   readonly #clock: () => number;
   readonly #store: SecretStore;
   readonly #iam: Iam;
+  readonly #s3: S3;
   readonly #calls: CallLog;
   readonly #orders = new OrderBook();
   readonly #metadata: MetadataEndpoint;
@@ -100,6 +102,7 @@ export class Emulator {
     this.#credentials = { accessKeyId, secretAccessKey };
     this.#store = new SecretStore(this.#clock);
     this.#iam = new Iam(this.#clock);
+    this.#s3 = new S3(this.#iam, this.#clock);
     this.#calls = new CallLog(this.#clock);
     const everything = [{ effect: 'allow' as const, actions: ['*'] }];
     this.addPrincipal({ name: 'emulator-admin', ...this.#credentials, policy: everything });
@@ -128,6 +131,7 @@ export class Emulator {
     const aws = new AwsEndpoint({
       secretsManager: new SecretsManager(this.#store, this.#iam, this.#clock),
       sts: new Sts(this.#iam, this.#clock),
+      s3: this.#s3,
       iam: this.#iam,
       calls: this.#calls,
       orders: this.#orders,
@@ -255,6 +259,21 @@ export class Emulator {
     if (!secret) return null;
     const versions = [...secret.versions.values()].map((version) => ({ id: version.id, stages: [...version.stages] }));
     return { arn: secret.arn, name: secret.name, versions, deleted: secret.deletion !== null };
+  }
+
+  /** Makes an S3 bucket, if there is none of this name. */
+  addBucket(bucket: string): void {
+    this.#s3.addBucket(bucket);
+  }
+
+  /** What is in S3; null where there is no such object. */
+  object(bucket: string, key: string): Buffer | null {
+    return this.#s3.object(bucket, key);
+  }
+
+  /** Puts an object into S3, and makes its bucket. */
+  putObject(bucket: string, key: string, body: Buffer): void {
+    this.#s3.putObject(bucket, key, body);
   }
 
   clearSecrets(): void {

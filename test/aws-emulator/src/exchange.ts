@@ -7,7 +7,7 @@ import type { OrderBook } from './order-book.ts';
 export type Answer = {
   status: number;
   headers: Record<string, string>;
-  body: string;
+  body: string | Buffer;
   /** For the call log; null for success. */
   errorCode: string | null;
 };
@@ -18,6 +18,7 @@ export type Refuse = (error: AwsError) => Answer;
 /** What a throttled call gets: Secrets Manager's and STS's names differ, the metadata services have a status only. */
 export const throttled = (service: Call['service']): AwsError => {
   if (service === 'secretsmanager') return new AwsError('ThrottlingException', 'Rate exceeded');
+  if (service === 's3') return new AwsError('SlowDown', 'Please reduce your request rate.', 503);
   if (service === 'sts') return new AwsError('Throttling', 'Rate exceeded');
   return new AwsError('TooManyRequests', 'Rate exceeded', 429);
 };
@@ -116,7 +117,7 @@ export class Exchange {
   }
 
   #head(call: Call, response: ServerResponse, answer: Answer): Buffer {
-    const body = Buffer.from(answer.body);
+    const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
     call.status = answer.status;
     call.errorCode = answer.errorCode;
     response.writeHead(answer.status, {

@@ -110,7 +110,7 @@ export function parseOrder(json: unknown): OrderSpec {
   };
 }
 
-const SERVICES = ['secretsmanager', 'sts', 'imds', 'ecs'];
+const SERVICES = ['secretsmanager', 'sts', 's3', 'imds', 'ecs'];
 
 export function parseMatch(json: unknown): CallMatch {
   const names = ['service', 'operation', 'region', 'secret', 'accessKeyId', 'principal'];

@@ -62,7 +62,7 @@ function parseStatement(json: unknown): Statement {
   if (effect !== 'allow' && effect !== 'deny') throw new SpecError("a statement's effect is 'allow' or 'deny'");
   const statement: Statement = { effect, actions: strings(actions, 'actions') };
   for (const action of statement.actions) {
-    if (action !== '*' && !/^[a-z]+:[A-Za-z*?]+$/.test(action)) {
+    if (action !== '*' && !/^[a-z0-9]+:[A-Za-z*?]+$/.test(action)) {
       throw new SpecError(`an action looks like secretsmanager:GetSecretValue, not ${JSON.stringify(action)}`);
     }
   }

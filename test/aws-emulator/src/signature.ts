@@ -125,7 +125,9 @@ export function checkSignature(
   if (!claim.signedHeaders.includes('host')) throw wrong("'Host' must be a 'SignedHeader' in the AWS Authorization.");
 
   const scope = `${claim.day}/${claim.region}/${claim.service}/aws4_request`;
-  const toSign = [ALGORITHM, claim.timestamp, scope, sha256(canonicalRequest(request, claim, wrong))].join('\n');
+  const toSign = [ALGORITHM, claim.timestamp, scope, sha256(canonicalRequest(request, claim, service, wrong))].join(
+    '\n',
+  );
   let key: Buffer = Buffer.from(`AWS4${secretAccessKey}`);
   for (const part of [claim.day, claim.region, claim.service, 'aws4_request']) key = hmac(key, part);
   const expected = hmac(key, toSign);
@@ -152,7 +154,12 @@ function checkTime(claim: SignatureClaim, now: number, wrong: (message: string) 
   }
 }
 
-function canonicalRequest(request: ReceivedRequest, claim: SignatureClaim, wrong: (message: string) => Error): string {
+function canonicalRequest(
+  request: ReceivedRequest,
+  claim: SignatureClaim,
+  service: AwsService,
+  wrong: (message: string) => Error,
+): string {
   const headers = claim.signedHeaders.map((name) => {
     const values = headerValues(request, name);
     if (values.length === 0) throw wrong(`The signed header '${name}' is not in the request.`);
@@ -160,12 +167,21 @@ function canonicalRequest(request: ReceivedRequest, claim: SignatureClaim, wrong
   });
   return [
     request.method,
-    canonicalPath(request.path),
+    service === 's3' ? request.path : canonicalPath(request.path),
     canonicalQuery(request.query),
     headers.join(''),
     claim.signedHeaders.join(';'),
-    sha256(request.body),
+    service === 's3' ? payloadHash(request, wrong) : sha256(request.body),
   ].join('\n');
+}
+
+/** S3 signs what the request says its body's hash is, and then sees whether that is so. */
+function payloadHash(request: ReceivedRequest, wrong: (message: string) => Error): string {
+  const claimed = headerValues(request, 'x-amz-content-sha256')[0] ?? 'UNSIGNED-PAYLOAD';
+  if (claimed !== 'UNSIGNED-PAYLOAD' && claimed !== sha256(request.body)) {
+    throw wrong("The provided 'x-amz-content-sha256' header does not match what was computed.");
+  }
+  return claimed;
 }
 
 /** Dot segments and doubled slashes go, then what was sent is encoded once more: every service but S3 signs so. */

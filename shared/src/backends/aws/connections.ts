@@ -74,6 +74,11 @@ function reaches(address: string, own: Address): boolean {
   );
 }
 
+/** Connections to what is no AWS service, and trusts the same. @throws BackendError unavailable where a file can't be read */
+export function trustingAgent(sources: readonly string[]): HttpsAgent {
+  return new HttpsAgent({ keepAlive: true, ca: trustedCertificates(sources) });
+}
+
 /** @throws BackendError unavailable where a file can't be read */
 function trustedCertificates(sources: readonly string[]): string[] {
   const trusted = new Set<string>();

@@ -8,7 +8,10 @@ export interface Endpoint {
 }
 
 /** The AWS SDK's own settings of an endpoint: for the service, else for all. */
-export function configuredEndpoint(service: 'STS' | 'SECRETS_MANAGER', env: NodeJS.ProcessEnv): Endpoint | undefined {
+export function configuredEndpoint(
+  service: 'STS' | 'SECRETS_MANAGER' | 'S3',
+  env: NodeJS.ProcessEnv,
+): Endpoint | undefined {
   if (env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS?.toLowerCase() === 'true') return undefined;
   for (const from of [`AWS_ENDPOINT_URL_${service}`, 'AWS_ENDPOINT_URL']) {
     const url = env[from];

@@ -3,10 +3,9 @@ import type { VaultConfig } from '../../vaults/entity.ts';
 import { type BackendContext, BackendError, type BackendFamily, type Caller, type SecretBackend } from '../backend.ts';
 import { callerOf } from './caller.ts';
 import { AwsConnections } from './connections.ts';
-import { findCredentials } from './credential-sources.ts';
-import { CredentialStore } from './credential-store.ts';
+import type { CredentialStore } from './credential-store.ts';
 import { configuredEndpoint } from './endpoint.ts';
-import { readProfile } from './profile.ts';
+import { localCredentials, localRegion } from './local-credentials.ts';
 import { assumeRole } from './role.ts';
 import { SecretsManagerBackend } from './secrets-manager.ts';
 
@@ -24,14 +23,8 @@ class AwsFamily implements BackendFamily {
   constructor(context: BackendContext) {
     this.#context = context;
     this.#connections = new AwsConnections(context);
-    this.#base = new CredentialStore(async () => {
-      const homeRegion = (await this.#localRegion())?.region ?? context.homeRegion ?? 'us-east-1';
-      const found = await findCredentials({ ...context, connections: this.#connections, homeRegion });
-      if (found.source !== this.#source) {
-        this.#source = found.source;
-        context.log.info({ source: found.source }, 'AWS credentials found');
-      }
-      return found.credentials;
+    this.#base = localCredentials(context, this.#connections, (source) => {
+      this.#source = source;
     });
   }
 
@@ -63,7 +56,7 @@ class AwsFamily implements BackendFamily {
 
   /** The account and the role that vaults of this configuration are asked as, which needs no region of theirs. */
   async caller(config: VaultConfig): Promise<Caller> {
-    const local = typeof config.region === 'string' ? undefined : (await this.#localRegion())?.region;
+    const local = typeof config.region === 'string' ? undefined : (await localRegion(this.#context.env))?.region;
     const region =
       typeof config.region === 'string' ? config.region : (local ?? this.#context.homeRegion ?? 'us-east-1');
     const identity = await callerOf({
@@ -85,23 +78,12 @@ class AwsFamily implements BackendFamily {
 
   async #regionOf(config: VaultConfig, regionFrom = 'region'): Promise<{ region: string; from: string }> {
     if (typeof config.region === 'string') return { region: config.region, from: regionFrom };
-    const local = await this.#localRegion();
+    const local = await localRegion(this.#context.env);
     if (local) return local;
     throw new BackendError(
       'unavailable',
       "no AWS region is known: set the vault's region, vault_aws_region or AWS_REGION",
     );
-  }
-
-  /** The region that this machine's environment or profile says. */
-  async #localRegion(): Promise<{ region: string; from: string } | undefined> {
-    for (const from of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
-      const region = this.#context.env[from];
-      if (region) return { region, from };
-    }
-    const profile = await readProfile(this.#context.env);
-    const region = profile.section?.region;
-    return region ? { region, from: `profile ${profile.name}` } : undefined;
   }
 
   async #credentialsOf(config: VaultConfig, region: string): Promise<CredentialStore> {

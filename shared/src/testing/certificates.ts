@@ -24,35 +24,40 @@ export interface TestCertificate {
  * Makes a certificate by openssl: self-signed, or signed by `ca`.
  *
  * @param options.names DNS names and IP addresses that it is for
+ * @param options.extensions in place of `basicConstraints=CA:true`
+ * @param options.key PEM; a new one where not given
  * @param options.days from now for which it is valid; -1: it expired yesterday
  */
 export function makeCertificate(
   folder: string,
   commonName: string,
-  options: { ca?: TestCertificate; names?: string[]; days?: number } = {},
+  options: { ca?: TestCertificate; names?: string[]; days?: number; extensions?: string[]; key?: string } = {},
 ): TestCertificate {
   const base = join(folder, `${commonName}-${made++}`);
   const certFile = `${base}.crt`;
   const keyFile = `${base}.key`;
-  const extensions = ['basicConstraints=CA:true'];
+  const extensions = options.extensions ?? ['basicConstraints=CA:true'];
   const names = (options.names ?? []).map((name) => `${/^[\d.]+$/.test(name) ? 'IP' : 'DNS'}:${name}`);
   if (names.length > 0) extensions.push(`subjectAltName=${names.join(',')}`);
   writeFileSync(`${base}.ext`, extensions.join('\n'));
-  openssl(
-    'req',
-    '-new',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-subj',
-    `/CN=${commonName}`,
-    '-keyout',
-    keyFile,
-    '-out',
-    `${base}.csr`,
-  );
+  const subject = ['-subj', `/CN=${commonName}`, '-out', `${base}.csr`];
+  if (options.key === undefined) {
+    openssl(
+      'req',
+      '-new',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      keyFile,
+      ...subject,
+    );
+  } else {
+    writeFileSync(keyFile, options.key);
+    openssl('req', '-new', '-key', keyFile, ...subject);
+  }
   const signer = options.ca
     ? ['-CA', options.ca.certFile, '-CAkey', options.ca.keyFile, '-CAcreateserial']
     : ['-signkey', keyFile];

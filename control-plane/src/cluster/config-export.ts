@@ -1,0 +1,124 @@
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import type { Place } from '@vaultplane/shared/places/place.ts';
+import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
+import { encodeExport } from '@vaultplane/shared/snapshot-export.ts';
+import type { ClusterIdentity } from './peer-check.ts';
+import type { Publisher } from './publisher.ts';
+
+/** A version is exported when none has followed it for the first of these, and after the second whatever follows. */
+export const EXPORT_QUIET_MS = 1000;
+export const EXPORT_LATEST_MS = 10_000;
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+/** For one write. */
+const WRITE_TIMEOUT_MS = 60_000;
+
+export interface ConfigExportOptions {
+  place: Place;
+  /** Whose key signs; read at every export. */
+  identity: () => Pick<ClusterIdentity, 'certificate' | 'key'>;
+  defaults: ConfigDefaults;
+  publisher: Publisher;
+  clock: Clock;
+  log: Log;
+}
+
+/** How the export stands, for /status. */
+export interface ExportState {
+  /** Where to. */
+  place: string;
+  /** The version that is there; null before the first. */
+  version: number | null;
+  /** ISO 8601. */
+  exported_at: string | null;
+  /** Why the last try failed; null where it did not. */
+  error: string | null;
+}
+
+/**
+ * Keeps the newest configuration, signed, at config_export_url, for data planes that find no control plane. Every control
+ * plane does so by itself; what one that lags behind puts there, it soon replaces by the newest.
+ */
+export class ConfigExport {
+  readonly #options: ConfigExportOptions;
+  readonly #stopping = new AbortController();
+  readonly #unfollow: () => void;
+  readonly #state: ExportState;
+  #cancelTimer: () => void = () => {};
+  #writing: Promise<void> | undefined;
+  /** Since when there is something that is not exported, by the monotonic clock. */
+  #owingSince: number | undefined;
+  #failures = 0;
+
+  private constructor(options: ConfigExportOptions) {
+    this.#options = options;
+    this.#state = { place: options.place.name, version: null, exported_at: null, error: null };
+    this.#unfollow = options.publisher.follow(() => this.exportSoon());
+  }
+
+  /** The current configuration is exported soon. */
+  static start(options: ConfigExportOptions): ConfigExport {
+    const configExport = new ConfigExport(options);
+    configExport.exportSoon();
+    return configExport;
+  }
+
+  get state(): ExportState {
+    return { ...this.#state };
+  }
+
+  /** There is something new: a version, or a certificate to sign with. */
+  exportSoon(): void {
+    const now = this.#options.clock.monotonic();
+    this.#owingSince ??= now;
+    // One that failed before waits for its own time.
+    if (this.#writing || this.#failures > 0) return;
+    this.#writeAfter(Math.min(EXPORT_QUIET_MS, Math.max(0, this.#owingSince + EXPORT_LATEST_MS - now)));
+  }
+
+  async stop(): Promise<void> {
+    this.#unfollow();
+    this.#cancelTimer();
+    this.#stopping.abort();
+    await this.#writing;
+    this.#options.place.stop();
+  }
+
+  #writeAfter(ms: number): void {
+    this.#cancelTimer();
+    if (this.#stopping.signal.aborted) return;
+    this.#cancelTimer = this.#options.clock.after(ms, () => {
+      this.#writing = this.#write().finally(() => {
+        this.#writing = undefined;
+        if (this.#failures > 0)
+          this.#writeAfter(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#failures - 1)));
+        else if (this.#owingSince !== undefined) this.#writeAfter(EXPORT_QUIET_MS);
+      });
+    });
+  }
+
+  async #write(): Promise<void> {
+    const { place, identity, defaults, publisher, clock, log } = this.#options;
+    this.#owingSince = undefined;
+    try {
+      const publication = await publisher.whole();
+      const exportedAt = clock.now();
+      const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(WRITE_TIMEOUT_MS)]);
+      await place.write(encodeExport(publication, { defaults, exportedAt }, identity()), signal);
+      const { version } = publication.to;
+      Object.assign(this.#state, { version, exported_at: new Date(exportedAt).toISOString(), error: null });
+      this.#failures = 0;
+      log.info({ version, place: place.name }, 'the configuration is exported');
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      this.#failures++;
+      this.#owingSince = clock.monotonic();
+      const reason = errorMessage(error);
+      const level = this.#state.error === reason ? 'debug' : 'error';
+      this.#state.error = reason;
+      log[level]({ place: place.name, reason }, 'the configuration can not be exported; tried again');
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { X509Certificate } from 'node:crypto';
+
+const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
+const LONGEST_CHAIN = 8;
+
+/** The certificates of a PEM text, in their order. @throws Error for one that can't be read */
+export function certificatesIn(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+/**
+ * Why a server's certificate is not to be trusted; undefined where it is: valid now, and signed, over any number of
+ * others, by one of `authorities`. As in a TLS handshake, for what comes by no connection. Names are the caller's to check.
+ *
+ * @param chain the certificate, then those that lead from it to an authority
+ */
+export function chainProblem(
+  chain: readonly X509Certificate[],
+  authorities: readonly X509Certificate[],
+  now: number,
+): string | undefined {
+  const [leaf] = chain;
+  if (!leaf) return 'there is no certificate';
+  if (leaf.keyUsage?.length && !leaf.keyUsage.includes(SERVER_AUTHENTICATION)) return 'it is not for a server';
+  let current = leaf;
+  for (let length = 0; length < LONGEST_CHAIN; length++) {
+    const expiry = validityProblem(current, now);
+    if (expiry !== undefined) return expiry;
+    if (authorities.some((authority) => authority.raw.equals(current.raw))) return undefined;
+    const authority = authorities.find((candidate) => signs(candidate, current));
+    if (authority) return validityProblem(authority, now);
+    const next = chain.find((candidate) => candidate !== current && signs(candidate, current));
+    if (!next) return 'it is not signed by cluster_ca_cert';
+    current = next;
+  }
+  return 'its chain of certificates is too long';
+}
+
+/** Why a certificate is not valid at a time; undefined where it is. */
+export function validityProblem({ validFrom, validTo }: X509Certificate, now: number): string | undefined {
+  if (now > Date.parse(validTo)) return `it has expired (${new Date(validTo).toISOString()})`;
+  if (now < Date.parse(validFrom)) return `it is not valid before ${new Date(validFrom).toISOString()}`;
+  return undefined;
+}
+
+function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
+  return issuer.ca && subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
+}
+
+/** The common name of a certificate; empty where there is not exactly one. */
+export function commonNameOf(certificate: X509Certificate): string {
+  const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
+  return names.length === 1 ? names[0]!.slice('CN='.length) : '';
+}

@@ -1,0 +1,39 @@
+import { readFile, stat } from 'node:fs/promises';
+import { writeDurably } from '../durable-file.ts';
+import { LARGEST_DOCUMENT_BYTES, type Place, placeError, tooLarge } from './place.ts';
+import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
+
+/** A file, on a disk that others may share. */
+export class FilePlace implements Place {
+  readonly name: string;
+  readonly #path: string;
+  readonly #beside: string;
+
+  constructor(url: Extract<PlaceUrl, { scheme: 'file' }>, writer = String(process.pid)) {
+    this.name = printPlaceUrl(url);
+    this.#path = url.path;
+    // Of its own, so that two writers at once do not mix.
+    this.#beside = `${url.path}.${writer}.new`;
+  }
+
+  async read(signal: AbortSignal): Promise<Buffer | undefined> {
+    try {
+      if ((await stat(this.#path)).size > LARGEST_DOCUMENT_BYTES) throw tooLarge(this.name);
+      return await readFile(this.#path, { signal });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      return placeError(this.name, error);
+    }
+  }
+
+  async write(document: Buffer): Promise<void> {
+    try {
+      // Other users of this machine may read it: it holds nothing secret, and data planes may be such.
+      await writeDurably(this.#path, document, { mode: 0o644, beside: this.#beside });
+    } catch (error) {
+      placeError(this.name, error);
+    }
+  }
+
+  stop(): void {}
+}
