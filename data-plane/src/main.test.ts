@@ -6,11 +6,11 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { encodeSnapshotFile } from './configuration/snapshot-file.ts';
 import { type DataPlane, startDataPlane } from './data-plane.ts';
 import { loadDataPlaneSettings } from './settings.ts';
-import { makeCertificate, noCertificates } from './testing/certificates.ts';
 import { temporaryFolder } from './testing/temporary-folder.ts';
 import { TIMELINE } from './testing/vault-entities.ts';
 

@@ -183,6 +183,11 @@ export class DataPlane {
     return this.#deployment.start(this.#name, DATA_PLANE_MAIN, this.env, `${this.statusUrl}/status/ready`);
   }
 
+  /** Without waiting for a configuration. */
+  startUnready(): Promise<Program> {
+    return this.#deployment.start(this.#name, DATA_PLANE_MAIN, this.env, `${this.statusUrl}/status/live`);
+  }
+
   async resolve(reference: string, options: { refresh?: boolean } = {}): Promise<Answer> {
     const url = new URL('/v1/resolve', this.apiUrl);
     url.searchParams.set('ref', reference);
@@ -192,7 +197,7 @@ export class DataPlane {
   }
 
   async status(): Promise<{
-    config: { version: number | null; source: string | null };
+    config: { version: number | null; source: string | null; fallback_problem: string | null };
     control_plane: { connected: boolean };
   }> {
     return (await (await fetch(`${this.statusUrl}/status`)).json()) as never;

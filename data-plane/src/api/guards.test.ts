@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import { makeCertificate, noCertificates } from '../testing/certificates.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { ApiBench } from './testing/api-bench.ts';
 import { EventReader } from './testing/event-reader.ts';
