@@ -66,9 +66,9 @@ export class PacedFile {
     if (!this.#writing && !this.#cancelTimer) this.#write();
   }
 
-  /** Waits for the end of the write that is under way, if there is one. */
+  /** Waits until nothing is being written, nor has to be at once. */
   async settled(): Promise<void> {
-    await this.#writing;
+    while (this.#writing) await this.#writing;
   }
 
   /** Writes what is still to be written, and no more after that. */

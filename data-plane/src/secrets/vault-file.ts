@@ -134,6 +134,11 @@ export class VaultFile {
     };
   }
 
+  /** Waits until nothing is being written, nor has to be at once. */
+  settled(): Promise<void> {
+    return this.#file.settled();
+  }
+
   /** Writes what is still to be written. To be stopped before the resolver, which forgets everything. */
   async stop(): Promise<void> {
     this.#options.continuity.onChange(() => {});

@@ -105,6 +105,17 @@ export class Model {
     }
   }
 
+  /**
+   * A restart that took what was held with it, on disk.
+   *
+   * @param downSeconds until it ran again
+   * @param lost nothing is promised to be there: it was killed, or nobody knows how long it was down
+   */
+  restartFromDisk(downSeconds: number, lost: boolean): void {
+    this.time += downSeconds;
+    if (lost) this.#served.clear();
+  }
+
   restart(): void {
     this.#restartedAt = this.time;
     this.#served.clear();

@@ -79,12 +79,31 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       .map((s) => step(`the clock is set by ${s} s`, (world) => world.setClock(s))),
   },
   { weight: 1, arbitrary: fc.constant(step('restart', (world) => world.restart())) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({
+        downSeconds: seconds,
+        setSeconds: fc.oneof(
+          { weight: 2, arbitrary: fc.constant(0) },
+          fc.double({ min: -5000, max: 500, noNaN: true }),
+        ),
+        rebooted: fc.boolean(),
+        killed: fc.boolean(),
+        change: fc.oneof(
+          { weight: 3, arbitrary: fc.constant(null) },
+          fc.tuple(prefix, fc.oneof(spec, fc.constant(null))),
+        ),
+      })
+      .map((how) => step(`restart from disk ${JSON.stringify(how)}`, (world) => world.restartFromDisk(how))),
+  },
 );
 
 const worlds = fc.record({
   specs: fc.tuple(spec, spec),
   randoms: fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 1, maxLength: 8 }),
   entries: fc.constantFrom(undefined, undefined, 3),
+  onDisk: fc.boolean(),
   script: fc.array(steps, { minLength: 5, maxLength: 60, size: 'max' }),
 });
 
@@ -110,11 +129,12 @@ export async function checkWorlds(limits: {
 }): Promise<SearchResult> {
   const { onScript, ...parameters } = limits;
   let scripts = 0;
-  const property = fc.asyncProperty(worlds, async ({ specs, randoms, entries, script }) => {
+  const property = fc.asyncProperty(worlds, async ({ specs, randoms, entries, onDisk, script }) => {
     scripts++;
     onScript?.();
     let turn = 0;
-    const world = new World(() => randoms[turn++ % randoms.length]!, entries);
+    using world = new World(() => randoms[turn++ % randoms.length]!, entries, onDisk);
+    await world.open();
     await world.configure('one', specs[0]);
     await world.configure('two', specs[1]);
     for (const { do: run } of script) await run(world);
@@ -122,11 +142,11 @@ export async function checkWorlds(limits: {
   });
   const outcome = await fc.check(property, parameters);
   if (!outcome.failed || !outcome.counterexample) return { scripts, finding: undefined };
-  const [{ specs, randoms, entries, script }] = outcome.counterexample;
+  const [{ specs, randoms, entries, onDisk, script }] = outcome.counterexample;
   const finding = [
     String(outcome.errorInstance),
     `seed ${outcome.seed}, path ${outcome.counterexamplePath}`,
-    `vaults ${JSON.stringify(specs)} random ${JSON.stringify(randoms)} entries ${entries}`,
+    `vaults ${JSON.stringify(specs)} random ${JSON.stringify(randoms)} entries ${entries}${onDisk ? ' on disk' : ''}`,
     ...script.map(({ said }) => `  ${said}`),
   ].join('\n');
   return { scripts, finding };

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import { secretsKeyOf } from '@vaultplane/shared/secrets-key.ts';
 import { settled } from '@vaultplane/shared/testing/fake-clock.ts';
 import { OVERHEAD_BYTES } from '../entry.ts';
 import type { Resolved } from '../resolver.ts';
+import { openVaultFile, VAULT_FILE_NAME, type VaultFile } from '../vault-file.ts';
 import { describe, Model, type Target, type Upstream, type VaultSpec } from './model.ts';
 import { ResolverBench } from './resolver-bench.ts';
 import type { Script } from './scripted-vault.ts';
@@ -23,8 +30,20 @@ export class World {
   #bench: ResolverBench;
   #serial = 0;
 
-  /** @param entries how many the cache may hold; undefined: all that there are */
-  constructor(random: () => number, entries = ROOM_FOR_ALL) {
+  readonly #key = secretsKeyOf(randomBytes(32));
+  readonly #dataDir: string | null;
+  #file: VaultFile | null = null;
+  #boot = 1;
+  /** Seconds that the machine has been up, apart from this life of the program. */
+  #upBefore = 0;
+  #born = 0;
+
+  /**
+   * @param entries how many the cache may hold; undefined: all that there are
+   * @param onDisk what is held is kept on disk too
+   */
+  constructor(random: () => number, entries = ROOM_FOR_ALL, onDisk = false) {
+    this.#dataDir = onDisk ? mkdtempSync(join(tmpdir(), 'vaultplane-world-')) : null;
     this.#random = random;
     this.#entries = entries;
     this.#model = new Model(entries >= ROOM_FOR_ALL);
@@ -81,18 +100,86 @@ export class World {
     this.#bench.clock.set(this.#bench.clock.now() + seconds * 1000);
   }
 
+  /** Begins to keep what is held on disk, where that is wanted. */
+  async open(): Promise<void> {
+    if (this.#dataDir === null) return;
+    const { clock, resolver } = this.#bench;
+    this.#born = clock.monotonic();
+    this.#file = await openVaultFile({
+      dataDir: this.#dataDir,
+      key: this.#key,
+      nodeId: 'node',
+      surroundings: '',
+      continuity: resolver.continuity,
+      // Its pauses never end: but for what is urgent, it is written as the program stops.
+      clock: { now: () => clock.now(), monotonic: () => clock.monotonic(), after: () => () => {} },
+      bootClock: { boot: `boot ${this.#boot}`, uptime: () => this.#upBefore * 1000 + clock.monotonic() - this.#born },
+      log: silentLog,
+    });
+  }
+
+  /** As a program does that keeps nothing on disk; one that does finds its files gone. */
   async restart(): Promise<void> {
-    await this.close();
-    const { scripts } = this.#bench.vault;
-    const wall = this.#bench.clock.now();
-    this.#bench = this.#start();
-    this.#bench.clock.set(wall);
-    for (const [key, script] of scripts) this.#bench.vault.scripts.set(key, script);
+    await this.#stop();
+    if (this.#dataDir !== null) rmSync(join(this.#dataDir, VAULT_FILE_NAME), { force: true });
+    await this.#startAgain(0);
     this.#model.restart();
     this.#configureBench();
   }
 
+  /**
+   * A restart that may take what was held with it. Where nothing is kept on disk it is any other restart.
+   *
+   * @param restart.setSeconds by how much the clock was set while the program was down
+   * @param restart.change a vault that is another one by then
+   */
+  async restartFromDisk(restart: {
+    downSeconds: number;
+    setSeconds: number;
+    rebooted: boolean;
+    killed: boolean;
+    change: [prefix: string, spec: VaultSpec | null] | null;
+  }): Promise<void> {
+    if (this.#dataDir === null) return this.restart();
+    const { downSeconds, rebooted, killed, change } = restart;
+    // Set back while the machine was off, by no more than that: nobody can know.
+    const hidden = rebooted && restart.setSeconds < 0 && downSeconds + restart.setSeconds > -2;
+    const setSeconds = hidden ? -downSeconds - 10 : restart.setSeconds;
+    if (killed) await this.#file?.settled();
+    this.#upBefore += (this.#bench.clock.monotonic() - this.#born) / 1000 + downSeconds;
+    await this.#stop(killed);
+    if (rebooted) {
+      this.#boot++;
+      this.#upBefore = 0;
+    }
+    this.#model.restartFromDisk(downSeconds + Math.max(0, setSeconds), killed || (rebooted && setSeconds < 0));
+    await this.#startAgain(downSeconds + setSeconds);
+    if (change) this.#model.configure(...change);
+    this.#configureBench();
+    this.#checkHeld();
+  }
+
   async close(): Promise<void> {
+    await this.#stop();
+  }
+
+  /** Removes what it has on disk; also where something went wrong. */
+  [Symbol.dispose](): void {
+    if (this.#dataDir !== null) rmSync(this.#dataDir, { recursive: true });
+  }
+
+  async #startAgain(laterSeconds: number): Promise<void> {
+    const { scripts } = this.#bench.vault;
+    const wall = this.#bench.clock.now() + laterSeconds * 1000;
+    this.#bench = this.#start();
+    this.#bench.clock.set(wall);
+    for (const [key, script] of scripts) this.#bench.vault.scripts.set(key, script);
+    await this.open();
+  }
+
+  async #stop(killed = false): Promise<void> {
+    if (killed) this.#bench.resolver.continuity.onChange(() => {});
+    else await this.#file?.stop();
     const { mostInFlight } = this.#bench.vault;
     assert.ok(mostInFlight <= 1, `${mostInFlight} calls for one secret at once`);
     await this.#bench.resolver.stop();
@@ -155,6 +242,7 @@ export class World {
       return [prefix, { ...config, assume_role_arn: roleArn(role), role_session_name: prefix }] as const;
     });
     this.#bench.configure(Object.fromEntries(vaults));
+    this.#file?.configured(true);
   }
 }
 
