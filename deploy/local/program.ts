@@ -9,6 +9,8 @@ export interface ProgramOptions {
   /** The program's main file; it is run by the Node.js that runs this. */
   main: URL | string;
   args: string[];
+  /** A command in front of it, such as `ip netns exec NAME`; it must replace itself by the program. */
+  through?: readonly string[];
   env: NodeJS.ProcessEnv;
   cwd?: string;
   /** Both its stdout and its stderr are appended here. */
@@ -40,17 +42,15 @@ export class Program {
     // A file, not a pipe: the program goes on when whoever started it is gone, and its words can be searched.
     const log = openSync(options.logFile, 'a', 0o600);
     try {
-      this.#child = spawn(
-        process.execPath,
-        [options.main instanceof URL ? options.main.pathname : options.main, ...options.args],
-        {
-          env: options.env,
-          cwd: options.cwd,
-          stdio: ['ignore', log, log],
-          // Its own process group: Ctrl-C reaches whoever started it, and that one stops everything in order.
-          detached: true,
-        },
-      );
+      const main = options.main instanceof URL ? options.main.pathname : options.main;
+      const [command, ...args] = [...(options.through ?? []), process.execPath, main, ...options.args];
+      this.#child = spawn(command!, args, {
+        env: options.env,
+        cwd: options.cwd,
+        stdio: ['ignore', log, log],
+        // Its own process group: Ctrl-C reaches whoever started it, and that one stops everything in order.
+        detached: true,
+      });
     } finally {
       closeSync(log);
     }

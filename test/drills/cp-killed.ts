@@ -1,24 +1,26 @@
-import type { Drill } from './drill.ts';
+import type { Drill } from './stage/drill.ts';
 
 export const cpKilled: Drill = {
   name: 'cp-killed',
   breaks: 'The only control plane is killed (SIGKILL), and comes back later.',
   holds:
-    'No lookup fails, a secret that nobody has asked for yet can be had, and the first change after the outage arrives.',
-  async run({ emulator, controlPlane, dataPlane, cpProcess, note, expectValue, converging }) {
-    note('killing the control plane');
-    await cpProcess.kill('SIGKILL');
-    await dataPlane.until((status) => !status.control_plane.connected);
-    note('the data plane is on its own; asking for a secret that it does not have yet');
-    emulator.putSecret('us-east-1', 'asked-for-late', { foo: 'late' });
-    await expectValue('{vault://aws-sm-vault/asked-for-late/foo}', 'late');
+    'No lookup fails, secrets go on being rotated, one that nobody has asked for yet can be had, and the first change after the outage arrives.',
+  seconds: 15,
+  async run(stage) {
+    stage.breaks('the control plane is killed');
+    await stage.controlPlane.kill();
+    await stage.until('the data plane says that it has no control plane', async () => !(await stage.isLinked()));
 
-    note('starting the control plane again, and making a vault');
-    await controlPlane.start();
-    await converging(async () => {
-      await controlPlane.putVault('made-after', { name: 'aws', 'config.region': 'us-east-1' });
-      await dataPlane.caughtUpWith(controlPlane);
-    });
-    await expectValue('{vault://made-after/secret-name/foo}', 'bar');
+    stage.step('ask for a secret that the data plane has never held');
+    stage.secrets.put('asked-for-late', { foo: 'late' });
+    await stage.expectValue('{vault://aws-sm-vault/asked-for-late/foo}', 'late');
+    await stage.pause(4000, 'go on for a while, over a rotation');
+    await stage.rotationArrives();
+
+    await stage.controlPlane.start();
+    stage.mends('the control plane is started again');
+    await stage.controlPlane.plan.putVault('made-after', { name: 'aws', 'config.region': 'us-east-1' });
+    await stage.converges('a vault that is made now reaches the data plane', () => stage.isCaughtUp());
+    await stage.expectValue('{vault://made-after/database/password}', 'a password');
   },
 };

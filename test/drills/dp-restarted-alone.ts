@@ -1,21 +1,25 @@
-import type { Drill } from './drill.ts';
+import type { Drill } from './stage/drill.ts';
 
 export const dpRestartedAlone: Drill = {
   name: 'dp-restarted-alone',
   breaks: 'The control plane is killed, and then the data plane too, which starts again with no control plane to ask.',
   holds: 'The data plane serves again from the configuration on its disk; lookups fail only while its process is down.',
-  async run({ controlPlane, dataPlane, cpProcess, dpProcess, note, expectValue, converging }) {
-    note('killing the control plane, then the data plane');
-    await cpProcess.kill('SIGKILL');
-    await dpProcess.kill('SIGKILL');
-    note('starting the data plane alone');
-    await dataPlane.start();
-    const { config } = await dataPlane.status();
-    if (config.source !== 'disk') throw new Error(`its configuration is from ${config.source}, not from disk`);
-    await expectValue('{vault://aws-sm-vault/secret-name/foo}', 'bar');
+  seconds: 12,
+  async run(stage) {
+    await stage.until('the configuration is on its disk', () => stage.isOnDisk());
+    stage.breaks('the control plane is killed, then the data plane');
+    await stage.controlPlane.kill();
+    await stage.excusing('the data plane is down', async () => {
+      await stage.dataPlane.kill();
+      stage.step('start the data plane alone');
+      await stage.dataPlane.start();
+    });
+    const { config } = (await stage.status())!;
+    stage.held('its configuration is from its disk', config.source === 'disk', `it is from ${config.source}`);
+    await stage.pause(3000, 'applications go on');
 
-    note('starting the control plane again');
-    await controlPlane.start();
-    await converging(() => dataPlane.until((status) => status.control_plane.connected));
+    await stage.controlPlane.start();
+    stage.mends('the control plane is started again');
+    await stage.converges('the data plane has its link again', () => stage.isCaughtUp());
   },
 };

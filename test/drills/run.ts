@@ -1,25 +1,40 @@
 #!/usr/bin/env node
-import { UsageError } from '@vaultplane/shared/errors.ts';
 // Rehearsed outages: npm run drill -- NAME… | --all | --list
-import { ExitStatus, runCli } from '@vaultplane/shared/lifecycle.ts';
-import { Command } from 'commander';
-import { cpKilled } from './cp-killed.ts';
-import { dpRestartedAlone } from './dp-restarted-alone.ts';
-import { type Drill, type DrillReport, runDrill } from './drill.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UsageError } from '@vaultplane/shared/errors.ts';
+import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import { DRILLS } from './drills.ts';
+import type { Drill, DrillReport } from './stage/drill.ts';
+import { play } from './stage/drill-process.ts';
+import { reportPage } from './stage/report-page.ts';
+import { reportTable } from './stage/report-table.ts';
 
-const DRILLS: readonly Drill[] = [cpKilled, dpRestartedAlone];
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Options {
+  all?: true;
+  list?: true;
+  json?: true;
+  at: number;
+  out: string;
+}
 
 const program = new Command('npm run drill --')
-  .description('Rehearses outages against real processes, with an application asking all the while.')
+  .description('Rehearses outages against real processes, with applications asking all the while.')
   .argument('[name...]', 'drills to run')
   .option('--all', 'run every drill')
   .option('--list', 'say what there is')
   .option('--json', 'print the reports as JSON')
+  .option('--at <number>', 'how many run side by side', parseCount, 4)
+  .option('--out <folder>', 'where report.html and report.json go', join(ROOT, 'data/drills'))
   .action(drill);
 
 await runCli(program);
 
-async function drill(names: string[], options: { all?: true; list?: true; json?: true }): Promise<void> {
+async function drill(names: string[], options: Options): Promise<void> {
   if (options.list) {
     for (const { name, breaks, holds } of DRILLS) process.stdout.write(`${name}\n    ${breaks}\n    ${holds}\n`);
     return;
@@ -27,38 +42,44 @@ async function drill(names: string[], options: { all?: true; list?: true; json?:
   const unknown = names.filter((name) => !DRILLS.some((known) => known.name === name));
   if (unknown.length > 0) throw new UsageError(`there is no drill ${unknown.join(', ')}; see --list`);
   if (names.length === 0 && !options.all) throw new UsageError('name a drill, or give --all or --list');
-  const reports: DrillReport[] = [];
-  for (const chosen of DRILLS.filter(({ name }) => options.all || names.includes(name))) {
-    process.stderr.write(`${chosen.name}: ${chosen.breaks}\n`);
-    reports.push(await runDrill(chosen, (line) => process.stderr.write(`  ${line}\n`)));
-  }
-  process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : table(reports));
-  if (reports.some((report) => !report.passed)) throw new ExitStatus(1);
+  const chosen = DRILLS.filter(({ name }) => options.all || names.includes(name));
+  const stop = stopOnSignals();
+  const begun = new Date();
+  const reports = await playAll(chosen, options.at, stop);
+  const files = write(options.out, reports, begun);
+  process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : reportTable(reports));
+  process.stderr.write(`${files.join('\n')}\n`);
+  if (stop.aborted || reports.some(({ outcome }) => outcome === 'failed')) throw new ExitStatus(1);
 }
 
-function table(reports: readonly DrillReport[]): string {
-  const ms = (value: number | null) => (value === null ? '–' : `${Math.round(value)} ms`);
-  const rows = [
-    ['drill', 'passed', 'served', 'failed', 'wrong', 'longest gap', 'oldest value', 'AWS calls', 'converged in'],
-    ...reports.map((report) => [
-      report.drill,
-      report.passed ? 'yes' : 'NO',
-      String(report.served),
-      String(report.failed),
-      String(report.wrong),
-      ms(report.longestGapMs),
-      ms(report.longestStalenessMs),
-      String(report.upstreamCalls),
-      ms(report.convergeMs),
-    ]),
-  ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
-  const failures = reports.filter((report) => report.failure).map((report) => `${report.drill}: ${report.failure}`);
-  return `${[...lines, ...failures].join('\n')}\n`;
+/** Plays drills, so many side by side, the longest first; the reports are in the order of the drills. */
+async function playAll(drills: readonly Drill[], at: number, signal: AbortSignal): Promise<DrillReport[]> {
+  const reports = new Map<Drill, DrillReport>();
+  const waiting = [...drills].sort((a, b) => b.seconds - a.seconds);
+  const playNext = async () => {
+    for (let next = waiting.shift(); next && !signal.aborted; next = waiting.shift()) {
+      const { name } = next;
+      process.stderr.write(`${name}: ${next.breaks}\n`);
+      const report = await play(next, { signal, note: (line) => process.stderr.write(`${name}: ${line}\n`) });
+      reports.set(next, report);
+      const left = waiting.length === 0 ? '' : `; ${waiting.length} wait`;
+      process.stderr.write(`${name}: ${report.outcome}${report.reason ? ` (${report.reason})` : ''}${left}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: at }, playNext));
+  return drills.flatMap((drill) => reports.get(drill) ?? []);
+}
+
+function write(folder: string, reports: readonly DrillReport[], begun: Date): string[] {
+  mkdirSync(folder, { recursive: true });
+  const files = { 'report.html': reportPage(reports, begun), 'report.json': `${JSON.stringify(reports, null, 2)}\n` };
+  return Object.entries(files).map(([name, content]) => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  });
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('A number from 1 to 99.');
+  return Number(text);
 }

@@ -39,25 +39,55 @@ export function cleanEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS|VAULTPLANE|KONG)_/.test(name)));
 }
 
+/** Where a program runs. */
+export interface Host {
+  /** Its address for other hosts, and for its own services that are no applications' doors. */
+  address: string;
+  /** The command that runs a program there, in front of it; none for this host. */
+  through: readonly string[];
+}
+
+export const THIS_HOST: Host = { address: '127.0.0.1', through: [] };
+
 /** Programs of ours as processes on this machine, with one folder for all that they write. */
 export class Deployment {
   readonly folder = mkdtempSync(join(tmpdir(), 'vaultplane-e2e-'));
   readonly #programs: Program[] = [];
 
   /** A control plane's address book and environment; start it with `startControlPlane`. */
-  async planControlPlane(name: string, env: NodeJS.ProcessEnv = {}): Promise<ControlPlane> {
+  async planControlPlane(name: string, env: NodeJS.ProcessEnv = {}, host = THIS_HOST): Promise<ControlPlane> {
     const [admin, cluster, status] = await freePorts(3);
-    return new ControlPlane(this, name, { admin: admin!, cluster: cluster!, status: status! }, env);
+    return new ControlPlane(this, name, { admin: admin!, cluster: cluster!, status: status! }, env, host);
   }
 
-  async planDataPlane(name: string, controlPlane: ControlPlane, env: NodeJS.ProcessEnv = {}): Promise<DataPlane> {
+  async planDataPlane(
+    name: string,
+    controlPlane: ControlPlane,
+    env: NodeJS.ProcessEnv = {},
+    host: Host = THIS_HOST,
+  ): Promise<DataPlane> {
     const [api, status] = await freePorts(2);
-    return new DataPlane(this, name, { api: api!, status: status! }, controlPlane, env);
+    return new DataPlane(this, name, { api: api!, status: status! }, controlPlane, env, host);
   }
 
-  async start(name: string, main: string, env: NodeJS.ProcessEnv, readyUrl: string): Promise<Program> {
+  async start(
+    name: string,
+    main: string,
+    env: NodeJS.ProcessEnv,
+    readyUrl: string,
+    { through } = THIS_HOST,
+  ): Promise<Program> {
     const logFile = join(this.folder, `${name}.log`);
-    const program = await startProgram({ name, main, args: ['start'], env, cwd: this.folder, logFile, readyUrl });
+    const program = await startProgram({
+      name,
+      main,
+      args: ['start'],
+      through,
+      env,
+      cwd: this.folder,
+      logFile,
+      readyUrl,
+    });
     this.#programs.push(program);
     return program;
   }
@@ -93,13 +123,14 @@ export class ControlPlane {
     name: string,
     ports: { admin: number; cluster: number; status: number },
     env: NodeJS.ProcessEnv,
+    host: Host,
   ) {
     this.#deployment = deployment;
     this.#name = name;
     this.dataDir = join(deployment.folder, name);
     this.adminUrl = `http://127.0.0.1:${ports.admin}`;
     this.statusUrl = `http://127.0.0.1:${ports.status}`;
-    this.clusterAddress = `127.0.0.1:${ports.cluster}`;
+    this.clusterAddress = `${host.address}:${ports.cluster}`;
     this.env = {
       ...cleanEnv(),
       VAULTPLANE_DATA_DIR: this.dataDir,
@@ -148,6 +179,7 @@ export class DataPlane {
   readonly env: NodeJS.ProcessEnv;
   readonly #deployment: Deployment;
   readonly #name: string;
+  readonly #host: Host;
 
   constructor(
     deployment: Deployment,
@@ -155,18 +187,20 @@ export class DataPlane {
     ports: { api: number; status: number },
     controlPlane: ControlPlane,
     env: NodeJS.ProcessEnv,
+    host: Host,
   ) {
     this.#deployment = deployment;
     this.#name = name;
+    this.#host = host;
     this.dataDir = join(deployment.folder, name);
     this.apiUrl = `http://127.0.0.1:${ports.api}`;
-    this.statusUrl = `http://127.0.0.1:${ports.status}`;
+    this.statusUrl = `http://${host.address}:${ports.status}`;
     this.env = {
       ...cleanEnv(),
       AWS_EC2_METADATA_DISABLED: 'true',
       VAULTPLANE_DATA_DIR: this.dataDir,
       VAULTPLANE_API_LISTEN: `127.0.0.1:${ports.api}`,
-      VAULTPLANE_STATUS_LISTEN: `127.0.0.1:${ports.status}`,
+      VAULTPLANE_STATUS_LISTEN: `${host.address}:${ports.status}`,
       VAULTPLANE_CLUSTER_CONTROL_PLANE: controlPlane.clusterAddress,
       VAULTPLANE_CLUSTER_CERT: controlPlane.clusterCert,
       VAULTPLANE_CLUSTER_CERT_KEY: controlPlane.clusterCertKey,
@@ -180,7 +214,7 @@ export class DataPlane {
 
   /** Ready once it has a configuration, from wherever. */
   start(): Promise<Program> {
-    return this.#deployment.start(this.#name, DATA_PLANE_MAIN, this.env, `${this.statusUrl}/status/ready`);
+    return this.#deployment.start(this.#name, DATA_PLANE_MAIN, this.env, `${this.statusUrl}/status/ready`, this.#host);
   }
 
   /** Without waiting for a configuration. */

@@ -1,0 +1,226 @@
+import { chmodSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
+import { type PostgresServer, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { type ControlPlane, type DataPlane, Deployment, THIS_HOST } from '../../e2e/deployment.ts';
+import { Applications, type Doorway } from './applications.ts';
+import type { Scene } from './drill.ts';
+import { fastTime, SettableClock } from './faked-time.ts';
+import { LinkProxy } from './link-proxy.ts';
+import { FarHost, mountSmall, NEAR_HOST } from './machine.ts';
+import { callsOf } from './observer.ts';
+import { Player } from './player.ts';
+import { Secrets } from './secrets.ts';
+
+/** Member `foo` of a secret that is rotated all the time, of a vault with a short ttl. */
+export const ROTATING = '{vault://aws-sm-vault/secret-name/foo}';
+/** Another member of the same secret. */
+export const ROTATING_USER = '{vault://aws-sm-vault/secret-name/user}';
+/** A plain secret of the same vault, which does not change. */
+export const PLAIN = '{vault://aws-sm-vault/api-key}';
+/** A secret of a vault whose values are kept for ever. */
+export const KEPT = '{vault://kept/database/password}';
+
+/** How often the rotating secret is rotated, milliseconds. */
+const ROTATION_MS = 3000;
+
+interface Parts {
+  emulator: Emulator;
+  secrets: Secrets;
+  dataPlane: Player<DataPlane>;
+  applications: Applications;
+  postgres: PostgresServer;
+  proxy: LinkProxy;
+  farHost: FarHost;
+  clock: SettableClock;
+}
+
+/** The programs and services of one drill, real ones, and the applications that ask from the beginning to the end. */
+export class Scenery {
+  readonly deployment = new Deployment();
+  readonly begun = performance.now();
+  readonly controlPlanes: Player<ControlPlane>[] = [];
+  readonly #parts: Partial<Parts> = {};
+  #near = THIS_HOST;
+  #unmount = async () => {};
+  #scene: Scene = {};
+
+  get emulator(): Emulator {
+    return this.#part('emulator');
+  }
+  get secrets(): Secrets {
+    return this.#part('secrets');
+  }
+  get dataPlane(): Player<DataPlane> {
+    return this.#part('dataPlane');
+  }
+  get controlPlane(): Player<ControlPlane> {
+    return this.controlPlanes[0]!;
+  }
+  get applications(): Applications {
+    return this.#part('applications');
+  }
+  get postgres(): PostgresServer {
+    return this.#part('postgres');
+  }
+  get proxy(): LinkProxy {
+    return this.#part('proxy');
+  }
+  get farHost(): FarHost {
+    return this.#part('farHost');
+  }
+  get clock(): SettableClock {
+    return this.#part('clock');
+  }
+
+  /** Calls that AWS has received so far. */
+  get upstreamCalls(): number {
+    return callsOf(this.emulator);
+  }
+
+  /** Starts everything; `tearDown` ends what was started, also after this has failed. */
+  async setUp(scene: Scene): Promise<void> {
+    this.#scene = scene;
+    // Postgres runs under another account, and its files are below.
+    chmodSync(this.deployment.folder, 0o711);
+    if (scene.farDataPlane) {
+      this.#parts.farHost = await FarHost.create();
+      this.#near = NEAR_HOST;
+    }
+    await this.#startAws();
+    await this.#startControlPlanes();
+    await this.#startDataPlane();
+    await this.#makeVaults();
+    await this.#startApplications();
+  }
+
+  async tearDown(): Promise<void> {
+    this.#parts.secrets?.stopRotating();
+    await this.#parts.applications?.stop();
+    await Promise.all([...this.controlPlanes, this.#parts.dataPlane].map((player) => player?.stop()));
+    await this.#unmount();
+    await this.deployment.stop();
+    await this.#parts.proxy?.stop();
+    await this.#parts.emulator?.stop();
+    await this.#parts.postgres?.stop();
+  }
+
+  /** What a data plane needs to ask the emulated AWS, and to reach the control planes. */
+  async planDataPlane(name: string, env: NodeJS.ProcessEnv = {}): Promise<Player<DataPlane>> {
+    const { farHost, proxy } = this.#parts;
+    const addresses = this.controlPlanes.map(({ plan }) => plan.clusterAddress);
+    const plan = await this.deployment.planDataPlane(
+      name,
+      this.controlPlane.plan,
+      {
+        ...this.#awsEnvironment(),
+        VAULTPLANE_CLUSTER_CONTROL_PLANE: proxy?.address ?? addresses.join(','),
+        ...(farHost && { VAULTPLANE_API_UNIX_SOCKET: join(this.deployment.folder, `${name}.sock`) }),
+        ...env,
+      },
+      farHost,
+    );
+    return new Player(plan);
+  }
+
+  /** What the data plane's environment says of AWS. */
+  #awsEnvironment(): NodeJS.ProcessEnv {
+    const { AWS_ACCESS_KEY_ID: _, AWS_SECRET_ACCESS_KEY: __, ...rest } = this.emulator.environment;
+    if (this.#scene.credentials !== 'container') return this.emulator.environment;
+    const { containerCredentialsUrl, containerToken } = this.emulator;
+    return {
+      ...rest,
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: containerCredentialsUrl,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: containerToken ?? '',
+    };
+  }
+
+  async #startAws(): Promise<void> {
+    const { timeRate, emulator } = this.#scene;
+    const origin = Date.now();
+    this.#parts.emulator = await startEmulator({
+      host: this.#near.address,
+      ...(timeRate !== undefined && { clock: () => origin + (Date.now() - origin) * timeRate }),
+      ...emulator,
+    });
+    this.#parts.secrets = new Secrets(this.emulator);
+    this.secrets.rotate('secret-name', ROTATION_MS, (turn) => ({ foo: `foo-${turn}`, user: `user-${turn}` }));
+    this.secrets.put('api-key', 'a key');
+    this.secrets.put('database', { password: 'a password' });
+  }
+
+  async #startControlPlanes(): Promise<void> {
+    const { controlPlanes = 1, postgres = controlPlanes > 1, linkThroughProxy, controlPlaneEnv } = this.#scene;
+    const database: NodeJS.ProcessEnv = {};
+    if (postgres) {
+      this.#parts.postgres = await startPostgresServer();
+      database.VAULTPLANE_DATABASE = 'postgres';
+      database.VAULTPLANE_PG_PORT = String(this.postgres.port);
+      database.VAULTPLANE_PG_DATABASE = await this.postgres.createDatabase();
+    }
+    const certificate: NodeJS.ProcessEnv = {};
+    for (let number = 1; number <= controlPlanes; number++) {
+      const env = { ...database, ...certificate, ...controlPlaneEnv };
+      const player = new Player(await this.deployment.planControlPlane(`cp-${number}`, env, this.#near));
+      await player.start();
+      this.controlPlanes.push(player);
+      // All of them show the one that the first has made.
+      certificate.VAULTPLANE_CLUSTER_CERT = this.controlPlane.plan.clusterCert;
+      certificate.VAULTPLANE_CLUSTER_CERT_KEY = this.controlPlane.plan.clusterCertKey;
+    }
+    if (linkThroughProxy) this.#parts.proxy = await LinkProxy.start(this.controlPlane.plan.clusterAddress);
+  }
+
+  async #startDataPlane(): Promise<void> {
+    const { dataDirBytes, timeRate, settableClock, dataPlaneEnv } = this.#scene;
+    const clock: NodeJS.ProcessEnv = timeRate === undefined ? {} : fastTime(timeRate);
+    if (settableClock) {
+      this.#parts.clock = new SettableClock(this.deployment.folder);
+      Object.assign(clock, this.clock.env);
+    }
+    this.#parts.dataPlane = await this.planDataPlane('dp', { ...clock, ...dataPlaneEnv });
+    if (dataDirBytes !== undefined) this.#unmount = await mountSmall(this.dataPlane.plan.dataDir, dataDirBytes);
+    await this.dataPlane.start();
+  }
+
+  async #makeVaults(): Promise<void> {
+    const { plan } = this.controlPlane;
+    const region = { name: 'aws', 'config.region': 'us-east-1' };
+    await plan.putVault('aws-sm-vault', { ...region, 'config.ttl': '2', ...this.#scene.vault });
+    await plan.putVault('kept', region);
+    await this.dataPlane.plan.caughtUpWith(plan);
+  }
+
+  async #startApplications(): Promise<void> {
+    const rotating = { reference: ROTATING, secret: 'secret-name', key: 'foo' };
+    const applications = new Applications(doorwayOf(this.dataPlane.plan), this.secrets, this.begun);
+    this.#parts.applications = applications;
+    applications.watch(rotating);
+    applications.watch({ reference: PLAIN, secret: 'api-key' });
+    applications.watch({ reference: KEPT, secret: 'database', key: 'password' });
+    applications.watchPair(rotating, { reference: ROTATING_USER, secret: 'secret-name', key: 'user' });
+    const answers = await applications.lookUpMany([ROTATING, ROTATING_USER, PLAIN, KEPT]);
+    const failed = answers.find(({ error }) => error);
+    if (failed) throw new Error(`before anything was broken, ${failed.reference} failed: ${failed.error?.message}`);
+  }
+
+  #part<K extends keyof Parts>(name: K): Parts[K] {
+    const part = this.#parts[name];
+    if (part === undefined) throw new Error(`this scene has no ${name}`);
+    return part as Parts[K];
+  }
+}
+
+/** Where applications ask a data plane: its Unix socket where it has one, else its port. */
+export function doorwayOf(plan: DataPlane): Doorway {
+  const socketPath = plan.env.VAULTPLANE_API_UNIX_SOCKET;
+  const { hostname, port } = new URL(plan.apiUrl);
+  let token: string | undefined;
+  return {
+    target: socketPath === undefined ? { host: hostname, port: Number(port) } : { socketPath },
+    token: () => {
+      token ??= readFileSync(join(plan.dataDir, 'api-token'), 'utf8').trim();
+      return token;
+    },
+  };
+}

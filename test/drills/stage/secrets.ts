@@ -1,0 +1,72 @@
+import type { Emulator } from '@vaultplane/aws-emulator/emulator.ts';
+
+type Value = Record<string, string> | string;
+
+interface Version {
+  value: Value;
+  /** When it was replaced, by performance.now; Infinity while it is the current one. */
+  supersededAt: number;
+}
+
+const REGION = 'us-east-1';
+
+/**
+ * The secrets that the emulated AWS holds, with all that they have ever been: what a lookup gave is right if it is a
+ * value of this secret's, and stale for as long as it has been replaced.
+ */
+export class Secrets {
+  readonly #emulator: Emulator;
+  readonly #history = new Map<string, Version[]>();
+  readonly #rotations: Array<() => void> = [];
+
+  constructor(emulator: Emulator) {
+    this.#emulator = emulator;
+  }
+
+  put(name: string, value: Value): void {
+    const history = this.#history.get(name) ?? [];
+    this.#history.set(name, history);
+    this.#emulator.putSecret(REGION, name, value);
+    const last = history.at(-1);
+    if (last) last.supersededAt = performance.now();
+    history.push({ value, supersededAt: Infinity });
+  }
+
+  /** Rotates a secret every `everyMs`, to what `make` gives for 1, 2, 3 …, until `stop`. */
+  rotate(name: string, everyMs: number, make: (turn: number) => Value): void {
+    let turn = 0;
+    const next = () => this.put(name, make(++turn));
+    next();
+    const timer = setInterval(next, everyMs);
+    this.#rotations.push(() => clearInterval(timer));
+  }
+
+  stopRotating(): void {
+    for (const stop of this.#rotations.splice(0)) stop();
+  }
+
+  delete(name: string): void {
+    this.#emulator.deleteSecret(REGION, name);
+    const last = this.#history.get(name)?.at(-1);
+    if (last) last.supersededAt = performance.now();
+  }
+
+  /** The value that AWS gives now. */
+  current(name: string, key?: string): string {
+    return member(this.#history.get(name)!.at(-1)!.value, key);
+  }
+
+  /**
+   * For how long a value had been replaced when somebody asked at `askedAt`, milliseconds; undefined where it never was
+   * this secret's.
+   */
+  staleness(name: string, key: string | undefined, value: string, askedAt: number): number | undefined {
+    const version = this.#history.get(name)?.findLast((known) => member(known.value, key) === value);
+    return version && Math.max(0, askedAt - version.supersededAt);
+  }
+}
+
+function member(value: Value, key: string | undefined): string {
+  if (typeof value === 'string') return value;
+  return key === undefined ? JSON.stringify(value) : (value[key] ?? '');
+}
