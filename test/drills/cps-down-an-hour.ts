@@ -2,7 +2,7 @@ import type { Drill } from './stage/drill.ts';
 import { KEPT, ROTATING } from './stage/stage.ts';
 
 /** Seconds that the data plane and AWS live through in one of the drill: its clocks and timers run so much faster. */
-const RATE = 40;
+const RATE = 30;
 const HOUR_MS = 3_600_000;
 const TTL_SECONDS = 300;
 
@@ -12,7 +12,7 @@ export const cpsDownAnHour: Drill = {
   holds:
     'No lookup fails in that hour. Rotations go on arriving within their ttl, since only AWS is asked for them. The link is back by itself.',
   needs: ['namespaces', 'postgres', 'faketime'],
-  seconds: 125,
+  seconds: 160,
   scene: { controlPlanes: 2, timeRate: RATE, vault: { 'config.ttl': String(TTL_SECONDS) } },
   async run(stage) {
     stage.breaks('both control planes are killed');

@@ -18,6 +18,7 @@ import { linkLossy } from './link-lossy.ts';
 import { linkSlow } from './link-slow.ts';
 import { postgresDown } from './postgres-down.ts';
 import { postgresRestored } from './postgres-restored.ts';
+import { reconnectStorm } from './reconnect-storm.ts';
 import { roleChanged } from './role-changed.ts';
 import { secretDeleted } from './secret-deleted.ts';
 import type { Drill } from './stage/drill.ts';
@@ -48,4 +49,5 @@ export const DRILLS: readonly Drill[] = [
   badConfigRolledBack,
   clockJumps,
   diskFull,
+  reconnectStorm,
 ];

@@ -40,6 +40,7 @@ export const roleChanged: Drill = {
       isRight: (value, { config_version }) => value === (Number(config_version) < changedIn ? 'ours' : 'theirs'),
     });
 
+    await stage.expectValue(BY_ROLE, 'ours');
     emulator.addRole({ arn: READER, trust, policy: [] });
     stage.breaks('the role may read nothing any more');
     await stage.until('its vault is resurrected', async () => (await stage.outcomeOf(BY_ROLE)) === 'resurrected');

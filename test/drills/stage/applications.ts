@@ -56,7 +56,8 @@ export class Applications {
   readonly #doorway: Doorway;
   readonly #secrets: Secrets;
   readonly #begun: number;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  /** Connections of those that ask all the time, and of lookups beside them, which must not wait for each other. */
+  readonly #agents = { watching: new Agent({ keepAlive: true }), beside: new Agent({ keepAlive: true }) };
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
   readonly #timelines = new Map<string, string[]>();
@@ -100,13 +101,13 @@ export class Applications {
   }
 
   /** One lookup. @throws Error where the data plane gives no answer at all */
-  async lookUp(reference: string): Promise<Answer> {
+  async lookUp(reference: string, agent = this.#agents.beside): Promise<Answer> {
     const path = `/v1/resolve?ref=${encodeURIComponent(reference)}`;
-    return (await this.#ask('GET', path)) as Answer;
+    return (await this.#ask(agent, 'GET', path)) as Answer;
   }
 
-  async lookUpMany(references: readonly string[]): Promise<Answer[]> {
-    const answer = (await this.#ask('POST', '/v1/resolve', { references })) as { results?: Answer[] } & Answer;
+  async lookUpMany(references: readonly string[], agent = this.#agents.beside): Promise<Answer[]> {
+    const answer = (await this.#ask(agent, 'POST', '/v1/resolve', { references })) as { results?: Answer[] } & Answer;
     return answer.results ?? references.map((reference) => ({ ...answer, reference }));
   }
 
@@ -139,7 +140,7 @@ export class Applications {
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#running);
-    this.#agent.destroy();
+    for (const agent of Object.values(this.#agents)) agent.destroy();
   }
 
   #now(): number {
@@ -169,8 +170,12 @@ export class Applications {
 
   async #answers(watched: readonly Watched[]): Promise<Answer[]> {
     try {
-      if (watched.length === 1) return [await this.lookUp(watched[0]!.reference)];
-      return await this.lookUpMany(watched.map(({ reference }) => reference));
+      const { watching } = this.#agents;
+      if (watched.length === 1) return [await this.lookUp(watched[0]!.reference, watching)];
+      return await this.lookUpMany(
+        watched.map(({ reference }) => reference),
+        watching,
+      );
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       return watched.map(({ reference }) => ({ reference, error: { code: code ?? 'no answer', message } }));
@@ -228,7 +233,7 @@ export class Applications {
     letters[index] = before === undefined ? letter : WORST[Math.max(rank(before), rank(letter))]!;
   }
 
-  #ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
+  #ask(agent: Agent, method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const asked = request(
@@ -236,7 +241,7 @@ export class Applications {
           ...this.#doorway.target,
           method,
           path,
-          agent: this.#agent,
+          agent,
           timeout: PATIENCE_MS,
           headers: {
             host: '127.0.0.1',
@@ -263,7 +268,12 @@ export class Applications {
         },
       );
       asked.once('timeout', () => asked.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)));
-      asked.once('error', reject);
+      asked.once('error', (error: NodeJS.ErrnoException) => {
+        // A server may close a connection that nothing is going on on, in the very moment when a call is sent on it:
+        // every HTTP client asks once more then.
+        if (asked.reusedSocket && error.code === 'ECONNRESET') resolve(this.#ask(agent, method, path, body));
+        else reject(error);
+      });
       asked.end(text);
     });
   }

@@ -40,7 +40,7 @@ export class LinkProxy {
   /** The far ends of all connections go, and the near ends are told nothing: they stay open, and silent. */
   leaveHalfOpen(): void {
     for (const { near, far } of this.#pairs) {
-      near.removeAllListeners('data').removeAllListeners('end').removeAllListeners('close');
+      for (const socket of [near, far]) for (const event of ['data', 'end', 'close']) socket.removeAllListeners(event);
       near.resume();
       far.destroy();
     }

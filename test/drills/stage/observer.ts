@@ -25,7 +25,12 @@ export class Observer {
   }
 
   get link(): string {
-    return Array.from(this.#letters, (letter) => letter ?? LETTERS.nothing).join('');
+    let last: string = LETTERS.nothing;
+    // An interval that was missed, by a status that came late, was as the one before.
+    return Array.from(this.#letters, (letter) => {
+      last = letter ?? last;
+      return last;
+    }).join('');
   }
 
   get upstreamCalls(): number[] {

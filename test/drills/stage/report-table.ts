@@ -1,9 +1,21 @@
 import type { DrillReport } from './drill.ts';
 
+/** What `figures` gives, by name. */
+export const FIGURES = [
+  'served',
+  'failed',
+  'wrong',
+  'longest gap',
+  'stalest',
+  'AWS calls',
+  'converged in',
+  'took',
+] as const;
+
 /** The reports as a table for a terminal, and why those that did not pass did not. */
 export function reportTable(reports: readonly DrillReport[]): string {
   const rows = [
-    ['drill', 'passed', 'served', 'failed', 'wrong', 'longest gap', 'stalest', 'AWS calls', 'converged in', 'took'],
+    ['drill', 'passed', ...FIGURES],
     ...reports.map((report) => [report.drill, passed(report), ...figures(report)]),
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
@@ -22,9 +34,9 @@ function passed({ outcome }: DrillReport): string {
   return { passed: 'yes', failed: 'NO', 'left out': '–' }[outcome];
 }
 
-/** The figures that every drill states, as text: served, failed, wrong, gap, staleness, calls, convergence, duration. */
+/** The figures that every drill states, as text. */
 export function figures(report: DrillReport): string[] {
-  if (report.outcome === 'left out') return Array.from({ length: 8 }, () => '–');
+  if (report.outcome === 'left out') return FIGURES.map(() => '–');
   const { served, failed, excused, wrong, longestGapMs, longestStalenessMs, upstreamCalls, convergeMs, durationMs } =
     report;
   return [
