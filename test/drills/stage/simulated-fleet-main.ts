@@ -1,9 +1,12 @@
-// Many data planes' links in one process: `node simulated-fleet-main.ts SIZE`, its settings as a message over IPC.
+// Many data planes' links in one process: `node simulated-fleet-main.ts`, its settings as a message over IPC.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { LinkCredentials } from '@vaultplane/data-plane/configuration/cluster-connection.ts';
 import { Configuration } from '@vaultplane/data-plane/configuration/configuration.ts';
-import { startControlPlaneLink } from '@vaultplane/data-plane/configuration/control-plane-link.ts';
+import {
+  type ControlPlaneLink,
+  startControlPlaneLink,
+} from '@vaultplane/data-plane/configuration/control-plane-link.ts';
 import type { SnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
@@ -11,8 +14,8 @@ import { parseAddress } from '@vaultplane/shared/settings.ts';
 import type { FleetFacts, FleetSettings } from './simulated-fleet.ts';
 
 const TELL_MS = 100;
-/** They begin at different moments, as machines do. */
-const START_SPREAD_MS = 3000;
+/** So many begin at a time, the others when those are linked: the first links are no storm. */
+const BEGINNING_AT_ONCE = 40;
 
 process.once('disconnect', () => process.exit(0));
 process.once('message', (settings: FleetSettings) => {
@@ -24,36 +27,35 @@ process.once('message', (settings: FleetSettings) => {
   };
   // What a data plane would write to its disk, these forget: a thousand disks are not what is rehearsed.
   const file = { error: null, save() {} } as unknown as SnapshotFile;
-  const members = Array.from({ length: size }, (_, number) => {
+  const members: Array<{ configuration: Configuration; link: ControlPlaneLink }> = [];
+  const begin = (number: number) => {
     const configuration = new Configuration({ clock: systemClock, log: silentLog, file });
-    const member: { configuration: Configuration; link?: ReturnType<typeof startControlPlaneLink> } = { configuration };
-    setTimeout(() => {
-      member.link = startControlPlaneLink({
-        endpoints: endpoints.map((text) => parseAddress(text)!),
-        credentials: async () => credentials,
-        identity: { nodeId: randomUUID(), hostname: `simulated-${number}`, programVersion: '0.1.0', labels: {} },
-        configuration,
-        report: () => ({ references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 }, rejected_vaults: [] }),
-        inventory: () => [],
-        carryOut: async ({ id }) => ({
-          ...{ type: 'command_result', id, status: 'refused', reason: 'simulated' },
-          ...{ asked: 0, refreshed: 0, changed: 0, failed: 0 },
-        }),
-        clock: systemClock,
-        log: silentLog,
-      });
-    }, Math.random() * START_SPREAD_MS);
-    return member;
-  });
+    const link = startControlPlaneLink({
+      endpoints: endpoints.map((text) => parseAddress(text)!),
+      credentials: async () => credentials,
+      identity: { nodeId: randomUUID(), hostname: `simulated-${number}`, programVersion: '0.1.0', labels: {} },
+      configuration,
+      report: () => ({ references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 }, rejected_vaults: [] }),
+      inventory: () => [],
+      carryOut: async ({ id }) => ({
+        ...{ type: 'command_result', id, status: 'refused', reason: 'simulated' },
+        ...{ asked: 0, refreshed: 0, changed: 0, failed: 0 },
+      }),
+      clock: systemClock,
+      log: silentLog,
+    });
+    members.push({ configuration, link });
+  };
   const tell = () => {
     const facts: FleetFacts = { connected: 0, byHash: {} };
     for (const { link, configuration } of members) {
-      if (!link?.state().connected) continue;
+      if (!link.state().connected) continue;
       facts.connected++;
       const hash = configuration.current?.snapshot.hash ?? '';
       facts.byHash[hash] = (facts.byHash[hash] ?? 0) + 1;
     }
-    process.send!(facts);
+    while (members.length < size && members.length - facts.connected < BEGINNING_AT_ONCE) begin(members.length);
+    if (process.connected) process.send!(facts);
   };
   setInterval(tell, TELL_MS);
 });
