@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 // The long ones first, so that two cores end together.
 const SUITES = [
   'test/e2e/**/*.test.ts',
+  'test/drills/**/*.test.ts',
   'test/static/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'control-plane/src/**/*.test.ts',

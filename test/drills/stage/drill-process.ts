@@ -46,8 +46,8 @@ async function playIn(folder: string, drill: Drill, { note, signal }: PlayOption
     detached: true,
   });
   const kill = () => void child.kill('SIGKILL');
-  // Told over IPC first, so that a drill without a machine of its own can end its programs.
-  const stop = () => child.connected && child.disconnect();
+  // Told, not killed, so that a drill without a machine of its own can end its programs.
+  const stop = () => void (child.connected && child.send('stop'));
   const timer = setTimeout(stop, LONGEST_MS);
   signal?.addEventListener('abort', stop);
   if (signal?.aborted) stop();

@@ -9,6 +9,7 @@ if (!drill || !process.send) throw new Error('this is started by npm run drill')
 
 // Whoever started this has gone, or wants it to end: the programs that were started are ended on the way out.
 process.once('disconnect', () => process.exit(1));
+process.once('message', () => process.exit(1));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 const tell = (message: PlayMessage) => new Promise((resolve) => process.send!(message, resolve));

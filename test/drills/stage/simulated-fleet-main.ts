@@ -15,7 +15,7 @@ import type { FleetFacts, FleetSettings } from './simulated-fleet.ts';
 
 const TELL_MS = 100;
 /** So many begin at a time, the others when those are linked: the first links are no storm. */
-const BEGINNING_AT_ONCE = 40;
+const BEGINNING_AT_ONCE = 10;
 
 process.once('disconnect', () => process.exit(0));
 process.once('message', (settings: FleetSettings) => {

@@ -16,38 +16,52 @@ export interface FleetFacts {
 }
 
 const MAIN = fileURLToPath(new URL('simulated-fleet-main.ts', import.meta.url));
+/** A single process would itself be what a thousand TLS handshakes wait for. */
+const PROCESSES = 4;
 
 /**
- * Many data planes in one process, as far as a control plane can see: each with a link of the real client over real
+ * Many data planes in few processes, as far as a control plane can see: each with a link of the real client over real
  * TLS, that keeps its configuration and reconnects as a data plane does, but with no applications and no disk.
  */
 export class SimulatedFleet {
   readonly size: number;
-  readonly #child: ChildProcess;
-  #facts: FleetFacts = { connected: 0, byHash: {} };
+  readonly #children: ChildProcess[];
+  readonly #facts: FleetFacts[] = [];
 
   constructor(settings: FleetSettings) {
     this.size = settings.size;
-    this.#child = spawn(process.execPath, [MAIN], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.#child.on('message', (facts: FleetFacts) => {
-      this.#facts = facts;
+    this.#children = Array.from({ length: PROCESSES }, (_, index) => {
+      const child = spawn(process.execPath, [MAIN], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      child.on('message', (facts: FleetFacts) => {
+        this.#facts[index] = facts;
+      });
+      const size = Math.floor((settings.size + index) / PROCESSES);
+      child.send({ ...settings, size } satisfies FleetSettings);
+      return child;
     });
-    this.#child.send(settings);
   }
 
   get connected(): number {
-    return this.#facts.connected;
+    return this.#sum(({ connected }) => connected);
   }
 
   /** How many are connected and have the configuration of this hash. */
   having(hash: string): number {
-    return this.#facts.byHash[hash] ?? 0;
+    return this.#sum(({ byHash }) => byHash[hash] ?? 0);
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    if (this.#child.exitCode !== null) return;
-    this.#child.disconnect();
-    await ended;
+    await Promise.all(
+      this.#children.map(async (child) => {
+        const ended = new Promise((resolve) => child.once('exit', resolve));
+        if (child.exitCode !== null) return;
+        child.disconnect();
+        await ended;
+      }),
+    );
+  }
+
+  #sum(of: (facts: FleetFacts) => number): number {
+    return this.#facts.reduce((sum, facts) => sum + (facts ? of(facts) : 0), 0);
   }
 }
