@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { postgresMissing } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { noCertificates } from '@vaultplane/data-plane/testing/certificates.ts';
+import { noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { type Host, THIS_HOST } from '../../e2e/deployment.ts';
 
 const run = promisify(execFile);
