@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -17,6 +18,11 @@ export async function loadNodeId(dataDir: string, log: Log): Promise<string> {
   if (kept !== undefined && UUID.test(kept)) return kept;
   const made = randomUUID();
   if (kept !== undefined) log.warn({ path, node_id: made }, 'node-id held no UUID; this data plane has a new one');
-  await writeDurably(path, `${made}\n`);
+  try {
+    await writeDurably(path, `${made}\n`);
+  } catch (error) {
+    // It serves applications all the same; to the control plane it will be another data plane next time.
+    log.error({ path, error: errorMessage(error) }, 'node-id can not be written; the next start will make another');
+  }
   return made;
 }

@@ -9,7 +9,9 @@ import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { createLog, silentLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
+import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { type Resolver, startResolver } from './resolver.ts';
+import { DiskBench } from './testing/disk-bench.ts';
 import { ResolverBench } from './testing/resolver-bench.ts';
 
 /** How often a heap snapshot, which V8 takes after collecting garbage, holds a text that the test itself does not hold whole. */
@@ -132,5 +134,24 @@ describe('memory', () => {
     }
     backends.stop();
     await resolver.stop();
+  });
+
+  it('holds nothing of what was kept on disk, read from there again, and deleted or rotated then', async () => {
+    const [deleted, rotated] = [canary(), canary()];
+    const vaults = { one: { ttl: 10, resurrect_ttl: 1000 }, two: { ttl: 10, resurrect_ttl: 1000 } };
+    const disk = await DiskBench.start(temporaryFolder(), vaults);
+    disk.vault.set('deleted', { value: `{"k":"${deleted.join('')}"}` });
+    disk.vault.set('rotated', { value: `{"k":"${rotated.join('')}"}` });
+    await disk.bench.many('{vault://one/deleted/k}', '{vault://two/rotated/k}');
+    disk.vault.scripts.clear();
+    await disk.restart({ downSeconds: 1 });
+    assert.ok(await heapHolds(deleted), 'the test can see a value that was read from disk');
+    disk.vault.set('rotated', { value: '{"k":"harmless"}' });
+    await disk.bench.clock.advance(15_000);
+    assert.equal(await disk.get('{vault://two/rotated/k}'), 'harmless');
+    disk.configure({ two: vaults.two });
+    await disk.file.settled();
+    for (const halves of [deleted, rotated]) assert.ok(!(await heapHolds(halves)));
+    await disk.stop();
   });
 });
