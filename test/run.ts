@@ -11,6 +11,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const SUITES = [
   'test/e2e/**/*.test.ts',
   'test/drills/**/*.test.ts',
+  'test/interop/**/*.test.ts',
   'test/static/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'control-plane/src/**/*.test.ts',

@@ -5,6 +5,7 @@ import { checkCommand } from './commands/check.ts';
 import { execCommand } from './commands/exec.ts';
 import { getCommand } from './commands/get.ts';
 import { refreshCommand } from './commands/refresh.ts';
+import { renderCommand } from './commands/render.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
@@ -18,6 +19,7 @@ const program = new Command('vaultplane-dp')
   .addCommand(statusCommand())
   .addCommand(getCommand())
   .addCommand(execCommand())
-  .addCommand(refreshCommand());
+  .addCommand(refreshCommand())
+  .addCommand(renderCommand());
 
 await runCli(program);

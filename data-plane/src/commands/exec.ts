@@ -1,64 +1,116 @@
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import type { Command } from 'commander';
-import { runChild } from '../delivery/child.ts';
+import type { Client } from '../client/client.ts';
+import { parseAssignment, readEnvFile } from '../delivery/env-file.ts';
+import { SecretEnvironment } from '../delivery/environment.ts';
+import { followReferences } from '../delivery/followed-references.ts';
+import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
-import { lookupError } from './get.ts';
-import { commandWithSettings, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
+import { parseSignal } from '../delivery/signal-name.ts';
+import { SupervisedCommand } from '../delivery/supervised-command.ts';
+import { collect, commandWithSettings, quietLog, readSettings, type SettingsOption, warn } from './settings-option.ts';
 
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+interface ExecOptions extends SettingsOption {
+  env: string[];
+  envFile: string[];
+  restartOnRotation?: boolean;
+  signal?: string;
+  grace: string;
+}
 
 export function execCommand(): Command {
   return commandWithSettings('exec')
-    .description("Run a command with references' values in its environment, and nowhere else.")
-    .usage('[--env NAME=REFERENCE]... -- COMMAND [ARGUMENT]...')
+    .description(
+      "Run a command with references' values in its environment, and nowhere else. Variables of this environment " +
+        'that are references are resolved too. Signals are passed on; the exit status is that of the command.',
+    )
+    .usage('[options] -- COMMAND [ARGUMENT]...')
     .argument('<command...>', 'the command and its arguments')
     .option('--env <name=reference>', 'a variable for the command; can be given several times', collect, [])
+    .option(
+      '--env-file <file>',
+      'a file with a NAME=value a line, where values may be references; can be given several times',
+      collect,
+      [],
+    )
+    .option('--restart-on-rotation', 'restart the command when a value rotates')
+    .option('--signal <signal>', 'send the command this signal when a value rotates, such as HUP')
+    .option('--grace <seconds>', 'at a restart: between SIGTERM and SIGKILL', '10')
     .passThroughOptions()
-    .action(async (command: string[], options: SettingsOption & { env: string[] }) => {
-      const variables = options.env.map(parseVariable);
+    .action(async (command: string[], options: ExecOptions) => {
+      const onRotation = rotationOf(options);
+      const grace = graceMs(options.grace);
+      const environment = new SecretEnvironment(process.env, await variablesOf(options));
       const settings = await readSettings(options);
-      const values = await valuesOf(variables, (references) =>
-        lookUp(settings, references, { log: quietLog(), env: process.env }),
-      );
-      const status = await runChild(command, { ...process.env, ...values });
+      const { references } = environment;
+      const results =
+        references.length > 0 ? await lookUp(settings, references, { log: quietLog(), env: process.env }) : [];
+      const env = environment.withValues(results);
+      const client = onRotation && references.length > 0 ? await connectLocally(settings) : null;
+      const run = new SupervisedCommand(command, env, grace);
+      if (client) followRotations(client, environment, env, (changed) => onRotation!(run, changed));
+      const status = await run.ended.finally(() => client?.close());
       if (status !== 0) throw new ExitStatus(status);
     });
 }
 
-interface Variable {
-  name: string;
-  reference: string;
-}
+type OnRotation = (run: SupervisedCommand, env: NodeJS.ProcessEnv) => void;
 
-function parseVariable(text: string): Variable {
-  const at = text.indexOf('=');
-  const name = text.slice(0, Math.max(0, at));
-  if (!VARIABLE.test(name)) throw new UsageError('--env must have the form NAME={vault://…}');
-  return { name, reference: text.slice(at + 1) };
-}
-
-async function valuesOf(
-  variables: Variable[],
-  look: (references: string[]) => ReturnType<typeof lookUp>,
-): Promise<NodeJS.ProcessEnv> {
-  if (variables.length === 0) return {};
-  const results = await look(variables.map(({ reference }) => reference));
-  const values: NodeJS.ProcessEnv = {};
-  for (const [index, { name }] of variables.entries()) {
-    const result = results[index]!;
-    if ('error' in result) {
-      const error = lookupError(result.error);
-      error.message = `${name}: ${error.message}`;
-      throw error;
-    }
-    if (result.value.includes('\0'))
-      throw new Error(`${name}: the value has a NUL, which no environment variable can hold`);
-    values[name] = result.value;
+function rotationOf({ restartOnRotation, signal }: ExecOptions): OnRotation | null {
+  if (signal !== undefined) {
+    if (restartOnRotation) throw new UsageError('--restart-on-rotation and --signal exclude each other');
+    const name = parseSignal(signal);
+    return (run) => run.signal(name);
   }
-  return values;
+  return restartOnRotation ? (run, env) => run.restart(env) : null;
 }
 
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
+async function variablesOf({ env, envFile }: ExecOptions): Promise<Map<string, string>> {
+  const variables = new Map<string, string>();
+  for (const file of envFile) for (const [name, value] of await readEnvFile(file)) variables.set(name, value);
+  for (const text of env) {
+    const assignment = parseAssignment(text);
+    // A plain value here would stand in the list of this machine's processes; it may be a secret by mistake.
+    if (!assignment?.value.startsWith('{vault://')) throw new UsageError('--env must have the form NAME={vault://…}');
+    variables.set(assignment.name, assignment.value);
+  }
+  return variables;
+}
+
+function graceMs(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(seconds <= 86_400)) throw new UsageError(`--grace ${text} must be seconds, from 0 to 86400`);
+  return seconds * 1000;
+}
+
+/** Calls `onRotated` with the environment whenever a value in it has become another one, until the client is closed. */
+function followRotations(
+  client: Client,
+  environment: SecretEnvironment,
+  first: NodeJS.ProcessEnv,
+  onRotated: (env: NodeJS.ProcessEnv) => void,
+): void {
+  client.onState((state) => {
+    if (state === 'disconnected') warn('no data plane answers; rotations are seen once one does');
+  });
+  let current = first;
+  followReferences({
+    client,
+    references: environment.references,
+    onProblem: ({ reference, code, message }) =>
+      warn(`${reference}: ${code}: ${message}; the command keeps the value that it has`),
+    onChange: (results) => {
+      let next: NodeJS.ProcessEnv;
+      try {
+        next = environment.withValues(results);
+      } catch {
+        // The problem has been told.
+        return;
+      }
+      if (Object.entries(next).every(([name, value]) => current[name] === value)) return;
+      current = next;
+      onRotated(next);
+    },
+  });
 }

@@ -1,6 +1,6 @@
-import { UsageError } from '@vaultplane/shared/errors.ts';
 import type { Command } from 'commander';
-import { lookUp } from '../delivery/lookup.ts';
+import { ClientError } from '../client/client.ts';
+import { lookUp, lookupError } from '../delivery/lookup.ts';
 import { commandWithSettings, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
 export function getCommand(): Command {
@@ -13,17 +13,9 @@ export function getCommand(): Command {
     .action(async (reference: string, options: SettingsOption & { json?: boolean }) => {
       const settings = await readSettings(options);
       const [result] = await lookUp(settings, [reference], { log: quietLog(), env: process.env });
-      if (!result) throw new Error('the data plane gave no answer');
-      if ('error' in result) throw lookupError(result.error);
-      if (options.json) console.log(JSON.stringify(result));
+      if (result instanceof ClientError) throw lookupError(result);
+      if (options.json) console.log(JSON.stringify(result!.toBody()));
       // For a program the value and nothing else; for a person a line.
-      else process.stdout.write(process.stdout.isTTY ? `${result.value}\n` : result.value);
+      else process.stdout.write(process.stdout.isTTY ? `${result!.value}\n` : result!.value);
     });
-}
-
-const WRONG_USAGE: readonly string[] = ['not_a_reference', 'invalid_reference', 'invalid_option'];
-
-/** What a failed lookup is to a command: a wrong reference is wrong usage. */
-export function lookupError({ code, message }: { code: string; message: string }): Error {
-  return WRONG_USAGE.includes(code) ? new UsageError(`${code}: ${message}`) : new Error(`${code}: ${message}`);
 }

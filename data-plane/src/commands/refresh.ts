@@ -1,9 +1,14 @@
-import { UsageError } from '@vaultplane/shared/errors.ts';
 import type { Command } from 'commander';
-import type { ErrorBody } from '../api/answer.ts';
-import { LocalApi } from '../delivery/local-api.ts';
+import { ClientError } from '../client/client.ts';
+import { dataPlaneAt } from '../client/connect-options.ts';
+import { localDataPlane } from '../delivery/local-data-plane.ts';
+import { lookupError } from '../delivery/lookup.ts';
 import type { RefreshOutcome } from '../secrets/refresh-now.ts';
+import type { DataPlaneSettings } from '../settings.ts';
 import { commandWithSettings, readSettings, type SettingsOption } from './settings-option.ts';
+
+/** For everything that a data plane holds, which it fetches in batches. */
+const TIMEOUT_MS = 300_000;
 
 export function refreshCommand(): Command {
   return commandWithSettings('refresh')
@@ -11,18 +16,22 @@ export function refreshCommand(): Command {
     .argument('[prefix[/path]]', 'a vault, or a secret of it as in a reference, such as aws/db; everything if left out')
     .option('--json', 'print what came of it as JSON')
     .action(async (of: string | undefined, options: SettingsOption & { json?: boolean }) => {
-      const api = await LocalApi.of(await readSettings(options));
-      const answer = (await api.json('POST', '/v1/refresh', { of })) as RefreshOutcome & { error?: ErrorBody };
-      if (answer.error) throw refreshError(answer.error);
+      const answer = await refresh(await readSettings(options), of);
       console.log(options.json ? JSON.stringify(answer) : describe(answer));
       if (answer.failed > 0) process.exitCode = 1;
     });
 }
 
-const WRONG_USAGE: readonly string[] = ['bad_request', 'not_a_reference', 'invalid_reference', 'invalid_option'];
-
-function refreshError({ code, message }: ErrorBody): Error {
-  return WRONG_USAGE.includes(code) ? new UsageError(`${code}: ${message}`) : new Error(`${code}: ${message}`);
+async function refresh(settings: DataPlaneSettings, of: string | undefined): Promise<RefreshOutcome> {
+  const dataPlane = dataPlaneAt(await localDataPlane(settings));
+  try {
+    const call = { body: { of }, timeoutMs: TIMEOUT_MS, keepsAlive: true };
+    return (await dataPlane.json('POST', '/v1/refresh', call)) as RefreshOutcome;
+  } catch (error) {
+    throw error instanceof ClientError ? lookupError(error) : error;
+  } finally {
+    dataPlane.close();
+  }
 }
 
 function describe({ asked, refreshed, changed, failed }: RefreshOutcome): string {

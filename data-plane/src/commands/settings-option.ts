@@ -32,3 +32,13 @@ export function quietLog(): Log {
 export function programLog(settings: DataPlaneSettings): Log {
   return createLog('vaultplane-dp', settings.log_level as LogLevel);
 }
+
+/** What a command that goes on has to say: a line on stderr, as an error. */
+export function warn(line: string): void {
+  process.stderr.write(`vaultplane-dp: ${line.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+}
+
+/** For an option that can be given several times. */
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}

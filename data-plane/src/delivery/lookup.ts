@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { systemClock } from '@vaultplane/shared/clock.ts';
-import { errorMessage, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { errorMessage, UsageError, VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { type ErrorBody, errorBody } from '../api/answer.ts';
-import { type ResolvedBody, resolvedBody } from '../api/resolve.ts';
+import { resolvedBody } from '../api/resolve.ts';
+import { ClientError, DataPlaneUnreachable, Secret } from '../client/client.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { startResolver } from '../secrets/resolver.ts';
 import type { DataPlaneSettings } from '../settings.ts';
-import { LocalApi, NotRunning } from './local-api.ts';
+import { connectLocally } from './local-data-plane.ts';
 
-export type LookupResult = ResolvedBody | { reference: string; error: ErrorBody };
+export type LookupResult = Secret | ClientError;
 
 /**
  * Resolves references for a command: through the data plane that runs on this machine with the same settings, and
@@ -18,26 +18,31 @@ export type LookupResult = ResolvedBody | { reference: string; error: ErrorBody 
  */
 export async function lookUp(
   settings: DataPlaneSettings,
-  references: string[],
+  references: readonly string[],
   options: { log: Log; env: NodeJS.ProcessEnv },
 ): Promise<LookupResult[]> {
+  const client = await connectLocally(settings);
   try {
-    const api = await LocalApi.of(settings);
-    const answer = (await api.json('POST', '/v1/resolve', { references })) as {
-      results?: LookupResult[];
-      error?: ErrorBody;
-    };
-    if (answer.results) return answer.results;
-    throw new Error(answer.error?.message ?? 'the data plane that runs here gave an answer without results');
+    return await client.lookUp(references);
   } catch (error) {
-    if (!(error instanceof NotRunning)) throw error;
+    if (!(error instanceof DataPlaneUnreachable && error.absent)) throw error;
     return lookUpAlone(settings, references, options);
+  } finally {
+    client.close();
   }
+}
+
+const WRONG_USAGE: readonly string[] = ['bad_request', 'not_a_reference', 'invalid_reference', 'invalid_option'];
+
+/** What a failed lookup is to a command: a wrong reference is wrong usage. @param about what the reference is for */
+export function lookupError({ code, message }: ClientError, about?: string): Error {
+  const text = `${about === undefined ? '' : `${about}: `}${code}: ${message}`;
+  return WRONG_USAGE.includes(code) ? new UsageError(text) : new Error(text);
 }
 
 async function lookUpAlone(
   settings: DataPlaneSettings,
-  references: string[],
+  references: readonly string[],
   { log, env }: { log: Log; env: NodeJS.ProcessEnv },
 ): Promise<LookupResult[]> {
   const saved = await savedConfiguration(settings, log);
@@ -49,8 +54,8 @@ async function lookUpAlone(
     const results = await resolver.resolveMany(references);
     return results.map((result, index) =>
       result instanceof VaultplaneError
-        ? { reference: references[index]!, error: errorBody(result) }
-        : resolvedBody(result, saved?.snapshot.version ?? null),
+        ? new ClientError(result.code, result.message, { reference: references[index] })
+        : new Secret(resolvedBody(result, saved?.snapshot.version ?? null)),
     );
   } finally {
     await resolver.stop();

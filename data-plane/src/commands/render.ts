@@ -1,0 +1,166 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
+import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import type { Command } from 'commander';
+import type { Client } from '../client/client.ts';
+import { parseOwner } from '../delivery/file-owner.ts';
+import { followReferences } from '../delivery/followed-references.ts';
+import { connectLocally } from '../delivery/local-data-plane.ts';
+import { lookUp } from '../delivery/lookup.ts';
+import { RenderedFile } from '../delivery/rendered-file.ts';
+import { Rendering, type RenderingJob } from '../delivery/rendering.ts';
+import { TemplateError } from '../delivery/template.ts';
+import type { DataPlaneSettings } from '../settings.ts';
+import { commandWithSettings, quietLog, readSettings, type SettingsOption, warn } from './settings-option.ts';
+
+interface RenderOptions extends SettingsOption {
+  output: string;
+  mode: string;
+  owner?: string;
+  watch?: boolean;
+  exec?: string;
+}
+
+export function renderCommand(): Command {
+  return commandWithSettings('render')
+    .description(
+      'Make a file from a template with secrets in it. A file is replaced as a whole, when it differs, and only once ' +
+        'every value is there.',
+    )
+    .argument('<template...>', 'one template; or several, with -o a folder')
+    .requiredOption(
+      '-o, --output <file>',
+      'the file to make; or a folder, for files named as the templates without .tmpl or .hbs',
+    )
+    .option('--mode <octal>', "the file's mode", '0600')
+    .option('--owner <user:group>', "the file's owner and group, or one of them")
+    .option('--watch', 'go on, and make it anew whenever a value rotates (SIGHUP: read the templates anew)')
+    .option('--exec <command>', 'a command for sh to run after a change, such as "nginx -s reload"')
+    .addHelpText('after', TEMPLATE_HELP)
+    .action(async (templates: string[], options: RenderOptions) => {
+      const rendering = new Rendering(await jobsOf(templates, options), process.env);
+      await rendering.load();
+      const settings = await readSettings(options);
+      if (options.watch) await keepRendered(rendering, settings, options.exec);
+      else {
+        const changed = await rendering.render((references) => lookUpOnce(settings, references));
+        if (changed && options.exec !== undefined) await runShell(options.exec);
+      }
+    });
+}
+
+const TEMPLATE_HELP = `
+In a template (Handlebars, nothing is escaped by itself):
+  {{ secret "{vault://aws/db/password}" }}          the value
+  {{ json "{vault://aws/db/password}" }}            as JSON: in quotes, with escapes
+  {{ shell (secret "{vault://aws/db/password}") }}  quoted for sh
+  {{#with (fromJson "{vault://aws/db}")}}{{user}}:{{password}}{{/with}}
+                                                    members of a whole secret
+  {{ base64 (secret "…") }}  {{ env "HOSTNAME" }}   and if, unless, each, lookup`;
+
+async function jobsOf(templates: string[], { output, mode, owner }: RenderOptions): Promise<RenderingJob[]> {
+  if (!/^[0-7]{3,4}$/.test(mode)) throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
+  const how = { mode: Number.parseInt(mode, 8), owner: owner === undefined ? undefined : await parseOwner(owner) };
+  const isFolder = (await stat(output).catch(() => null))?.isDirectory() ?? false;
+  if (!isFolder) {
+    if (templates.length > 1 || output.endsWith('/'))
+      throw new UsageError(`-o ${output} must be a folder that is there, since there are several templates for it`);
+    return [{ templatePath: templates[0]!, file: new RenderedFile(output, how) }];
+  }
+  const jobs = templates.map((templatePath) => {
+    const path = join(output, basename(templatePath).replace(/\.(tmpl|hbs)$/, ''));
+    return { templatePath, file: new RenderedFile(path, how) };
+  });
+  const paths = new Set(jobs.map(({ file }) => file.path));
+  if (paths.size < jobs.length) throw new UsageError(`two of the templates would make the same file in ${output}`);
+  return jobs;
+}
+
+function lookUpOnce(settings: DataPlaneSettings, references: readonly string[]): ReturnType<typeof lookUp> {
+  return lookUp(settings, references, { log: quietLog(), env: process.env });
+}
+
+/** Renders now and at every change, until a signal ends it. What fails is said, leaves the files as they are, and is tried again. */
+async function keepRendered(
+  rendering: Rendering,
+  settings: DataPlaneSettings,
+  command: string | undefined,
+): Promise<void> {
+  const stop = stopOnSignals();
+  const client = await connectLocally(settings);
+  client.onState((state) => {
+    if (state === 'disconnected') warn('no data plane answers; the files stay as they are until one does');
+  });
+  const follower = new Follower(client, () => schedule(false));
+  const renderNow = async (reload: boolean, look: Parameters<Rendering['render']>[0]) => {
+    let changed = false;
+    try {
+      if (reload) await rendering.load();
+      changed = await rendering.render(look);
+    } catch (error) {
+      if (isOurs(error) && !reload) throw error;
+      if (!stop.aborted) warn(errorMessage(error));
+    }
+    follower.follow(rendering.references);
+    if (changed && command !== undefined) await runShell(command).catch((error) => warn(errorMessage(error)));
+  };
+  // One after another: two at a time could put the older text over the newer one.
+  let last = Promise.resolve();
+  const schedule = (reload: boolean) => {
+    last = last.then(() => (stop.aborted ? undefined : renderNow(reload, (references) => client.lookUp(references))));
+    last.catch((error) => warn(errorMessage(error)));
+    last = last.catch(() => {});
+  };
+  const onHangUp = () => schedule(true);
+  process.on('SIGHUP', onHangUp);
+  // A template without a reference has nothing that would keep the process alive.
+  const stayAlive = setInterval(() => {}, 60_000);
+  try {
+    await renderNow(false, (references) => lookUpOnce(settings, references));
+    await aborted(stop);
+    await last;
+  } finally {
+    clearInterval(stayAlive);
+    process.off('SIGHUP', onHangUp);
+    client.close();
+  }
+}
+
+/** What no rotation will mend. */
+function isOurs(error: unknown): boolean {
+  return error instanceof UsageError || error instanceof TemplateError;
+}
+
+/** Follows the references that the templates ask for, which may be others after a change. */
+class Follower {
+  readonly #client: Client;
+  readonly #onChange: () => void;
+  #followed = '';
+  #stop = () => {};
+
+  constructor(client: Client, onChange: () => void) {
+    this.#client = client;
+    this.#onChange = onChange;
+  }
+
+  follow(references: string[]): void {
+    const followed = JSON.stringify(references);
+    if (followed === this.#followed) return;
+    this.#followed = followed;
+    this.#stop();
+    this.#stop = followReferences({
+      client: this.#client,
+      references,
+      onChange: this.#onChange,
+    });
+  }
+}
+
+async function runShell(command: string): Promise<void> {
+  const child = spawn('/bin/sh', ['-c', command], { stdio: 'inherit' });
+  const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  if (status !== 0) throw new Error(`the command of --exec ended with ${signal ?? `status ${status}`}`);
+}
