@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 import { runCli } from '@vaultplane/shared/lifecycle.ts';
 import { Command } from 'commander';
 import { checkCommand } from './commands/check.ts';

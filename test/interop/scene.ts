@@ -68,7 +68,7 @@ export class Scene {
   }
 
   async stop(): Promise<void> {
-    for (const command of this.#commands) command.kill('SIGKILL');
+    for (const command of this.#commands) command.killAll();
     await Promise.all(this.#commands.map((command) => command.ended));
     await this.deployment.stop();
     await this.emulator.stop();
@@ -91,7 +91,13 @@ export class RunningCommand {
   readonly #waiting = new Set<() => void>();
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv, cwd: string) {
-    this.#child = spawn(process.execPath, [DATA_PLANE_MAIN, ...args], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    // As the program's first line has it: Node.js would take --env-file for an option of its own.
+    this.#child = spawn(process.execPath, ['--', DATA_PLANE_MAIN, ...args], {
+      env,
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     const read = (name: 'stdout' | 'stderr') =>
       this.#child[name]!.setEncoding('utf8').on('data', (text: string) => {
         this[name] += text;
@@ -109,6 +115,15 @@ export class RunningCommand {
 
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** It, and whatever it has started. */
+  killAll(): void {
+    try {
+      process.kill(-this.#child.pid!, 'SIGKILL');
+    } catch {
+      // All of it has ended.
+    }
   }
 
   /** Waits until it has written a text. @throws Error with what it wrote, when it ends before, or after 30 seconds */

@@ -8,9 +8,7 @@ import type { Command } from 'commander';
 import { readPolicies } from '../api/policies-file.ts';
 import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
-import { readApiCertificate } from '../data-plane.ts';
 import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
-import { checkVaults } from './check-vaults.ts';
 import { describeFinding, type Finding, finding } from './finding.ts';
 import { commandWithSettings, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
@@ -31,6 +29,7 @@ export function checkCommand(): Command {
 }
 
 async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promise<Finding[]> {
+  const { checkVaults } = await import('./check-vaults.ts');
   const vaults = checkVaults(settings, { env, log: quietLog() });
   return [
     // Whoever reads this has got through the settings.
@@ -50,6 +49,7 @@ async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promi
 
 async function checkApi(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promise<string> {
   refuseOwnEndpoint(settings, env);
+  const { readApiCertificate } = await import('../data-plane.ts');
   const certificate = await readApiCertificate(settings);
   try {
     if (certificate) createSecureContext(certificate);

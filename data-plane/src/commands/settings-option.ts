@@ -1,4 +1,4 @@
-import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
+import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import type { LogLevel } from '@vaultplane/shared/log.ts';
 import { createLog, type Log } from '@vaultplane/shared/log.ts';
 import { Command } from 'commander';
@@ -17,12 +17,19 @@ export function commandWithSettings(name: string): Command {
 }
 
 /** @param references what resolves settings that are references; one that changes no file unless told otherwise */
-export function readSettings(
-  { conf }: SettingsOption,
-  references = new SettingReferences({ env: process.env, log: quietLog(), readOnly: true }),
-): Promise<DataPlaneSettings> {
-  return loadDataPlaneSettings({ confFile: conf, env: process.env, resolveReference: references.resolve });
+export function readSettings({ conf }: SettingsOption, references?: SettingReferences): Promise<DataPlaneSettings> {
+  return loadDataPlaneSettings({
+    confFile: conf,
+    env: process.env,
+    resolveReference: references?.resolve ?? readOnlyReferences,
+  });
 }
+
+/** Loaded where a setting is a reference only: it comes with the AWS SDK, and commands are to start fast. */
+const readOnlyReferences: SettingReferences['resolve'] = (known) => async (reference) => {
+  const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');
+  return new SettingReferences({ env: process.env, log: quietLog(), readOnly: true }).resolve(known)(reference);
+};
 
 /** The log of a command that prints its result: only what is wrong. */
 export function quietLog(): Log {
@@ -31,6 +38,16 @@ export function quietLog(): Log {
 
 export function programLog(settings: DataPlaneSettings): Log {
   return createLog('vaultplane-dp', settings.log_level as LogLevel);
+}
+
+/** What a command that goes on has to say: a line on stderr, as an error. */
+export function warn(line: string): void {
+  process.stderr.write(`vaultplane-dp: ${line.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+}
+
+/** For an option that can be given several times. */
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
 }
 
 /** What a command that goes on has to say: a line on stderr, as an error. */

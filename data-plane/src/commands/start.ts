@@ -1,8 +1,6 @@
-import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import type { Command } from 'commander';
-import { startDataPlane } from '../data-plane.ts';
 import { commandWithSettings, programLog, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
 export function startCommand(): Command {
@@ -10,6 +8,9 @@ export function startCommand(): Command {
     .description('Run the data plane until it is told to stop (SIGTERM or SIGINT). SIGHUP reads log_level anew.')
     .action(async (options: SettingsOption) => {
       const stop = stopOnSignals();
+      // Not for every command to load: the others are to start fast.
+      const { startDataPlane } = await import('../data-plane.ts');
+      const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');
       const settingReferences = new SettingReferences({ env: process.env, log: quietLog() });
       const settings = await readSettings(options, settingReferences);
       const log = programLog(settings);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { syncDirectory } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { syncDirectory } from '../../../shared/src/durable-file.ts';
 import type { FileOwner } from './file-owner.ts';
 
 /** A file that is made from secrets: whoever reads it finds the old text whole or the new one, never with a wider mode. */

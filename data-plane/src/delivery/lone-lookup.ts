@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { systemClock } from '@vaultplane/shared/clock.ts';
+import { errorMessage, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
+import { resolvedBody } from '../api/resolve.ts';
+import { ClientError, Secret } from '../client/client.ts';
+import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
+import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
+import { startResolver } from '../secrets/resolver.ts';
+import type { DataPlaneSettings } from '../settings.ts';
+import type { LookupResult } from './lookup.ts';
+
+/** Resolves references once with no data plane running, from the settings and the configuration that the disk has. */
+export async function lookUpAlone(
+  settings: DataPlaneSettings,
+  references: readonly string[],
+  { log, env }: { log: Log; env: NodeJS.ProcessEnv },
+): Promise<LookupResult[]> {
+  const saved = await savedConfiguration(settings, log);
+  const resolver = startResolver({ clock: systemClock, log, env, settings });
+  // The clock's timers keep no process alive; a command waits for its answer all the same.
+  const stayAlive = setInterval(() => {}, 60_000);
+  try {
+    resolver.configure({ snapshot: saved?.snapshot ?? null, defaults: saved?.defaults ?? {} });
+    const results = await resolver.resolveMany(references);
+    return results.map((result, index) =>
+      result instanceof VaultplaneError
+        ? new ClientError(result.code, result.message, { reference: references[index] })
+        : new Secret(resolvedBody(result, saved?.snapshot.version ?? null)),
+    );
+  } finally {
+    await resolver.stop();
+    clearInterval(stayAlive);
+  }
+}
+
+async function savedConfiguration(settings: DataPlaneSettings, log: Log): Promise<SavedConfiguration | undefined> {
+  try {
+    return await readSnapshotFile(join(settings.data_dir, SNAPSHOT_FILE_NAME));
+  } catch (error) {
+    // A command leaves the file as it is: setting it aside is the data plane's business.
+    log.warn(
+      { error: errorMessage(error) },
+      'the configuration on disk can not be used; only vaults of the settings are known',
+    );
+    return undefined;
+  }
+}
