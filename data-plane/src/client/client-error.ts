@@ -12,6 +12,7 @@ export type ClientErrorCode =
   | 'method_not_allowed'
   | 'too_large'
   | 'unsupported_media_type'
+  | 'unsupported_operation'
   | 'key_not_scalar'
   | 'not_json'
   | 'access_denied'

@@ -26,9 +26,16 @@ export function readSettings({ conf }: SettingsOption, references?: SettingRefer
 }
 
 /** Loaded where a setting is a reference only: it comes with the AWS SDK, and commands are to start fast. */
-const readOnlyReferences: SettingReferences['resolve'] = (known) => async (reference) => {
-  const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');
-  return new SettingReferences({ env: process.env, log: quietLog(), readOnly: true }).resolve(known)(reference);
+const readOnlyReferences: SettingReferences['resolve'] = (known) => {
+  let resolve: Promise<(reference: string, key: string) => Promise<string>> | undefined;
+  const load = async () => {
+    const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');
+    return new SettingReferences({ env: process.env, log: quietLog(), readOnly: true }).resolve(known);
+  };
+  return async (reference, key) => {
+    resolve ??= load();
+    return (await resolve)(reference, key);
+  };
 };
 
 /** The log of a command that prints its result: only what is wrong. */
@@ -38,16 +45,6 @@ export function quietLog(): Log {
 
 export function programLog(settings: DataPlaneSettings): Log {
   return createLog('vaultplane-dp', settings.log_level as LogLevel);
-}
-
-/** What a command that goes on has to say: a line on stderr, as an error. */
-export function warn(line: string): void {
-  process.stderr.write(`vaultplane-dp: ${line.replaceAll(/\s*\n\s*/g, ' ')}\n`);
-}
-
-/** For an option that can be given several times. */
-export function collect(value: string, before: string[]): string[] {
-  return [...before, value];
 }
 
 /** What a command that goes on has to say: a line on stderr, as an error. */
