@@ -11,11 +11,6 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 const TOKEN = 'canary-admin-token-of-the-program';
 
-interface Page {
-  data: Array<{ prefix: string; version: number }>;
-  next: string | null;
-}
-
 /** vaultplane-cp as a process, as its users have it. */
 describe('the program', () => {
   let directory: string;
@@ -113,59 +108,6 @@ describe('the program', () => {
     const answer = await fetch(`${admin}/vaults/my-vault`, { headers: { 'kong-admin-token': TOKEN } });
     assert.equal(answer.status, 200);
     await end(again.child, 'SIGINT');
-  });
-
-  it('has every change that it acknowledged, and no gap between versions, however often it is killed while it writes', async () => {
-    const own = { VAULTPLANE_DATA_DIR: join(directory, 'killed') };
-    const headers = { 'kong-admin-token': TOKEN, 'content-type': 'application/json' };
-    const acknowledged = new Set<string>();
-    for (let kill = 1; kill <= 5; kill++) {
-      const started = launch(['start'], own);
-      const { admin } = await ready(started);
-      const put = async (prefix: string) => {
-        const body = JSON.stringify({ name: 'env', description: 'x'.repeat(2000) });
-        const answer = await fetch(`${admin}/vaults/${prefix}`, { method: 'PUT', headers, body });
-        assert.equal(answer.status, 200);
-        // An answer that began is an acknowledgement.
-        acknowledged.add(prefix);
-      };
-      const writer = async (name: string) => {
-        for (let n = 0; ; n++) await put(`k-${kill}-${name}-${n}`);
-      };
-      let writing = true;
-      const broken = Promise.allSettled([writer('a'), writer('b'), writer('c')]).finally(() => {
-        writing = false;
-      });
-      const enough = acknowledged.size + 5 * kill;
-      while (writing && acknowledged.size < enough) await fetch(`${admin}/vaults?size=1`, { headers });
-      await end(started.child, 'SIGKILL');
-      for (const { reason } of (await broken) as PromiseRejectedResult[])
-        assert.ok(reason instanceof TypeError, reason);
-    }
-    const again = launch(['start'], own);
-    const { admin } = await ready(again);
-    const get = async (path: string) => (await fetch(admin + path, { headers })).json() as Promise<Page>;
-    const all = async (path: string) => {
-      const rows: Page['data'] = [];
-      for (let next: string | null = path; next !== null; ) {
-        const page: Page = await get(next);
-        rows.push(...page.data);
-        next = page.next;
-      }
-      return rows;
-    };
-    const vaults = await all('/vaults?size=1000');
-    const kept = new Set(vaults.map(({ prefix }) => prefix));
-    assert.deepEqual(
-      [...acknowledged].filter((prefix) => !kept.has(prefix)),
-      [],
-    );
-    const versions = (await all('/config/versions?size=1000')).map(({ version }) => version);
-    assert.deepEqual(
-      versions,
-      Array.from({ length: vaults.length }, (_, index) => vaults.length - index),
-    );
-    await end(again.child, 'SIGTERM');
   });
 
   it('says in one line which setting to change when a port is in use', async () => {

@@ -18,6 +18,8 @@ import { clusteringRoutes } from './clustering-routes.ts';
 import { configRoutes } from './config-routes.ts';
 import { CurrentVaults } from './current-vaults.ts';
 import { emptyListRoutes } from './empty-list-routes.ts';
+import { eventRoutes } from './event-routes.ts';
+import { FleetFeed } from './fleet-feed.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
 import { notFound, toKongError } from './kong-error.ts';
 import { openApiRoute } from './openapi/document.ts';
@@ -95,6 +97,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   schemaRoutes(app);
   tagRoutes(app, current);
   clusteringRoutes(app, fleet, publisher);
+  eventRoutes(app, new FleetFeed({ fleet, publisher, clock: options.clock, log }), options.clock);
   referenceRoutes(app, options.references);
   refreshRoutes(app, { store: store.config, commands: options.commands, clock: options.clock });
   configRoutes(app, store.config, current);

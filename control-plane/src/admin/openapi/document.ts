@@ -64,16 +64,8 @@ function pathItem({ url, methods, roles }: Resource) {
 }
 
 function operationObject(url: string, method: Method, role: string) {
-  const {
-    summary,
-    query = {},
-    body,
-    yaml,
-    answers,
-  } = operationOf(method, url) ?? {
-    summary: `${method} ${url}`,
-    answers: [200, {}] satisfies Operation['answers'],
-  };
+  const operation: Operation = operationOf(method, url) ?? { summary: `${method} ${url}`, answers: [200, {}] };
+  const { summary, query = {}, body, yaml, stream, answers } = operation;
   const [status, schema] = answers;
   return {
     operationId: [method.toLowerCase(), ...url.split(/\W+/).filter((word) => word !== '')].join('_'),
@@ -86,7 +78,7 @@ function operationObject(url: string, method: Method, role: string) {
     responses: {
       [status]: {
         description: 'It is done.',
-        ...(schema && { content: { 'application/json': { schema } } }),
+        ...(schema && { content: { [stream ? 'text/event-stream' : 'application/json']: { schema } } }),
       },
       default: { $ref: '#/components/responses/Error' },
     },

@@ -10,6 +10,8 @@ export interface Operation {
   body?: Schema;
   /** The body may also be YAML. */
   yaml?: true;
+  /** The answer is a stream of server-sent events. */
+  stream?: true;
   /** The status of success, and the schema of its body; null: no body. */
   answers: [status: number, body: Schema | null];
 }
@@ -117,6 +119,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       200,
       { type: 'object', properties: { config: position, connected: integer }, required: ['config', 'connected'] },
     ],
+  },
+  'GET /clustering/events': {
+    summary:
+      'What happens in the fleet, as server-sent events: config, database, data-planes; first all, then what changes',
+    stream: true,
+    answers: [200, text],
   },
   'GET /clustering/references': {
     summary: 'For each secret how many data planes serve which version in which state; never a value',
