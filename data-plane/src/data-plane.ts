@@ -2,7 +2,6 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts';
-import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
@@ -16,6 +15,7 @@ import { Access } from './api/access.ts';
 import { startApiServer } from './api/api-server.ts';
 import { Lookups } from './api/lookups.ts';
 import { Refusals } from './api/refusals.ts';
+import { backendContextOf } from './backend-context.ts';
 import { carryOut } from './configuration/carry-out.ts';
 import { loadLinkCredentials } from './configuration/cluster-connection.ts';
 import { openConfiguration } from './configuration/configuration.ts';
@@ -217,15 +217,7 @@ function startFallback(
   const { env, ...rest } = options;
   const url = fallbackOf(settings);
   if (!url) return undefined;
-  const context: BackendContext = {
-    env,
-    log: options.log,
-    trustedCertificates: settings.ssl_trusted_certificate,
-    ownListen: printAddress(settings.api_listen),
-    homeRegion: settings.vault_aws_region,
-    deadlines: deadlinesOf(settings),
-    counts: { calls: 0, errors: 0, throttled: 0 },
-  };
+  const context = backendContextOf(settings, { env, log: options.log });
   const trust = async () => exportTrust(await loadLinkCredentials(settings), controlPlanesOf(settings));
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import { BackendError, type Caller, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError, type Caller } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
+import { backendContextOf } from '../backend-context.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { type Vault, VaultDirectory } from '../secrets/vault-directory.ts';
@@ -37,15 +37,7 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(id, settings, isAwsMeant));
   const needed = vaults.some(({ type }) => type.name === 'aws');
 
-  const backends = new Backends({
-    env: options.env,
-    log: options.log,
-    trustedCertificates: settings.ssl_trusted_certificate,
-    ownListen: printAddress(settings.api_listen),
-    homeRegion: settings.vault_aws_region,
-    deadlines: deadlinesOf(settings),
-    counts: { calls: 0, errors: 0, throttled: 0 },
-  });
+  const backends = new Backends(backendContextOf(settings, options));
   try {
     const credentials = checkCredentials(backends, needed);
     // Vaults of one identity are one place to ask.
