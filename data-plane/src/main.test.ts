@@ -222,8 +222,9 @@ describe('commands of vaultplane-dp over AWS', { skip: noCertificates }, () => {
     assert.equal((await run(['get', '{vault://aws/db/password}'], env)).stdout, CANARY);
     emulator.clearOrders();
     assert.equal(emulator.counts().GetSecretValue, 1, 'the second one was served from what the data plane holds');
-    writeFileSync(join(dataDir, 'api-token'), 'another-token');
-    const refused = await run(['get', '{vault://aws/db/password}'], env);
+    const otherToken = join(dataDir, 'other-token');
+    writeFileSync(otherToken, 'another-token');
+    const refused = await run(['get', '{vault://aws/db/password}'], { ...env, VAULTPLANE_API_TOKEN_FILE: otherToken });
     assert.equal(refused.status, 1);
     oneLine(refused.stderr);
     assert.match(refused.stderr, /api_token_file/);

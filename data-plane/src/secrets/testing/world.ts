@@ -98,6 +98,8 @@ export class World {
   setClock(seconds: number): void {
     if (seconds > 0) this.#model.time += seconds;
     this.#bench.clock.set(this.#bench.clock.now() + seconds * 1000);
+    // Noticed at once: set forward and back before anybody looks, a clock has been set by the difference.
+    this.#checkHeld();
   }
 
   /** Begins to keep what is held on disk, where that is wanted. */
