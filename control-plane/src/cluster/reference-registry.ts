@@ -53,8 +53,8 @@ export class ReferenceRegistry {
   #cancelTimer: () => void = () => {};
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
-  /** What was told has not been written. */
-  #owing = false;
+  /** Of the census that was written last. */
+  #revision = 0;
   #written = false;
   #writtenAt = 0;
 
@@ -119,8 +119,8 @@ export class ReferenceRegistry {
   async #write(): Promise<void> {
     const { census, database, controlPlaneId, clock, log } = this.#options;
     try {
-      if (census.changed || this.#owing) {
-        this.#owing = true;
+      const { revision } = census;
+      if (revision !== this.#revision) {
         const { tallies, data_planes, complete } = await census.count();
         await database.query(
           `insert into reference_tallies (control_plane_id, tallies, data_planes, complete)
@@ -129,7 +129,7 @@ export class ReferenceRegistry {
              set tallies = excluded.tallies, data_planes = $3, complete = $4, seen_at = now()`,
           [controlPlaneId, jsonbOf(tallies), data_planes, complete],
         );
-        this.#owing = false;
+        this.#revision = revision;
         this.#written = true;
       } else if (this.#written && clock.monotonic() - this.#writtenAt >= RENEW_EVERY_MS) {
         await database.query('update reference_tallies set seen_at = now() where control_plane_id = $1', [

@@ -85,12 +85,12 @@ describe('what a control plane is told of references', () => {
     let seconds = 0;
     for (; !listener.complete; seconds++) {
       const message = telling.next();
-      assert.ok(message && message.names.length <= (seconds === 0 ? 1000 : 200));
+      assert.ok(message && message.names.length <= (seconds === 0 ? 1000 : 100));
       listener.take(message);
       await clock.advance(1000);
     }
     assert.equal(listener.picture.size, 10_000);
-    assert.equal(seconds, 46);
+    assert.equal(seconds, 91);
   });
 
   it('has the ages of values that were fetched again unchanged now and then, the longest untold first', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
+  type CommandResultMessage,
   type ControlPlaneMessage,
   type DataPlaneMessage,
   decodeControlPlaneMessage,
@@ -34,6 +35,8 @@ export class TestDataPlane {
   readonly socket: WebSocket;
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly messages: ControlPlaneMessage[] = [];
+  /** What it answers commands with; undefined: nothing. */
+  outcome: Omit<CommandResultMessage, 'type' | 'id'> | undefined;
   snapshot: Snapshot | undefined;
   readonly #waiting = new Set<() => void>();
   #ended = false;
@@ -136,6 +139,9 @@ export class TestDataPlane {
   #receive(data: Buffer): void {
     const message = decodeControlPlaneMessage(data);
     this.messages.push(message);
+    if (message.type === 'command' && this.outcome) {
+      this.send({ type: 'command_result', id: message.id, ...this.outcome });
+    }
     if (message.type === 'snapshot') this.snapshot = checkSnapshot({ ...message, vaults: vaultsOf(message.vaults) });
     if (message.type === 'delta') {
       this.snapshot = applyDelta(this.snapshot!, { ...message, upserts: vaultsOf(message.upserts) });
