@@ -29,6 +29,8 @@ import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
 import { startPrefetching } from './prefetch/prefetching.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
+import { OutageSwitch } from './rehearsal/outage-switch.ts';
+import { Rehearsals } from './rehearsal/rehearsals.ts';
 import { startResolver } from './secrets/resolver.ts';
 import { openVaultFile, removeVaultFile } from './secrets/vault-file.ts';
 import {
@@ -93,7 +95,16 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 
     const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
     parts.add('configuration', () => configuration.stop());
-    const resolver = startResolver({ clock, log, env, settings, random, ownListen: printAddress(settings.api_listen) });
+    const outages = new OutageSwitch();
+    const resolver = startResolver({
+      clock,
+      log,
+      env,
+      settings,
+      random,
+      ownListen: printAddress(settings.api_listen),
+      refusalOf: (entry) => outages.refusalOf(entry),
+    });
     parts.add('resolver', () => resolver.stop());
     const lookups = new Lookups(resolver, refusals);
     const { continuity } = resolver;
@@ -112,6 +123,14 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     await settingReferences.keep(settings, nodeId);
     parts.add('values of settings', () => settingReferences.stop());
 
+    const rehearsals = new Rehearsals({
+      outages,
+      facts: () => facts(),
+      dropLink: () => link.drop('a drill (cp-outage) has ended the link'),
+      clock,
+      log,
+    });
+
     const api = await startApiServer({
       listen: settings.api_listen,
       tls: await readApiCertificate(settings),
@@ -120,15 +139,20 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       resolver,
       access,
       refusals,
+      rehearsals,
       configVersion: () => configuration.current?.snapshot.version ?? null,
       clock,
       log,
     });
     parts.add('API', () => api.stop());
+    parts.add('drill', () => rehearsals.stop());
 
     const link = startControlPlaneLink({
       endpoints: controlPlanesOf(settings),
-      credentials: () => loadLinkCredentials(settings),
+      credentials: async () => {
+        outages.refuseControlPlane();
+        return loadLinkCredentials(settings);
+      },
       proxy: proxyOf(settings),
       identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: {} },
       configuration,
@@ -171,6 +195,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       lookups,
       refusals,
       watchers,
+      rehearsals,
       prefetching,
       settingReferences: () => settingReferences.facts(),
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,

@@ -2,6 +2,7 @@
 import { runCli } from '@vaultplane/shared/lifecycle.ts';
 import { Command } from 'commander';
 import { checkCommand } from './commands/check.ts';
+import { drillCommand } from './commands/drill.ts';
 import { execCommand } from './commands/exec.ts';
 import { getCommand } from './commands/get.ts';
 import { refreshCommand } from './commands/refresh.ts';
@@ -20,6 +21,7 @@ const program = new Command('vaultplane-dp')
   .addCommand(getCommand())
   .addCommand(execCommand())
   .addCommand(refreshCommand())
-  .addCommand(renderCommand());
+  .addCommand(renderCommand())
+  .addCommand(drillCommand());
 
 await runCli(program);

@@ -2,6 +2,7 @@ import { sendErrorText, sendText } from './answer.ts';
 import { awsRoute } from './aws-door.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
+import { drillRoute } from './drill.ts';
 import { providerPathRoute, providerQueryRoute } from './provider-door.ts';
 import { refreshRoute } from './refresh.ts';
 import { resolveRoute } from './resolve.ts';
@@ -29,6 +30,7 @@ export function apiRoutes(door: Door, watchers: Watchers): Routes {
     .add('/v1/resolve', resolveRoute(door, bodies, unread))
     .add('/v1/watch', watchers.route)
     .add('/v1/refresh', refreshRoute(door, bodies))
+    .add('/v1/drill', drillRoute(door, bodies))
     .add('/secretsmanager/get', providerQueryRoute(door))
     .add('/v1/*', providerPathRoute(door))
     .add('/', aws)

@@ -31,6 +31,7 @@ async function fetchFacts(address: string): Promise<StatusFacts> {
 function describe(facts: StatusFacts): string {
   const { config, control_plane: link, references, aws } = facts;
   return [
+    ...(facts.drill === null ? [] : [`cut off on purpose: ${facts.drill.outage}, until ${facts.drill.ends_at}`]),
     facts.ready ? 'ready' : `not ready: ${facts.reasons.join('; ')}`,
     config.version === null
       ? 'configuration: none'

@@ -25,6 +25,8 @@ export interface ControlPlaneLink {
   state(): LinkState;
   /** Sends what `report` gives now, if it differs from what was sent last. */
   reportNow(): void;
+  /** Ends the session that goes on, as if the network had: another is tried for as always. */
+  drop(reason: string): void;
   stop(): Promise<void>;
 }
 
@@ -78,6 +80,10 @@ class Link implements ControlPlaneLink {
 
   reportNow(): void {
     this.#session?.report();
+  }
+
+  drop(reason: string): void {
+    this.#session?.abort(reason);
   }
 
   async stop(): Promise<void> {

@@ -24,7 +24,7 @@ import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
 import { SteadyTime } from './steady-time.ts';
-import { Upstream } from './upstream.ts';
+import { Upstream, type UpstreamOptions } from './upstream.ts';
 import { type RejectedVault, VaultDirectory, type VaultSettings } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
@@ -54,6 +54,8 @@ export interface ResolverOptions {
   /** The data plane's own api_listen, HOST:PORT: an AWS endpoint that leads there is refused. */
   ownListen?: string | undefined;
   random?: Random;
+  /** Why a vault may not be asked for an entry now; null where it may. */
+  refusalOf?: UpstreamOptions['refusalOf'];
   /** For tests: where secrets come from, in place of real vaults. */
   backends?: BackendSource;
 }
@@ -105,7 +107,14 @@ export class Resolver {
     const random = this.#random;
     this.#cache = new Cache(limits, (entry) => this.#onDropped(entry));
     const onSettled = (entry: Entry) => this.#onSettled(entry);
-    this.#upstream = new Upstream({ backends: this.#backends, time, random, log, onSettled });
+    this.#upstream = new Upstream({
+      backends: this.#backends,
+      time,
+      random,
+      log,
+      refusalOf: options.refusalOf,
+      onSettled,
+    });
     const onAged = (entry: Entry) => this.#tellWatchers(entry);
     this.#refresher = new Refresher({ time, random, cache: this.#cache, upstream: this.#upstream, onAged });
     this.continuity = new Continuity({

@@ -10,6 +10,8 @@ export interface UpstreamOptions {
   time: SteadyTime;
   random: Random;
   log: Log;
+  /** Why a vault may not be asked for an entry now; null where it may. */
+  refusalOf?: ((entry: Entry) => BackendError | null) | undefined;
   /** A fetch of an entry that still is in the cache has ended; its lifecycle knows how. */
   onSettled: (entry: Entry) => void;
 }
@@ -43,6 +45,11 @@ export class Upstream {
     if (entry.flight) return entry.flight.result;
     const { promise, resolve } = Promise.withResolvers<Held | BackendError>();
     entry.flight = { result: promise, abort: new AbortController() };
+    const refusal = this.#options.refusalOf?.(entry);
+    if (refusal) {
+      queueMicrotask(() => this.#settle({ entry, resolve }, refusal));
+      return promise;
+    }
     if (this.#gathered.length === 0) queueMicrotask(() => this.#send());
     this.#gathered.push({ entry, resolve });
     return promise;

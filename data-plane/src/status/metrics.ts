@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { OUTAGES } from '../rehearsal/outage-switch.ts';
 import type { StatusFacts } from './status-facts.ts';
 
 /** Metrics in Prometheus' text form. */
@@ -59,6 +60,9 @@ export function createMetrics(facts: () => StatusFacts): Metrics {
   gauge('config_age_seconds', 'How long ago this version reached this data plane.', [], (metric, now) =>
     metric.set(now.config.age_s ?? 0),
   );
+  gauge('drill_active', '1 while this data plane is cut off on purpose.', ['outage'], (metric, now) => {
+    for (const outage of OUTAGES) metric.set({ outage }, now.drill?.outage === outage ? 1 : 0);
+  });
   gauge('control_plane_connected', '1 while there is a link to a control plane.', [], (metric, now) =>
     metric.set(now.control_plane.connected ? 1 : 0),
   );

@@ -6,6 +6,7 @@ import type { Configuration, ConfigurationSource } from '../configuration/config
 import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
 import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
 import type { Prefetching } from '../prefetch/prefetching.ts';
+import type { RehearsalFacts, Rehearsals } from '../rehearsal/rehearsals.ts';
 import type { Resolver } from '../secrets/resolver.ts';
 import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
@@ -50,6 +51,8 @@ export interface StatusFacts {
   /** Settings that are references (CONTRACT.md §9, its last line). */
   settings: SettingReferenceFacts;
   watchers: number;
+  /** The drill that cuts this data plane off on purpose; null where none goes on. */
+  drill: RehearsalFacts | null;
   /** Calls and connections that were refused before anything was looked up, by reason. */
   refusals: Record<string, number>;
   rejected_vaults: Array<{ prefix: string; reason: string }>;
@@ -64,6 +67,7 @@ export interface StatusSources {
   lookups: Lookups;
   refusals: Refusals;
   watchers: () => number;
+  rehearsals: Rehearsals;
   prefetching: Prefetching;
   settingReferences: () => SettingReferenceFacts;
   secretsOnDisk: () => VaultFileFacts;
@@ -111,6 +115,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       prefetch: { ...sources.prefetching.facts(), disk_problem: sources.prefetching.diskProblem() },
       settings: sources.settingReferences(),
       watchers: sources.watchers(),
+      drill: sources.rehearsals.facts,
       refusals: sources.refusals.counts(),
       rejected_vaults: resolver.rejectedVaults(),
     };

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { OutageSwitch } from '../../rehearsal/outage-switch.ts';
+import { Rehearsals } from '../../rehearsal/rehearsals.ts';
 import { type Resolver, type ResolverSettings, startResolver } from '../../secrets/resolver.ts';
 import { ScriptedVault } from '../../secrets/testing/scripted-vault.ts';
 import { recordedLog } from '../../testing/recorded-log.ts';
@@ -96,6 +98,15 @@ export class ApiBench {
       resolver,
       access,
       refusals,
+      rehearsals: new Rehearsals({
+        outages: new OutageSwitch(),
+        facts: () => {
+          throw new Error('there is no status here');
+        },
+        dropLink: () => {},
+        clock,
+        log: log.log,
+      }),
       configVersion: () => bench?.configVersion ?? null,
       clock,
       log: log.log,

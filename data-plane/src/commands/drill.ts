@@ -1,0 +1,106 @@
+import { createInterface } from 'node:readline';
+import { UsageError } from '@vaultplane/shared/errors.ts';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import type { ErrorBody } from '../api/answer.ts';
+import type { DrillLine } from '../api/drill.ts';
+import { LocalApi } from '../delivery/local-api.ts';
+import { OUTAGES } from '../rehearsal/outage-switch.ts';
+import { LONGEST_SECONDS, type RehearsalProgress, type RehearsalReport } from '../rehearsal/rehearsals.ts';
+import { commandWithSettings, readSettings, type SettingsOption } from './settings-option.ts';
+
+interface DrillOptions extends SettingsOption {
+  for: number;
+  strict?: boolean;
+  json?: boolean;
+}
+
+/** Progress goes to a log this often; to a terminal it goes all the time, on one line. */
+const LOGGED_EVERY_SECONDS = 10;
+
+export function drillCommand(): Command {
+  return commandWithSettings('drill')
+    .description(
+      'Cut the data plane that runs here off from its control planes, or from AWS, on purpose and for a time; Ctrl-C ends it.',
+    )
+    .addArgument(new Argument('<outage>', 'what to rehearse').choices(OUTAGES))
+    .addOption(new Option('--for <time>', 'for how long: 30s, 10m, 1h').argParser(parseTime).default(60, '60s'))
+    .option('--strict', 'fail the lookups, too, that nothing held can answer; without it AWS is asked for them')
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      '\nWhat is held is served as in a real outage. The exit status is 1 if a lookup failed, or would have in a real outage.',
+    )
+    .action(drill);
+}
+
+async function drill(outage: string, options: DrillOptions): Promise<void> {
+  const api = await LocalApi.of(await readSettings(options));
+  const body = { outage, for_s: options.for, ...(options.strict && { strict: true }) };
+  const answer = await api.open('POST', '/v1/drill', { body });
+  // The first Ctrl-C ends the drill, and its report still comes; if it does not, the next ends this command, and the
+  // data plane ends a drill whose command is gone.
+  const stop = () => void api.json('DELETE', '/v1/drill').catch(() => process.exit(1));
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    for await (const text of createInterface({ input: answer.setEncoding('utf8') })) {
+      const line = JSON.parse(text) as DrillLine | { error: ErrorBody };
+      if ('error' in line) throw drillError(line.error);
+      if ('progress' in line) showProgress(outage, line.progress);
+      else {
+        showReport(line.report, options);
+        return;
+      }
+    }
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+  throw new Error('the data plane has gone; a drill that went on has ended with it');
+}
+
+function showProgress(outage: string, { left_s, lookups, would_have_failed }: RehearsalProgress): void {
+  const failed = Object.values(lookups.failed).reduce((sum, count) => sum + count, 0);
+  const text = `${outage}: ${left_s} s left, ${lookups.served} lookups served, ${failed} failed, ${would_have_failed.times} would have failed`;
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else if (left_s % LOGGED_EVERY_SECONDS === 0) process.stderr.write(`${text}\n`);
+}
+
+function showReport(report: RehearsalReport, { json }: DrillOptions): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  console.log(json ? JSON.stringify(report) : describe(report));
+  const { lookups, would_have_failed } = report;
+  if (Object.keys(lookups.failed).length > 0 || would_have_failed.times > 0) process.exitCode = 1;
+}
+
+function describe(report: RehearsalReport): string {
+  const { lookups, would_have_failed: missed, references, restart_would_lack } = report;
+  const failed = Object.entries(lookups.failed).map(([code, count]) => `${count} ${code}`);
+  const unnamed = missed.times - missed.secrets.reduce((sum, { times }) => sum + times, 0);
+  return [
+    `${report.outage} for ${report.lasted_s} s (ended by: ${report.ended_by})`,
+    `lookups: ${lookups.served} served, ${failed.length === 0 ? 'none failed' : `failed: ${failed.join(', ')}`}`,
+    missed.times === 0
+      ? 'nothing would have failed'
+      : `${missed.times} times something was wanted that is not held, and ${report.strict ? 'failed' : 'would have failed: AWS was asked all the same'}`,
+    ...missed.secrets.map(({ secret, times }) => `  ${secret}: ${times}`),
+    ...(unnamed > 0 ? [`  others: ${unnamed}`] : []),
+    `held at the end: ${Object.entries(references)
+      .map(([state, count]) => `${count} ${state}`)
+      .join(', ')}`,
+    ...restart_would_lack.map((what) => `a restart in such an outage would have lacked ${what}`),
+  ].join('\n');
+}
+
+function drillError({ code, message }: ErrorBody): Error {
+  return code === 'bad_request' ? new UsageError(`${code}: ${message}`) : new Error(`${code}: ${message}`);
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600 };
+
+function parseTime(text: string): number {
+  const [, number, unit] = /^(\d{1,5})([smh])$/.exec(text) ?? [];
+  const seconds = Number(number) * (UNITS[unit ?? ''] ?? Number.NaN);
+  if (!(seconds >= 1 && seconds <= LONGEST_SECONDS)) {
+    throw new InvalidArgumentError('A time such as 30s, 10m or 1h, of 24 hours at most.');
+  }
+  return seconds;
+}
