@@ -5,7 +5,9 @@ import { awsSlow } from './aws-slow.ts';
 import { awsThrottling } from './aws-throttling.ts';
 import { awsUnreachable } from './aws-unreachable.ts';
 import { badConfigRolledBack } from './bad-config-rolled-back.ts';
+import { certificateExpired } from './certificate-expired.ts';
 import { clockJumps } from './clock-jumps.ts';
+import { cpAndAwsDown } from './cp-and-aws-down.ts';
 import { cpFrozen } from './cp-frozen.ts';
 import { cpKilled } from './cp-killed.ts';
 import { cpsDownAnHour } from './cps-down-an-hour.ts';
@@ -16,6 +18,7 @@ import { linkCut } from './link-cut.ts';
 import { linkHalfOpen } from './link-half-open.ts';
 import { linkLossy } from './link-lossy.ts';
 import { linkSlow } from './link-slow.ts';
+import { newDpWithoutCp } from './new-dp-without-cp.ts';
 import { postgresDown } from './postgres-down.ts';
 import { postgresRestored } from './postgres-restored.ts';
 import { reconnectStorm } from './reconnect-storm.ts';
@@ -30,6 +33,8 @@ export const DRILLS: readonly Drill[] = [
   cpFrozen,
   cpsDownAnHour,
   dpRestartedAlone,
+  newDpWithoutCp,
+  cpAndAwsDown,
   postgresDown,
   postgresRestored,
   linkCut,
@@ -47,6 +52,7 @@ export const DRILLS: readonly Drill[] = [
   stsDown,
   roleChanged,
   badConfigRolledBack,
+  certificateExpired,
   clockJumps,
   diskFull,
   reconnectStorm,

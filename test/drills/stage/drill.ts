@@ -37,6 +37,12 @@ export interface Scene {
   dataDirBytes?: number;
   /** The data plane's AWS credentials: its container's role, from the emulator; long-lived keys where not set. */
   credentials?: 'container';
+  /** Control planes export their configuration to a file. */
+  exported?: boolean;
+  /** The data plane keeps what it holds on its disk, encrypted. */
+  persist?: boolean;
+  /** The cluster's certificate expires so soon after the beginning. */
+  certificateLifeSeconds?: number;
   /** ttl and resurrect_ttl of the vault `aws-sm-vault`, and whatever else it is to have. */
   vault?: Record<string, string>;
   emulator?: EmulatorOptions;

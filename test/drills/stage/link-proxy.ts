@@ -46,12 +46,17 @@ export class LinkProxy {
     }
   }
 
-  async stop(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
+  /** Both ends of all connections go. */
+  cut(): void {
     for (const { near, far } of this.#pairs) {
       near.destroy();
       far.destroy();
     }
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.cut();
     await closed;
   }
 

@@ -1,9 +1,11 @@
-import { chmodSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { type PostgresServer, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { type ControlPlane, type DataPlane, Deployment, THIS_HOST } from '../../e2e/deployment.ts';
 import { Applications, type Doorway } from './applications.ts';
+import { ClusterCertificate } from './cluster-certificate.ts';
 import type { Scene } from './drill.ts';
 import { fastTime, SettableClock } from './faked-time.ts';
 import { LinkProxy } from './link-proxy.ts';
@@ -25,6 +27,7 @@ export const KEPT = '{vault://kept/database/password}';
 const ROTATION_MS = 3000;
 
 interface Parts {
+  certificate: ClusterCertificate;
   emulator: Emulator;
   secrets: Secrets;
   dataPlane: Player<DataPlane>;
@@ -71,6 +74,14 @@ export class Scenery {
   }
   get clock(): SettableClock {
     return this.#part('clock');
+  }
+
+  get certificate(): ClusterCertificate {
+    return this.#part('certificate');
+  }
+  /** Where control planes export their configuration to, if the scene says so. */
+  get exportUrl(): string {
+    return `file://${join(this.deployment.folder, 'export')}`;
   }
 
   /** Calls that AWS has received so far. */
@@ -151,16 +162,23 @@ export class Scenery {
 
   async #startControlPlanes(): Promise<void> {
     const { controlPlanes = 1, postgres = controlPlanes > 1, linkThroughProxy, controlPlaneEnv } = this.#scene;
-    const database: NodeJS.ProcessEnv = {};
+    const { exported, certificateLifeSeconds } = this.#scene;
+    const settings: NodeJS.ProcessEnv = {};
     if (postgres) {
       this.#parts.postgres = await startPostgresServer();
-      database.VAULTPLANE_DATABASE = 'postgres';
-      database.VAULTPLANE_PG_PORT = String(this.postgres.port);
-      database.VAULTPLANE_PG_DATABASE = await this.postgres.createDatabase();
+      settings.VAULTPLANE_DATABASE = 'postgres';
+      settings.VAULTPLANE_PG_PORT = String(this.postgres.port);
+      settings.VAULTPLANE_PG_DATABASE = await this.postgres.createDatabase();
     }
     const certificate: NodeJS.ProcessEnv = {};
+    if (exported) settings.VAULTPLANE_CONFIG_EXPORT_URL = this.exportUrl;
+    if (certificateLifeSeconds !== undefined) {
+      this.#parts.certificate = new ClusterCertificate(this.deployment.folder, certificateLifeSeconds);
+      certificate.VAULTPLANE_CLUSTER_CERT = this.certificate.certFile;
+      certificate.VAULTPLANE_CLUSTER_CERT_KEY = this.certificate.keyFile;
+    }
     for (let number = 1; number <= controlPlanes; number++) {
-      const env = { ...database, ...certificate, ...controlPlaneEnv };
+      const env = { ...settings, ...certificate, ...controlPlaneEnv };
       const player = new Player(await this.deployment.planControlPlane(`cp-${number}`, env, this.#near));
       await player.start();
       this.controlPlanes.push(player);
@@ -172,13 +190,19 @@ export class Scenery {
   }
 
   async #startDataPlane(): Promise<void> {
-    const { dataDirBytes, timeRate, settableClock, dataPlaneEnv } = this.#scene;
+    const { dataDirBytes, timeRate, settableClock, persist, dataPlaneEnv } = this.#scene;
     const clock: NodeJS.ProcessEnv = timeRate === undefined ? {} : fastTime(timeRate);
     if (settableClock) {
       this.#parts.clock = new SettableClock(this.deployment.folder);
       Object.assign(clock, this.clock.env);
     }
-    this.#parts.dataPlane = await this.planDataPlane('dp', { ...clock, ...dataPlaneEnv });
+    const secrets: NodeJS.ProcessEnv = {};
+    if (persist) {
+      const keyFile = join(this.deployment.folder, 'secrets.key');
+      writeFileSync(keyFile, randomBytes(32).toString('hex'), { mode: 0o600 });
+      Object.assign(secrets, { VAULTPLANE_SECRETS_PERSIST: 'on', VAULTPLANE_SECRETS_KEY_FILE: keyFile });
+    }
+    this.#parts.dataPlane = await this.planDataPlane('dp', { ...clock, ...secrets, ...dataPlaneEnv });
     if (dataDirBytes !== undefined) this.#unmount = await mountSmall(this.dataPlane.plan.dataDir, dataDirBytes);
     await this.dataPlane.start();
   }

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configuration.ts';
 import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts';
-import type { ControlPlane } from '../../e2e/deployment.ts';
+import { Applications, type Doorway } from './applications.ts';
 import type { DrillEvent } from './drill.ts';
-import type { Player } from './player.ts';
 import { ROTATING, Scenery } from './scenery.ts';
 
 export { KEPT, PLAIN, ROTATING, ROTATING_USER } from './scenery.ts';
@@ -120,10 +119,21 @@ export class Stage extends Scenery {
     );
   }
 
-  /** What the data plane says of itself; undefined where it does not answer. */
-  async status(): Promise<StatusFacts | undefined> {
+  /** The values, or the errors' codes, that a data plane other than the watched one gives. */
+  async valuesAt(doorway: Doorway, references: readonly string[]): Promise<string[]> {
+    const applications = new Applications(doorway, this.secrets, this.begun);
     try {
-      const url = `${this.dataPlane.plan.statusUrl}/status`;
+      const answers = await applications.lookUpMany(references);
+      return answers.map(({ value, error }) => value ?? error?.code ?? 'no answer');
+    } finally {
+      await applications.stop();
+    }
+  }
+
+  /** What the data plane says of itself; undefined where it does not answer. */
+  async status({ plan } = this.dataPlane): Promise<StatusFacts | undefined> {
+    try {
+      const url = `${plan.statusUrl}/status`;
       return (await (await fetch(url, { signal: AbortSignal.timeout(2000) })).json()) as StatusFacts;
     } catch {
       return undefined;
@@ -135,9 +145,9 @@ export class Stage extends Scenery {
   }
 
   /** Whether the data plane has a link, and the same configuration as a control plane. */
-  async isCaughtUp(controlPlane: Player<ControlPlane> = this.controlPlane): Promise<boolean> {
+  async isCaughtUp(controlPlane = this.controlPlane, dataPlane = this.dataPlane): Promise<boolean> {
     const theirs = (await controlPlane.plan.get('/clustering/status')) as { config: { hash: string } };
-    const ours = await this.status();
+    const ours = await this.status(dataPlane);
     return ours?.control_plane.connected === true && ours.config.hash === theirs.config.hash;
   }
 
