@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { type Content, removeDurably, setAside } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
@@ -68,6 +68,9 @@ export class VaultFile {
   #restored = 0;
   #damage: string | null = null;
   #written: Written | null = null;
+  /** What was fetched, numbered as it was first seen here. */
+  readonly #numbers = new WeakMap<FetchedSecret, number>();
+  #lastNumber = 0;
 
   /** Use openVaultFile. */
   constructor(options: VaultFileOptions) {
@@ -165,23 +168,54 @@ export class VaultFile {
     // What was asked for together is told of one after the other.
     await setImmediate();
     const kept = [...this.#pending, ...continuity.kept()];
-    const signature = signatureOf(kept);
+    const signature = this.#signatureOf(kept);
     if (signature === this.#written?.signature && this.#file.error === null) return null;
     const now = continuity.now();
     const at = clock.now();
     const sealer = new Sealer(this.#seal);
     sealer.add(encodeHead({ saved: momentNow(clock, bootClock), surroundings }));
-    let step = 0;
+    let step: Buffer[] = [];
+    let stepBytes = 0;
+    const seal = () => {
+      sealer.add(Buffer.concat(step));
+      for (const record of step) record.fill(0);
+      step = [];
+      stepBytes = 0;
+    };
     for (const { secret, fetchedAt, ...facts } of kept) {
       const record = encodeSecret({ ...facts, ...secret, ageMs: now - fetchedAt });
-      step += record.byteLength;
-      sealer.add(record);
-      if (step < STEP_BYTES) continue;
-      step = 0;
+      step.push(record);
+      stepBytes += record.byteLength;
+      if (stepBytes < STEP_BYTES) continue;
+      seal();
       await setImmediate();
       if (superseded()) return null;
     }
+    seal();
     return { chunks: sealer.finish(), written: { signature, count: kept.length, at } };
+  }
+
+  /**
+   * Tells whether there is anything new to write: whatever was fetched since has a number of its own, and whatever has
+   * gone without that makes it fewer.
+   */
+  #signatureOf(kept: readonly KeptSecret[]): string {
+    let [newest, failed, users] = [0, 0, 0];
+    for (const {
+      secret,
+      failed: hasFailed,
+      users: { length },
+    } of kept) {
+      let number = this.#numbers.get(secret);
+      if (number === undefined) {
+        number = ++this.#lastNumber;
+        this.#numbers.set(secret, number);
+      }
+      newest = Math.max(newest, number);
+      if (hasFailed) failed++;
+      users += length;
+    }
+    return `${kept.length} ${newest} ${failed} ${users}`;
   }
 
   #decode(file: Buffer): KeptSecret[] {
@@ -228,13 +262,4 @@ export async function removeVaultFile(dataDir: string, log: Log): Promise<VaultF
     );
   }
   return { persisted: false, restored: 0, written: null, written_at: null, problem };
-}
-
-/** Tells whether there is anything new to write; says nothing of values. */
-function signatureOf(kept: readonly KeptSecret[]): string {
-  const hash = createHash('sha256');
-  for (const { key, fetchedAt, failed, users } of kept) {
-    hash.update(`${key}\n${fetchedAt} ${failed} ${users.length}\n`);
-  }
-  return hash.digest('base64');
 }
