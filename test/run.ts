@@ -62,6 +62,8 @@ events.on('test:fail', (event) => {
     (event.details.error as { failureType?: string }).failureType === 'subtestsFailed'
   )
     return;
+  // What was cut short has not failed.
+  if (stop.signal.aborted) return;
   count.failed++;
   failures.push(`${event.name}${event.file ? ` (${relative(ROOT, event.file)}:${event.line})` : ''}`);
 });
