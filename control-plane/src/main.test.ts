@@ -143,6 +143,9 @@ describe('the program', () => {
     const failed = await run(['check', '--json'], { VAULTPLANE_CLUSTER_CERT: bad, VAULTPLANE_CLUSTER_CERT_KEY: bad });
     assert.equal(failed.status, 1);
     assert.equal(JSON.parse(failed.out).ok, false);
+    const keyless = await run(['check'], { ...fresh, VAULTPLANE_KEYRING_KEY_FILE: bad });
+    assert.equal(keyless.status, 1);
+    assert.match(keyless.out, /^FAILED {2}keyring_key_file: .*must hold 32 bytes/m);
   });
 
   it('dumps, compares and applies the configuration, with and without a control plane that runs', async () => {

@@ -66,6 +66,16 @@ describe('the Admin API', () => {
     assert.deepEqual([head.status, head.text], [200, '']);
   });
 
+  it('tells no browser that pages from elsewhere may read it', async () => {
+    const from = { origin: 'http://127.0.0.1:1' };
+    for (const answer of [
+      await cp.call('GET', '/vaults', undefined, from),
+      await cp.call('OPTIONS', '/vaults', undefined, { ...from, 'access-control-request-method': 'PUT' }),
+    ]) {
+      assert.ok([...answer.headers.keys()].every((name) => !name.startsWith('access-control-')));
+    }
+  });
+
   it('refuses a body that is too large, is no object, or whose path is broken', async () => {
     const large = await cp.call('POST', '/vaults', { name: 'aws', description: 'x'.repeat(11_000_000) });
     assert.equal(large.status, 413);

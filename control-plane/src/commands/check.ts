@@ -8,6 +8,7 @@ import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { DataDirInUse } from '../store/data-dir-lock.ts';
+import { Keyring } from '../store/keyring.ts';
 import { migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open-store.ts';
 import { isNotMadeYet } from './migrate.ts';
@@ -25,6 +26,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     { what: 'settings', ok: true, says: 'valid' },
     checkCertificates(settings),
     ...checkAdminCertificate(settings),
+    ...checkKeyring(settings),
     await checkDatabase(settings),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -64,6 +66,17 @@ function checkAdminCertificate({ admin_ssl_cert: certificateFile, admin_ssl_cert
   try {
     readPemPair(what, certificateFile, keyFile!);
     return [{ what, ok: true, says: certificateFile }];
+  } catch (error) {
+    return [{ what, ok: false, says: errorMessage(error) }];
+  }
+}
+
+function checkKeyring({ keyring_key_file: file }: ControlPlaneSettings): Finding[] {
+  if (file === undefined) return [];
+  const what = 'keyring_key_file';
+  try {
+    Keyring.read(file);
+    return [{ what, ok: true, says: file }];
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }
