@@ -20,6 +20,7 @@ import { ReferenceRegistry } from './cluster/reference-registry.ts';
 import { ensureNodeId } from './node-id.ts';
 import { type ControlPlaneSettings, exportOf } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
+import { observedDatabase } from './status/observed-database.ts';
 import { startStatusServer } from './status/status-server.ts';
 import type { Database } from './store/database.ts';
 import { openDatabase, prepareStore, storeOptions } from './store/open-store.ts';
@@ -103,7 +104,8 @@ export async function startControlPlane(
     const files = await certificateFiles(settings, log);
     const identity = clusterIdentity(settings, files);
     facts.identity = identity;
-    const database = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
+    const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
+    const database = observedDatabase(opened, metrics.databaseOperation);
     stoppers.add('database', () => database.close());
     const store = await prepareStore(database, log, clock, storeOptions(settings));
     const stopPruning = store.audit.keepFor(settings.audit_log_record_ttl, log);
@@ -130,8 +132,8 @@ export async function startControlPlane(
     metrics.observe({
       configVersion: () => publisher.position.version,
       vaults: () => publisher.current.vaults.length,
-      connectedDataPlanes: () => fleet.connected,
-      dataPlanesBehind: () => fleet.behind(publisher.position.version),
+      dataPlanes: () => [...fleet.members].map(({ row }) => row),
+      references: async () => (await references.references()).references,
       databaseUp: () => publisher.databaseError === undefined,
       certificateExpiresAt: () => identity.expiresAt,
     });

@@ -41,7 +41,7 @@ import {
   proxyOf,
   refuseOwnEndpoint,
 } from './settings.ts';
-import { createMetrics } from './status/metrics.ts';
+import { createMetrics, UpstreamDurations } from './status/metrics.ts';
 import { type StatusFacts, statusFacts } from './status/status-facts.ts';
 import { startStatusServer } from './status/status-server.ts';
 
@@ -95,6 +95,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 
     const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
     parts.add('configuration', () => configuration.stop());
+    const durations = new UpstreamDurations();
     const outages = new OutageSwitch();
     const resolver = startResolver({
       clock,
@@ -103,6 +104,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       settings,
       random,
       ownListen: printAddress(settings.api_listen),
+      onUpstreamCall: durations.ended,
       refusalOf: (entry) => outages.refusalOf(entry),
     });
     parts.add('resolver', () => resolver.stop());
@@ -205,7 +207,19 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const status = await startStatusServer({
       listen: settings.status_listen,
       facts,
-      metrics: createMetrics(facts),
+      metrics: createMetrics(
+        {
+          facts,
+          answered: () => lookups.answered(),
+          fetches: () => resolver.fetchCounts(),
+          cache: () => resolver.cacheUsage(),
+          inventory: () => resolver.inventory(),
+          certificate: async () => (await loadLinkCredentials(settings)).certificate,
+          now: () => clock.now(),
+          secretNames: settings.metrics_secret_names,
+        },
+        durations,
+      ),
       log,
     });
     parts.add('status', () => status.stop());

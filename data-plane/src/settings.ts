@@ -37,6 +37,11 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     type: 'path',
     description: 'a file (JSON) of further tokens, each with the references that it may have',
   },
+  metrics_secret_names: {
+    type: 'boolean',
+    default: false,
+    description: "whether /metrics tells of each secret by name; else names are in nobody's monitoring",
+  },
   cache_max_entries: { type: 'integer', min: 1, default: 10_000, description: 'secrets held at most' },
   cache_max_bytes: { type: 'integer', min: 1024, default: 64 * 1024 * 1024, description: 'bytes held at most' },
   prefetch: {

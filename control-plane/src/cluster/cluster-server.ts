@@ -38,7 +38,7 @@ export interface ClusterServer {
 
 /** @throws StartError when it can't listen */
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
-  const { identity, log, metrics } = options;
+  const { identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
   const server = createTlsServer(identity);
   const webSockets = new WebSocketServer({
@@ -76,6 +76,10 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         ip: request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? null,
         certExpiresAt: verdict.expiresAt,
         onRefuse: (code) => metrics.linkRefused(code),
+        onAcknowledge: ({ version }) => {
+          if (version !== publisher.position.version) return;
+          metrics.acknowledged((options.clock.monotonic() - publisher.publishedAt) / 1000);
+        },
       });
       sessions.add(session);
       void session.ended.then(() => sessions.delete(session));

@@ -39,6 +39,7 @@ export class Publisher {
   readonly #log: Log;
   readonly #followers = new Set<() => void>();
   #current: Snapshot;
+  #publishedAt: number;
   #history: Snapshot[] = [];
   #whole: Promise<Publication> | undefined;
   #deltas = new Map<string, Promise<Publication | undefined>>();
@@ -55,6 +56,7 @@ export class Publisher {
     this.#clock = clock;
     this.#log = log;
     this.#current = current;
+    this.#publishedAt = clock.monotonic();
     this.#history = [current];
   }
 
@@ -71,6 +73,11 @@ export class Publisher {
 
   get current(): Snapshot {
     return this.#current;
+  }
+
+  /** When the newest version was published here, on the clock's monotonic scale. */
+  get publishedAt(): number {
+    return this.#publishedAt;
   }
 
   get position(): ConfigPosition {
@@ -207,6 +214,7 @@ export class Publisher {
   #publish(snapshot: Snapshot): void {
     if (snapshot.timeline !== this.#current.timeline) this.#history = [];
     this.#current = snapshot;
+    this.#publishedAt = this.#clock.monotonic();
     this.#history = [...this.#history.slice(1 - REMEMBERED_VERSIONS), snapshot];
     this.#whole = undefined;
     this.#deltas = new Map();

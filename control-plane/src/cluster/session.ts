@@ -48,6 +48,7 @@ export interface SessionOptions {
   log: Log;
   /** Why a link was refused, for the metrics. */
   onRefuse: (code: string) => void;
+  onAcknowledge?: (position: ConfigPosition) => void;
 }
 
 /** The link to one data plane, from its hello to its end. Whatever comes by it, it harms no other link. */
@@ -115,8 +116,10 @@ export class Session {
       this.#refuse('no_hello', `the first message must be a hello, not ${message.type}`);
       return;
     }
-    if (message.type === 'ack') member.acknowledged(message);
-    else if (message.type === 'nack') this.#nacked(message.version, message.reason);
+    if (message.type === 'ack') {
+      member.acknowledged(message);
+      this.#options.onAcknowledge?.(message);
+    } else if (message.type === 'nack') this.#nacked(message.version, message.reason);
     else if (message.type === 'report') member.reported(message);
     else if (message.type === 'references') member.told(message);
     else member.answered(message);

@@ -1,4 +1,5 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { State } from '../secrets/lifecycle.ts';
 import type { Resolved, ResolveOptions, Resolver } from '../secrets/resolver.ts';
 import type { Client } from './client.ts';
 import type { Verdict } from './policy.ts';
@@ -13,6 +14,9 @@ const BATCH_SIZE = 20;
 
 type Outcome = Resolved | VaultplaneError;
 
+/** How answered lookups got their value, and in which state it was. */
+export type AnsweredCounts = Record<'immediate' | 'waited' | 'batch', Record<State, number>>;
+
 /** The resolver as applications reach it: within their policies, counted, and with bounds on what they may have under way. */
 export class Lookups {
   readonly #resolver: Resolver;
@@ -20,6 +24,7 @@ export class Lookups {
   #waiting = 0;
   #immediate = 0;
   #waited = 0;
+  readonly #answered: AnsweredCounts = { immediate: noStates(), waited: noStates(), batch: noStates() };
   readonly #errors = new Map<string, number>();
 
   constructor(resolver: Resolver, refusals: Refusals) {
@@ -30,6 +35,11 @@ export class Lookups {
   /** Lookups so far: from memory at once, after waiting for a vault, and failed, by code. */
   counts(): { immediate: number; waited: number; waiting: number; errors: ReadonlyMap<string, number> } {
     return { immediate: this.#immediate, waited: this.#waited, waiting: this.#waiting, errors: this.#errors };
+  }
+
+  /** Answered lookups so far. */
+  answered(): AnsweredCounts {
+    return this.#answered;
   }
 
   /** @throws VaultplaneError bad_token for what the client may not read, too_many, and what the resolver throws */
@@ -43,6 +53,7 @@ export class Lookups {
       if (!(result instanceof Promise)) {
         this.#check(client, verdict, result);
         this.#immediate++;
+        this.#answered.immediate[result.state]++;
         return result;
       }
     } catch (error) {
@@ -51,6 +62,7 @@ export class Lookups {
     return this.#wait(client, result).then((resolved) => {
       try {
         this.#check(client, verdict, resolved);
+        this.#answered.waited[resolved.state]++;
         return resolved;
       } catch (error) {
         throw this.#count(error);
@@ -83,7 +95,10 @@ export class Lookups {
         outcomes[at] = asOutcome(error);
       }
     }
-    for (const outcome of outcomes) if (outcome instanceof VaultplaneError) this.#count(outcome);
+    for (const outcome of outcomes as Outcome[]) {
+      if (outcome instanceof VaultplaneError) this.#count(outcome);
+      else this.#answered.batch[outcome.state]++;
+    }
     return outcomes as Outcome[];
   }
 
@@ -169,6 +184,10 @@ export class Lookups {
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
     return error;
   }
+}
+
+function noStates(): Record<State, number> {
+  return { fresh: 0, stale: 0, resurrected: 0 };
 }
 
 function asOutcome(error: unknown): VaultplaneError {

@@ -11,6 +11,7 @@ const secret = (name: string, facts: Partial<HeldSecret> = {}): HeldSecret => ({
   vault: 'aws',
   state: 'fresh',
   versionId: 'v1',
+  endsInMs: Infinity,
   fetchedAt: 1_000_000,
   reference: `{vault://aws/${name}}`,
   ...facts,

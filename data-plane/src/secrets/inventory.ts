@@ -13,6 +13,8 @@ export interface HeldSecret {
   readonly versionId: string | null;
   /** Milliseconds since 1970; null where nothing is held. */
   readonly fetchedAt: number | null;
+  /** Milliseconds until it is served no more; Infinity where it has no end. */
+  readonly endsInMs: number;
   /** The whole secret's reference. */
   readonly reference: string;
 }
@@ -29,6 +31,9 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
       state,
       versionId: held?.secret.version.id ?? null,
       fetchedAt: held?.wallFetchedAt ?? null,
+      get endsInMs() {
+        return entry.goneAt() - now;
+      },
       // A getter: most readers have seen it before, and it takes longer than all the rest.
       get reference() {
         return referenceOf(entry);

@@ -3,6 +3,7 @@ import {
   type BackendError,
   deadlinesOf,
   type SecretTag,
+  type UpstreamCall,
   type UpstreamCounts,
 } from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
@@ -24,7 +25,7 @@ import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
 import { SteadyTime } from './steady-time.ts';
-import { Upstream, type UpstreamOptions } from './upstream.ts';
+import { type FetchCounts, Upstream, type UpstreamOptions } from './upstream.ts';
 import { type RejectedVault, VaultDirectory, type VaultSettings } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
@@ -56,6 +57,8 @@ export interface ResolverOptions {
   random?: Random;
   /** Why a vault may not be asked for an entry now; null where it may. */
   refusalOf?: UpstreamOptions['refusalOf'];
+  /** Told of each call to AWS when it has ended. */
+  onUpstreamCall?: ((call: UpstreamCall) => void) | undefined;
   /** For tests: where secrets come from, in place of real vaults. */
   backends?: BackendSource;
 }
@@ -88,6 +91,7 @@ export class Resolver {
   constructor(options: ResolverOptions) {
     const { clock, log, env, settings } = options;
     this.#time = new SteadyTime(clock);
+    if (options.onUpstreamCall) this.#counts.ended = options.onUpstreamCall;
     this.#random = options.random ?? Math.random;
     this.#settings = settings;
     this.#directory = new VaultDirectory(settings);
@@ -271,9 +275,15 @@ export class Resolver {
     return paths.map((path) => printReference({ vault: prefix, path }));
   }
 
+  /** What came of fetches since the start. */
+  fetchCounts(): Readonly<FetchCounts> {
+    return this.#upstream.counts;
+  }
+
   /** Calls to Secrets Manager since the start. */
-  awsCounts(): UpstreamCounts {
-    return { ...this.#counts };
+  awsCounts(): Omit<UpstreamCounts, 'ended'> {
+    const { calls, errors, throttled } = this.#counts;
+    return { calls, errors, throttled };
   }
 
   /** Vaults of the configuration that this build can't use; the rest works. */

@@ -1,4 +1,9 @@
-import { BackendError, type FetchedSecret, type SecretBackend } from '@vaultplane/shared/backends/backend.ts';
+import {
+  BackendError,
+  type BackendErrorCode,
+  type FetchedSecret,
+  type SecretBackend,
+} from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { Backoff, type Random } from './backoff.ts';
@@ -15,6 +20,20 @@ export interface UpstreamOptions {
   /** A fetch of an entry that still is in the cache has ended; its lifecycle knows how. */
   onSettled: (entry: Entry) => void;
 }
+
+/** What came of fetches since the start, for metrics. */
+export interface FetchCounts {
+  /** Wanted while a fetch of the same secret was under way. */
+  joined: number;
+  /** Fetched together with another secret, and so without a call of their own. */
+  batched: number;
+  /** First fetches and refreshes of what was held, by how they ended. */
+  first: Record<FirstOutcome, number>;
+  refresh: Record<RefreshOutcome, number>;
+}
+
+export type FirstOutcome = 'fetched' | BackendErrorCode;
+export type RefreshOutcome = 'changed' | 'unchanged' | BackendErrorCode;
 
 interface Fetch {
   entry: Entry;
@@ -34,6 +53,12 @@ export class Upstream {
   readonly #throttled = new Map<string, Backoff>();
   /** Scopes that could not be reached when last asked, so that an outage is one log line and not one a secret. */
   readonly #unreachable = new Set<string>();
+  readonly counts: FetchCounts = {
+    joined: 0,
+    batched: 0,
+    first: { fetched: 0, not_found: 0, access_denied: 0, unavailable: 0 },
+    refresh: { changed: 0, unchanged: 0, not_found: 0, access_denied: 0, unavailable: 0 },
+  };
   #gathered: Fetch[] = [];
 
   constructor(options: UpstreamOptions) {
@@ -42,7 +67,10 @@ export class Upstream {
 
   /** Joins the fetch that is under way, or begins one. Never rejects. */
   fetch(entry: Entry): Promise<Held | BackendError> {
-    if (entry.flight) return entry.flight.result;
+    if (entry.flight) {
+      this.counts.joined++;
+      return entry.flight.result;
+    }
     const { promise, resolve } = Promise.withResolvers<Held | BackendError>();
     entry.flight = { result: promise, abort: new AbortController() };
     const refusal = this.#options.refusalOf?.(entry);
@@ -113,6 +141,7 @@ export class Upstream {
     try {
       const backend = await this.#open(fetches[0]!.entry);
       const queries = fetches.map(({ entry }) => entry.address.query);
+      this.counts.batched += queries.length - 1;
       const results =
         queries.length === 1 ? [await backend.fetch(queries[0]!, signal)] : await backend.fetchMany(queries, signal);
       if (!signal.aborted) this.#observe(backend, results, beganAt);
@@ -181,6 +210,7 @@ export class Upstream {
     const settled: Held | BackendError =
       result instanceof BackendError ? result : { secret: result, wallFetchedAt: time.wall() };
     if (!entry.dropped) {
+      this.#count(entry.lifecycle.held, settled);
       if (settled instanceof BackendError) {
         entry.lifecycle.failed(time.now(), settled);
         log.debug(
@@ -194,6 +224,13 @@ export class Upstream {
       onSettled(entry);
     }
     resolve(settled);
+  }
+
+  #count(before: Held | null, settled: Held | BackendError): void {
+    const { first, refresh } = this.counts;
+    if (settled instanceof BackendError) (before ? refresh : first)[settled.code]++;
+    else if (!before) first.fetched++;
+    else refresh[before.secret.version.id === settled.secret.version.id ? 'unchanged' : 'changed']++;
   }
 }
 

@@ -1,5 +1,10 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { X509Certificate } from 'node:crypto';
+import type { UpstreamCall } from '@vaultplane/shared/backends/backend.ts';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AnsweredCounts } from '../api/lookups.ts';
 import { OUTAGES } from '../rehearsal/outage-switch.ts';
+import type { HeldSecret } from '../secrets/inventory.ts';
+import type { FetchCounts } from '../secrets/upstream.ts';
 import type { StatusFacts } from './status-facts.ts';
 
 /** Metrics in Prometheus' text form. */
@@ -8,113 +13,265 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
+export interface MetricSources {
+  facts: () => StatusFacts;
+  answered: () => AnsweredCounts;
+  fetches: () => Readonly<FetchCounts>;
+  cache: () => { entries: number; bytes: number };
+  inventory: () => Iterable<HeldSecret>;
+  /** The cluster link's own certificate (PEM). */
+  certificate: () => Promise<string>;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** metrics_secret_names: whether secrets are told of by name. */
+  secretNames: boolean;
+}
+
+/** How long calls to AWS took; made before what makes the calls. */
+export class UpstreamDurations {
+  readonly #calls: Array<UpstreamCall> = [];
+  #observe = (call: UpstreamCall): void => {
+    this.#calls.push(call);
+  };
+
+  readonly ended = (call: UpstreamCall): void => this.#observe(call);
+
+  /** From now on, and for what has been until now. */
+  observeBy(observe: (call: UpstreamCall) => void): void {
+    this.#observe = observe;
+    for (const call of this.#calls.splice(0)) observe(call);
+  }
+}
+
+/** What is held, summed up for one scrape. */
+interface HeldSummary {
+  oldestFetchedAt: number | null;
+  /** Milliseconds until the first resurrected value is given up; Infinity without one. */
+  firstEndInMs: number;
+}
+
 /**
- * The metrics of a data plane; every name begins with vaultplane_. They are read from the same facts as /status, when
- * they are asked for: nothing is counted twice, and a lookup pays for none of it.
+ * The metrics of a data plane; every name begins with vaultplane_. All but the durations are read from what is counted
+ * anyway, when they are asked for: a lookup pays for none of it. No label holds a secret's name, unless
+ * metrics_secret_names asks for it, and every label has few values.
  */
-export function createMetrics(facts: () => StatusFacts): Metrics {
+export function createMetrics(sources: MetricSources, durations: UpstreamDurations): Metrics {
   const registry = new Registry();
-  let current = facts();
   const registers = [registry];
+  let current = sources.facts();
+  let held: HeldSummary = { oldestFetchedAt: null, firstEndInMs: Infinity };
   collectDefaultMetrics({ register: registry, prefix: 'vaultplane_' });
 
-  const gauge = (
+  const gauge = <L extends string>(
     name: string,
     help: string,
-    labelNames: string[],
-    collect: (metric: Gauge, now: StatusFacts) => void,
+    labelNames: L[],
+    collect: (metric: Gauge<L>) => void | Promise<void>,
   ) => {
-    const metric: Gauge = new Gauge({
+    const metric: Gauge<L> = new Gauge({
       name: `vaultplane_${name}`,
       help,
       labelNames,
       registers,
-      collect: () => collect(metric, current),
+      collect: () => collect(metric),
     });
   };
+  const value = (name: string, help: string, read: () => number) =>
+    gauge(name, help, [], (metric) => metric.set(read()));
   // What counts is elsewhere: the counter is set to what stands there.
-  const counter = (
+  const counter = <L extends string>(
     name: string,
     help: string,
-    labelNames: string[],
-    read: (now: StatusFacts) => Array<[Record<string, string>, number]>,
+    labelNames: L[],
+    read: () => Array<[Partial<Record<L, string>>, number]>,
   ) => {
-    const metric: Counter = new Counter({
+    const metric: Counter<L> = new Counter({
       name: `vaultplane_${name}`,
       help,
       labelNames,
       registers,
       collect() {
         metric.reset();
-        for (const [labels, value] of read(current)) metric.inc(labels, value);
+        for (const [labels, count] of read()) metric.inc(labels, count);
       },
     });
   };
 
-  gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'node'], (metric, now) =>
-    metric.set({ version: now.version, node: process.version }, 1),
+  gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'node'], (metric) =>
+    metric.set({ version: current.version, node: process.version }, 1),
   );
-  gauge('config_version', 'The version of the configuration in use; 0 without one.', [], (metric, now) =>
-    metric.set(now.config.version ?? 0),
-  );
-  gauge('config_age_seconds', 'How long ago this version reached this data plane.', [], (metric, now) =>
-    metric.set(now.config.age_s ?? 0),
-  );
-  gauge('drill_active', '1 while this data plane is cut off on purpose.', ['outage'], (metric, now) => {
-    for (const outage of OUTAGES) metric.set({ outage }, now.drill?.outage === outage ? 1 : 0);
+
+  value('config_version', 'Version of the configuration in use; 0 without one.', () => current.config.version ?? 0);
+  value('config_age_seconds', 'Time since this version reached this data plane.', () => current.config.age_s ?? 0);
+  gauge('config_source', '1 for where the configuration in use came from.', ['source'], (metric) => {
+    for (const source of ['control_plane', 'disk', 'fallback']) {
+      metric.set({ source }, current.config.source === source ? 1 : 0);
+    }
   });
-  gauge('control_plane_connected', '1 while there is a link to a control plane.', [], (metric, now) =>
-    metric.set(now.control_plane.connected ? 1 : 0),
-  );
-  gauge('control_plane_last_contact_seconds', 'When a control plane was last heard, in Unix time.', [], (metric, now) =>
-    metric.set(now.control_plane.last_contact === null ? 0 : Date.parse(now.control_plane.last_contact) / 1000),
-  );
-  gauge('references', 'References held, by state.', ['state'], (metric, now) => {
-    for (const [state, count] of Object.entries(now.references)) metric.set({ state }, count);
+  value('config_vaults', 'Vaults in the configuration in use.', () => current.config.vaults);
+  value('rejected_vaults', 'Vaults that this build can not use.', () => current.rejected_vaults.length);
+  gauge('drill_active', '1 while this data plane is cut off on purpose.', ['outage'], (metric) => {
+    for (const outage of OUTAGES) metric.set({ outage }, Number(current.drill?.outage === outage));
   });
-  gauge('secrets_restored', 'Secrets that were held again from disk after the start.', [], (metric, now) =>
-    metric.set(now.secrets_on_disk.restored),
+  value('control_plane_connected', '1 while there is a link to a control plane.', () =>
+    Number(current.control_plane.connected),
   );
-  gauge('disk_problem', '1 while something is wrong with a file of data_dir.', ['file'], (metric, now) => {
-    metric.set({ file: 'config.snapshot' }, now.config.disk_problem === null ? 0 : 1);
-    metric.set({ file: 'settings.cache' }, now.settings.disk_problem === null ? 0 : 1);
-    metric.set({ file: 'references' }, now.prefetch.disk_problem === null ? 0 : 1);
-    metric.set({ file: 'secrets.cache' }, now.secrets_on_disk.problem === null ? 0 : 1);
-  });
-  gauge('prefetch', 'References that are fetched in advance, by what came of it.', ['outcome'], (metric, now) => {
-    metric.set({ outcome: 'had' }, now.prefetch.had);
-    metric.set({ outcome: 'waiting' }, now.prefetch.waiting);
-    metric.set({ outcome: 'failed' }, now.prefetch.failed.length);
-  });
-  gauge('old_settings', 'Settings that started from their last known value.', [], (metric, now) =>
-    metric.set(now.settings.old.length),
+  value(
+    'control_plane_last_contact_timestamp_seconds',
+    'When a control plane was last heard, in seconds since 1970; 0 for never.',
+    () => seconds(current.control_plane.last_contact),
   );
-  gauge('lookups_waiting', 'Lookups that wait for a vault now.', [], (metric, now) => metric.set(now.lookups.waiting));
-  gauge('watchers', 'Open watches.', [], (metric, now) => metric.set(now.watchers));
-  counter('aws_calls_total', 'Calls to AWS.', [], (now) => [[{}, now.aws.calls]]);
-  counter('aws_errors_total', 'Calls to AWS that failed.', [], (now) => [[{}, now.aws.errors]]);
-  counter('aws_throttled_total', 'Calls that AWS throttled.', [], (now) => [[{}, now.aws.throttled]]);
+  gauge(
+    'cluster_certificate_expiry_timestamp_seconds',
+    "When the cluster link's own certificate expires, in seconds since 1970.",
+    [],
+    async (metric) => metric.set(await expiryOf(sources.certificate)),
+  );
+
+  gauge('references', 'Secrets held, and misses remembered, by state.', ['state'], (metric) => {
+    for (const [state, count] of Object.entries(current.references)) metric.set({ state }, count);
+  });
+  value('oldest_value_age_seconds', 'Age of the oldest value held; 0 without one.', () =>
+    held.oldestFetchedAt === null ? 0 : Math.max(0, sources.now() - held.oldestFetchedAt) / 1000,
+  );
+  value(
+    'resurrected_first_end_seconds',
+    'Time until the first resurrected value is served no more; +Inf without one.',
+    () => held.firstEndInMs / 1000,
+  );
+  value('cache_entries', 'Secrets in memory.', () => sources.cache().entries);
+  value(
+    'cache_bytes',
+    'Bytes counted for secrets in memory, held against cache_max_bytes.',
+    () => sources.cache().bytes,
+  );
+  value(
+    'secrets_restored',
+    'Secrets that were held again from disk after the start.',
+    () => current.secrets_on_disk.restored,
+  );
+  gauge('disk_problem', '1 while something is wrong with a file of data_dir.', ['file'], (metric) => {
+    metric.set({ file: 'config.snapshot' }, Number(current.config.disk_problem !== null));
+    metric.set({ file: 'settings.cache' }, Number(current.settings.disk_problem !== null));
+    metric.set({ file: 'references' }, Number(current.prefetch.disk_problem !== null));
+    metric.set({ file: 'secrets.cache' }, Number(current.secrets_on_disk.problem !== null));
+  });
+  gauge('prefetch_references', 'References fetched in advance, by what came of it.', ['outcome'], (metric) => {
+    metric.set({ outcome: 'had' }, current.prefetch.had);
+    metric.set({ outcome: 'waiting' }, current.prefetch.waiting);
+    metric.set({ outcome: 'failed' }, current.prefetch.failed.length);
+  });
+  value('old_settings', 'Settings that started from their last known value.', () => current.settings.old.length);
+
   counter(
     'lookups_total',
-    'Lookups by applications: answered from memory, after waiting for a vault, or not.',
-    ['result'],
-    (now) => [
-      [{ result: 'immediate' }, now.lookups.immediate],
-      [{ result: 'waited' }, now.lookups.waited],
-      [{ result: 'error' }, Object.values(now.lookups.errors).reduce((sum, count) => sum + count, 0)],
+    'Lookups of applications by outcome (immediate: from memory; waited: for a vault; batch: of several; error) and the state of the value.',
+    ['outcome', 'state'],
+    () => [
+      ...Object.entries(sources.answered()).flatMap(([outcome, states]) =>
+        Object.entries(states).map(([state, count]): [{ outcome: string; state: string }, number] => [
+          { outcome, state },
+          count,
+        ]),
+      ),
+      [{ outcome: 'error', state: 'none' }, sum(Object.values(current.lookups.errors))],
     ],
   );
-  counter('lookup_errors_total', 'Lookups that failed, by code.', ['code'], (now) =>
-    Object.entries(now.lookups.errors).map(([code, count]) => [{ code }, count]),
+  counter('lookup_errors_total', 'Lookups that failed, by the code of the error.', ['code'], () =>
+    Object.entries(current.lookups.errors).map(([code, count]) => [{ code }, count]),
   );
-  counter('refusals_total', 'Calls and connections that were refused, by reason.', ['reason'], (now) =>
-    Object.entries(now.refusals).map(([reason, count]) => [{ reason }, count]),
+  value('lookups_waiting', 'Lookups that wait for a vault now.', () => current.lookups.waiting);
+  value('watchers', 'Open watches.', () => current.watchers);
+  counter('refusals_total', 'Calls and connections that were refused, by reason.', ['reason'], () =>
+    Object.entries(current.refusals).map(([reason, count]) => [{ reason }, count]),
   );
+
+  counter(
+    'fetches_total',
+    'Fetches of secrets by reason (first, or the refresh of one that is held) and outcome.',
+    ['reason', 'outcome'],
+    () => {
+      const { first, refresh } = sources.fetches();
+      return Object.entries({ first, refresh }).flatMap(([reason, outcomes]) =>
+        Object.entries(outcomes).map(([outcome, count]): [{ reason: string; outcome: string }, number] => [
+          { reason, outcome },
+          count,
+        ]),
+      );
+    },
+  );
+  counter(
+    'aws_calls_saved_total',
+    'Lookups and fetches that no call was made for: from memory, with a fetch under way, or in a batch.',
+    ['by'],
+    () => {
+      const { joined, batched } = sources.fetches();
+      return [
+        [{ by: 'memory' }, sum(Object.values(sources.answered().immediate))],
+        [{ by: 'joined' }, joined],
+        [{ by: 'batch' }, batched],
+      ];
+    },
+  );
+  counter('aws_calls_total', 'Calls to AWS Secrets Manager.', [], () => [[{}, current.aws.calls]]);
+  counter('aws_errors_total', 'Calls to AWS Secrets Manager that failed.', [], () => [[{}, current.aws.errors]]);
+  counter('aws_throttled_total', 'Calls that AWS throttled.', [], () => [[{}, current.aws.throttled]]);
+  const callDurations = new Histogram({
+    name: 'vaultplane_aws_call_duration_seconds',
+    help: 'How long calls to AWS Secrets Manager took, by operation and outcome.',
+    labelNames: ['operation', 'outcome'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  });
+  durations.observeBy(({ operation, outcome, seconds: took }) => callDurations.observe({ operation, outcome }, took));
+
+  const named = sources.secretNames ? nameSecrets(registry) : null;
   return {
     contentType: registry.contentType,
     text() {
-      current = facts();
+      current = sources.facts();
+      held = { oldestFetchedAt: null, firstEndInMs: Infinity };
+      named?.clear();
+      for (const secret of sources.inventory()) {
+        const { fetchedAt, state } = secret;
+        if (fetchedAt !== null) held.oldestFetchedAt = Math.min(held.oldestFetchedAt ?? Infinity, fetchedAt);
+        if (state === 'resurrected') held.firstEndInMs = Math.min(held.firstEndInMs, secret.endsInMs);
+        named?.add(secret, sources.now());
+      }
       return registry.metrics();
     },
   };
+}
+
+/** One gauge of each secret's age, by name: as many series as there are secrets. */
+function nameSecrets(registry: Registry): { clear(): void; add(secret: HeldSecret, now: number): void } {
+  const ages = new Gauge({
+    name: 'vaultplane_secret_age_seconds',
+    help: 'Age of each value held, by secret and state; 0 for a miss that is remembered (metrics_secret_names = on).',
+    labelNames: ['vault', 'secret', 'state'],
+    registers: [registry],
+  });
+  return {
+    clear: () => ages.reset(),
+    add: ({ vault, reference, state, fetchedAt }, now) =>
+      ages.set({ vault, secret: reference, state }, fetchedAt === null ? 0 : Math.max(0, now - fetchedAt) / 1000),
+  };
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Of a time in ISO 8601, or 0. */
+function seconds(time: string | null): number {
+  return time === null ? 0 : Date.parse(time) / 1000;
+}
+
+async function expiryOf(certificate: () => Promise<string>): Promise<number> {
+  try {
+    return Date.parse(new X509Certificate(await certificate()).validTo) / 1000;
+  } catch {
+    // It is being replaced, perhaps; what is wrong with it is told when it is used.
+    return 0;
+  }
 }

@@ -70,11 +70,21 @@ export interface SecretBackend {
   findByTag?(tag: SecretTag, signal: AbortSignal): Promise<string[]>;
 }
 
+/** One call to AWS that has ended. */
+export interface UpstreamCall {
+  /** AWS's name of it, such as GetSecretValue. */
+  operation: string;
+  outcome: 'ok' | 'throttled' | BackendErrorCode;
+  seconds: number;
+}
+
 /** Calls to AWS since the start, for /status and metrics. */
 export interface UpstreamCounts {
   calls: number;
   errors: number;
   throttled: number;
+  /** Told of each call when it has ended. */
+  ended?: (call: UpstreamCall) => void;
 }
 
 /** How long a call to a vault may take, milliseconds. */

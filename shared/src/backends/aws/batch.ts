@@ -58,7 +58,16 @@ export class BatchReader {
     if (chunk.length === 1 || Date.now() < this.#forbiddenUntil) return chunk;
     const { client, credentials, target, context } = this.#options;
     const subject = `${chunk.length} secrets`;
-    const call = { subject, target, credentials, deadline: context.deadlines.total, signal, counts: context.counts };
+    const { counts, deadlines } = context;
+    const call = {
+      operation: 'BatchGetSecretValue',
+      subject,
+      target,
+      credentials,
+      deadline: deadlines.total,
+      signal,
+      counts,
+    };
     const byId = new Map(chunk.map((query) => [query.path, query]));
     let token: string | undefined;
     try {

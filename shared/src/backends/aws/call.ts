@@ -1,9 +1,11 @@
-import { BackendError, type UpstreamCounts } from '../backend.ts';
+import { BackendError, type UpstreamCall, type UpstreamCounts } from '../backend.ts';
 import type { CredentialStore } from './credential-store.ts';
 import { CredentialsRefused, fromAwsException } from './errors.ts';
 
 /** One call to AWS, as people and counters see it. */
 export interface AwsCall {
+  /** AWS's name of it, such as GetSecretValue. */
+  operation: string;
   /** What is asked for, such as `secret "db"`; begins every error message. */
   subject: string;
   /** Who is asked, such as `AWS Secrets Manager in us-east-1`. */
@@ -64,16 +66,23 @@ async function attemptTwice<T>(call: AwsCall, send: () => Promise<T>, credential
 
 type Attempt<T> = { failed: null; answer: T } | { failed: BackendError; clockCorrected: boolean };
 
-async function attempt<T>({ subject, target, counts }: AwsCall, send: () => Promise<T>): Promise<Attempt<T>> {
+async function attempt<T>(call: AwsCall, send: () => Promise<T>): Promise<Attempt<T>> {
+  const { operation, subject, target, counts } = call;
+  const begun = performance.now();
+  const ended = (outcome: UpstreamCall['outcome']) =>
+    counts?.ended?.({ operation, outcome, seconds: (performance.now() - begun) / 1000 });
   if (counts) counts.calls++;
   try {
-    return { failed: null, answer: await send() };
+    const answer = await send();
+    ended('ok');
+    return { failed: null, answer };
   } catch (error) {
     const failed = fromAwsException(error, subject, target);
     if (counts) {
       counts.errors++;
       if (failed.throttled) counts.throttled++;
     }
+    ended(failed.throttled ? 'throttled' : failed.code);
     const { $metadata } = error as { $metadata?: { clockSkewCorrected?: boolean } };
     return { failed, clockCorrected: $metadata?.clockSkewCorrected === true };
   }

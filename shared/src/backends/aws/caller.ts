@@ -11,7 +11,8 @@ export async function callerOf(options: StsOptions & { signal: AbortSignal }): P
   const { credentials, context, signal } = options;
   const { client, target } = await openSts(options);
   const { GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
-  const call = { subject: 'caller identity', target, credentials, deadline: context.deadlines.total, signal };
+  const deadline = context.deadlines.total;
+  const call = { operation: 'GetCallerIdentity', subject: 'caller identity', target, credentials, deadline, signal };
   const command = new GetCallerIdentityCommand({});
   const { Account: account, Arn: arn } = await callAws(call, (abortSignal) => client.send(command, { abortSignal }));
   if (account === undefined || arn === undefined) {

@@ -14,7 +14,8 @@ export async function assumeRole(options: RoleOptions): Promise<CredentialStore>
   const { roleArn, sessionName, credentials, context, signal } = options;
   const { client, target } = await openSts(options);
   const { AssumeRoleCommand } = await import('@aws-sdk/client-sts');
-  const call = { subject: `role ${roleArn}`, target, credentials, deadline: context.deadlines.total, signal };
+  const deadline = context.deadlines.total;
+  const call = { operation: 'AssumeRole', subject: `role ${roleArn}`, target, credentials, deadline, signal };
   return new CredentialStore(async () => {
     const command = new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: sessionName });
     const { Credentials: given } = await callAws(call, (abortSignal) => client.send(command, { abortSignal }));

@@ -63,7 +63,7 @@ export class S3Objects {
     this.#client ??= this.#open();
     const { client, target } = await this.#client;
     const call = { subject: `s3://${bucket}/${key}`, target, credentials: this.#credentials, deadline: DEADLINE_MS };
-    return callAws({ ...call, signal }, (abortSignal) => send(client, abortSignal));
+    return callAws({ operation: 'S3', ...call, signal }, (abortSignal) => send(client, abortSignal));
   }
 
   async #open(): Promise<{ client: S3Client; target: string }> {

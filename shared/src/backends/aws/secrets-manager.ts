@@ -51,7 +51,16 @@ export class SecretsManagerBackend implements SecretBackend {
       ...(version.id !== undefined && { VersionId: version.id }),
       ...(version.stage !== undefined && { VersionStage: version.stage }),
     });
-    const call = { subject, target, credentials, deadline: context.deadlines.total, signal, counts: context.counts };
+    const { counts, deadlines } = context;
+    const call = {
+      operation: 'GetSecretValue',
+      subject,
+      target,
+      credentials,
+      deadline: deadlines.total,
+      signal,
+      counts,
+    };
     try {
       return toFetched(await callAws(call, (abortSignal) => client.send(command, { abortSignal })), subject, target);
     } catch (error) {

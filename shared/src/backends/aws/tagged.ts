@@ -24,7 +24,8 @@ export async function findByTag(
 ): Promise<string[]> {
   const { client, credentials, target, context } = options;
   const subject = `the list of secrets with tag ${JSON.stringify(value === undefined ? key : `${key}=${value}`)}`;
-  const call = { subject, target, credentials, deadline: context.deadlines.total, signal, counts: context.counts };
+  const { counts, deadlines } = context;
+  const call = { operation: 'ListSecrets', subject, target, credentials, deadline: deadlines.total, signal, counts };
   const filters = [
     ...(FILTERABLE.test(key) ? [{ Key: 'tag-key' as const, Values: [key] }] : []),
     ...(value !== undefined && FILTERABLE.test(value) ? [{ Key: 'tag-value' as const, Values: [value] }] : []),
