@@ -12,6 +12,7 @@ const SUITES = [
   'test/e2e/**/*.test.ts',
   'test/drills/**/*.test.ts',
   'test/interop/**/*.test.ts',
+  'test/observability/**/*.test.ts',
   'test/static/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'control-plane/src/**/*.test.ts',
