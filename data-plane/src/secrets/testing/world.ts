@@ -148,8 +148,10 @@ export class World {
     const hidden = rebooted && restart.setSeconds < 0 && downSeconds + restart.setSeconds > -2;
     const setSeconds = hidden ? -downSeconds - 10 : restart.setSeconds;
     if (killed) await this.#file?.settled();
-    this.#upBefore += (this.#bench.clock.monotonic() - this.#born) / 1000 + downSeconds;
+    const lived = (this.#bench.clock.monotonic() - this.#born) / 1000;
+    // It may write its file at its end, by the machine's clock as it is then.
     await this.#stop(killed);
+    this.#upBefore += lived + downSeconds;
     if (rebooted) {
       this.#boot++;
       this.#upBefore = 0;
