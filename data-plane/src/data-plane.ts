@@ -198,6 +198,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       refusals,
       watchers,
       rehearsals,
+      connections: () => api.connections.count,
       prefetching,
       settingReferences: () => settingReferences.facts(),
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,

@@ -24,6 +24,7 @@ export interface ApiServer {
   /** Where api_listen is, with its real port. */
   address: Address;
   watchers: Watchers;
+  connections: Connections;
   /** Takes no more calls, finishes those it has (for at most GRACE_MS), then returns. */
   stop(): Promise<void>;
 }
@@ -80,7 +81,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       open(unix);
       await listenOnSocket(unix, 'api_unix_socket', options.unixSocket);
     }
-    return { address, watchers, stop };
+    return { address, watchers, connections, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -25,6 +25,12 @@ const LARGEST_BATCH = 20;
 
 type Fields = Record<string, unknown>;
 
+/** What a call is answered, and the lookups that it is made of. */
+interface Outcome {
+  results: ReadonlyArray<Resolved | VaultplaneError>;
+  body: object;
+}
+
 /** POST /, and POST /aws/PREFIX for another vault than `aws`. */
 export function awsRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers): Route {
   return {
@@ -43,9 +49,9 @@ export function awsRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers):
           `vault ${vault} is of type ${type}; this interface is for vaults of type aws`,
         );
       }
-      const body = await carryOut(door, call.client, operation, vault, fields);
+      const { results, body } = await carryOut(door, call.client, operation, vault, fields);
       call.response.setHeader('x-amzn-requestid', randomUUID());
-      unread.send(call.response, call.client, TYPE, JSON.stringify(body));
+      await unread.send(call.response, call.client, TYPE, results, () => JSON.stringify(body));
     },
   };
 }
@@ -70,7 +76,7 @@ async function readFields({ request }: Call, bodies: ByteBudget): Promise<Fields
   throw invalid('The body must be a JSON object.');
 }
 
-function carryOut(door: Door, client: Client, operation: string, vault: string, fields: Fields): Promise<object> {
+function carryOut(door: Door, client: Client, operation: string, vault: string, fields: Fields): Promise<Outcome> {
   switch (operation) {
     case 'GetSecretValue':
       return getSecretValue(door, client, vault, fields);
@@ -83,17 +89,18 @@ function carryOut(door: Door, client: Client, operation: string, vault: string, 
   }
 }
 
-async function getSecretValue(door: Door, client: Client, vault: string, fields: Fields): Promise<object> {
+async function getSecretValue(door: Door, client: Client, vault: string, fields: Fields): Promise<Outcome> {
   const reference = referenceTo({
     vault,
     secretId: requiredText(fields, 'SecretId', 2048),
     versionId: optionalText(fields, 'VersionId', 64),
     versionStage: optionalText(fields, 'VersionStage', 256),
   });
-  return valueBody(await door.lookups.one(client, reference, {}));
+  const resolved = await door.lookups.one(client, reference, {});
+  return { results: [resolved], body: valueBody(resolved) };
 }
 
-async function batchGetSecretValue(door: Door, client: Client, vault: string, fields: Fields): Promise<object> {
+async function batchGetSecretValue(door: Door, client: Client, vault: string, fields: Fields): Promise<Outcome> {
   if (fields.Filters !== undefined || fields.MaxResults !== undefined || fields.NextToken !== undefined) {
     throw unsupported('vaultplane gives the secrets of a SecretIdList; it has no list of secrets to filter');
   }
@@ -122,14 +129,14 @@ async function batchGetSecretValue(door: Door, client: Client, vault: string, fi
   // Nothing at all could be had for want of the vault: that is the call's failure, which SDKs try again.
   const unreachable = results.find((result) => result instanceof VaultplaneError && result.status === 503);
   if (values.length === 0 && unreachable) throw unreachable;
-  return { SecretValues: values, Errors: errors };
+  return { results, body: { SecretValues: values, Errors: errors } };
 }
 
 /**
  * What is known of a secret from its versions: its names, and which versions have which labels. The rest of AWS's answer
  * (tags, rotation, description) is not held here, and is left out.
  */
-async function describeSecret(door: Door, client: Client, vault: string, fields: Fields): Promise<object> {
+async function describeSecret(door: Door, client: Client, vault: string, fields: Fields): Promise<Outcome> {
   const secretId = requiredText(fields, 'SecretId', 2048);
   const references = [referenceTo({ vault, secretId }), referenceTo({ vault, secretId, versionStage: 'AWSPREVIOUS' })];
   const [current, previous] = await door.lookups.many(client, references, {});
@@ -142,12 +149,13 @@ async function describeSecret(door: Door, client: Client, vault: string, fields:
       versions[known.version.id] = known.version.stages;
   }
   if (version.id !== null) versions[version.id] = version.stages;
-  return {
+  const body = {
     ARN: secret.arn,
     Name: secret.name,
     ...(secret.createdAt !== null && { LastChangedDate: secret.createdAt / 1000 }),
     VersionIdsToStages: versions,
   };
+  return { results: [], body };
 }
 
 /** AWS leaves the labels out for a version that has none. */

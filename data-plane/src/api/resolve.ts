@@ -87,14 +87,15 @@ async function resolveMany(
   }
   const results = await door.lookups.many(client, references as string[], { refresh });
   const configVersion = door.configVersion();
-  const answer = JSON.stringify({
-    results: results.map((result, index) =>
-      result instanceof VaultplaneError
-        ? { reference: references[index], error: errorBody(result) }
-        : resolvedBody(result, configVersion),
-    ),
-  });
-  unread.send(response, client, JSON_TYPE, answer);
+  await unread.send(response, client, JSON_TYPE, results, () =>
+    JSON.stringify({
+      results: results.map((result, index) =>
+        result instanceof VaultplaneError
+          ? { reference: references[index], error: errorBody(result) }
+          : resolvedBody(result, configVersion),
+      ),
+    }),
+  );
 }
 
 /** The reference that a query asks for; undefined where it does not ask for exactly one. */

@@ -182,6 +182,7 @@ export function createMetrics(sources: MetricSources, durations: UpstreamDuratio
   );
   value('lookups_waiting', 'Lookups that wait for a vault now.', () => current.lookups.waiting);
   value('watchers', 'Open watches.', () => current.watchers);
+  value('connections', 'Open connections of applications.', () => current.connections);
   counter('refusals_total', 'Calls and connections that were refused, by reason.', ['reason'], () =>
     Object.entries(current.refusals).map(([reason, count]) => [{ reason }, count]),
   );

@@ -53,6 +53,8 @@ export interface StatusFacts {
   watchers: number;
   /** The drill that cuts this data plane off on purpose; null where none goes on. */
   drill: RehearsalFacts | null;
+  /** Open connections of applications. */
+  connections: number;
   /** Calls and connections that were refused before anything was looked up, by reason. */
   refusals: Record<string, number>;
   rejected_vaults: Array<{ prefix: string; reason: string }>;
@@ -68,6 +70,7 @@ export interface StatusSources {
   refusals: Refusals;
   watchers: () => number;
   rehearsals: Rehearsals;
+  connections: () => number;
   prefetching: Prefetching;
   settingReferences: () => SettingReferenceFacts;
   secretsOnDisk: () => VaultFileFacts;
@@ -116,6 +119,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       settings: sources.settingReferences(),
       watchers: sources.watchers(),
       drill: sources.rehearsals.facts,
+      connections: sources.connections(),
       refusals: sources.refusals.counts(),
       rejected_vaults: resolver.rejectedVaults(),
     };
