@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
+import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
@@ -27,6 +28,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     checkCertificates(settings),
     ...checkAdminCertificate(settings),
     ...checkKeyring(settings),
+    ...checkSecretsKey(settings),
     await checkDatabase(settings),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -77,6 +79,17 @@ function checkKeyring({ keyring_key_file: file }: ControlPlaneSettings): Finding
   try {
     Keyring.read(file);
     return [{ what, ok: true, says: file }];
+  } catch (error) {
+    return [{ what, ok: false, says: errorMessage(error) }];
+  }
+}
+
+function checkSecretsKey({ secrets_key_file: path }: ControlPlaneSettings): Finding[] {
+  if (path === undefined) return [];
+  const what = 'secrets_key_file';
+  try {
+    readSecretsKey(path);
+    return [{ what, ok: true, says: path }];
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }

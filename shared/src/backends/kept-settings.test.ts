@@ -251,5 +251,6 @@ describe('settings that are references', () => {
       message: /secrets_key_file = .*none can't be read/,
     });
     assert.equal((await program.start(env, { readOnly: true })).password, CANARY);
+    await assert.rejects(program.start({ ...env, VAULTPLANE_PG_PASSWORD: 'plain' }), { name: 'StartError' });
   });
 });

@@ -128,6 +128,7 @@ export class SettingReferences {
    *
    * @param settings those that were loaded
    * @param nodeId whose data_dir it is
+   * @throws StartError where secrets_key_file holds no key
    */
   async keep(settings: { data_dir: string; secrets_key_file?: string | undefined }, nodeId: string): Promise<void> {
     const { log, env } = this.#options;
@@ -135,7 +136,10 @@ export class SettingReferences {
     const used = this.#used;
     this.#used = [];
     this.#fromDisk = [];
-    if (settings.secrets_key_file === undefined || used.length === 0) {
+    const { secrets_key_file: keyFile } = settings;
+    // Also where nothing is to be kept: a setting that is wrong must not show itself in an outage.
+    const key = this.#key ?? (keyFile === undefined ? null : readSecretsKey(keyFile, log));
+    if (key === null || used.length === 0) {
       await removeDurably(path).catch((error) => {
         this.#damage = `it can't be removed: ${errorMessage(error)}`;
         log.error(
@@ -147,7 +151,7 @@ export class SettingReferences {
     }
     // As old as it was: there is nothing new to write.
     if (used.length === this.#old.length) return;
-    const seal: Seal = { kind: KIND, key: this.#key ?? readSecretsKey(settings.secrets_key_file), nodeId };
+    const seal: Seal = { kind: KIND, key, nodeId };
     const surroundings = this.#surroundings || (await awsSurroundings(env));
     const saved = this.#begun;
     const failure = 'the values of settings could not be written to disk; a start without their vault would lack them';
