@@ -1,44 +1,72 @@
 #!/usr/bin/env node
 // Benchmarks: npm run bench [-- NAME…]
 import { UsageError } from '@vaultplane/shared/errors.ts';
-import { runCli } from '@vaultplane/shared/lifecycle.ts';
+import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { Command } from 'commander';
-import { type BenchmarkResult, runBenchmark } from './benchmark.ts';
-import { httpHit } from './http-hit.ts';
+import { type Benchmark, type Row, runBenchmark } from './benchmark.ts';
+import { inProcessHit } from './engine/in-process-hit.ts';
+import { Progress } from './progress.ts';
+import { printTable, type Report, writeReport } from './report.ts';
 
-const BENCHMARKS = [httpHit];
+const BENCHMARKS: readonly Benchmark[] = [inProcessHit];
 
 const program = new Command('npm run bench --')
   .description(
-    'Measures vaultplane and a baseline in turn, in one run; only the ratio means something on another machine.',
+    'Measures vaultplane and its baselines in turn, in one run; only the ratios mean something on another machine.',
   )
   .argument('[name...]', 'benchmarks to run; all where none is named')
+  .option('--list', 'say which there are')
   .option('--rounds <n>', 'counted rounds of each', '3')
+  .option('--out <dir>', 'where results.json and index.html are written', 'data/bench')
   .option('--json', 'print the results as JSON')
   .action(bench);
 
 await runCli(program);
 
-async function bench(names: string[], options: { rounds: string; json?: true }): Promise<void> {
+async function bench(
+  names: string[],
+  options: { rounds: string; out: string; json?: true; list?: true },
+): Promise<void> {
+  if (options.list) {
+    for (const { name, title } of BENCHMARKS) process.stdout.write(`${name.padEnd(22)} ${title}\n`);
+    return;
+  }
   const unknown = names.filter((name) => !BENCHMARKS.some((known) => known.name === name));
   if (unknown.length > 0) {
-    throw new UsageError(
-      `there is no benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.map(({ name }) => name).join(', ')}`,
-    );
+    throw new UsageError(`there is no benchmark ${unknown.join(', ')}; --list says which there are`);
   }
   const rounds = Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new UsageError('--rounds must be a whole number from 1 to 100');
-  const results: BenchmarkResult[] = [];
-  for (const benchmark of BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name))) {
-    results.push(await runBenchmark(benchmark, rounds, (line) => process.stderr.write(`${benchmark.name}: ${line}\n`)));
-  }
-  if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
-  else for (const result of results) process.stdout.write(row(result));
-}
 
-function row({ name, unit, baseline, vaultplane, ratio, target, met }: BenchmarkResult): string {
-  const figure = (of: { median: number; min: number; max: number }) =>
-    `${Math.round(of.median)} (${Math.round(of.min)}–${Math.round(of.max)})`;
-  return `${name}, ${unit}: vaultplane ${figure(vaultplane)}, ${baseline.name} ${figure(baseline)}; ratio ${ratio.toFixed(2)}, target ≥ ${target} ${met ? 'met' : 'NOT met'}\n`;
+  const signal = stopOnSignals();
+  const progress = new Progress(process.stderr);
+  const rows: Row[] = [];
+  const leftOut: string[] = [];
+  const failed: string[] = [];
+  const wanted = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  for (const [index, benchmark] of wanted.entries()) {
+    try {
+      const got = await runBenchmark(benchmark, rounds, {
+        signal,
+        note: (text) => progress.show(index / wanted.length, `${benchmark.name}: ${text}`),
+        leaveOut: (text) => leftOut.push(`${benchmark.name}: ${text}`),
+      });
+      rows.push(...got);
+      progress.clear();
+      if (!options.json) printTable(process.stdout, benchmark, got);
+    } catch (error) {
+      progress.clear();
+      if (signal.aborted) break;
+      failed.push(`${benchmark.name}: ${(error as Error).message}`);
+      process.stderr.write(`${benchmark.name} failed: ${(error as Error).stack}\n`);
+    }
+  }
+  const report: Report = { at: new Date().toISOString(), rounds, rows, leftOut, failed, stopped: signal.aborted };
+  const written = writeReport(options.out, report, BENCHMARKS);
+  if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  for (const line of leftOut) process.stderr.write(`left out: ${line}\n`);
+  process.stderr.write(`written: ${written.join(', ')}\n`);
+  // A target that is not met is a figure, and the machine's as much as ours; a wrong answer is a failure.
+  if (failed.length > 0 || signal.aborted) throw new ExitStatus(1);
 }
