@@ -4,6 +4,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since any moment. Never set and never goes back, but may stand still while the machine sleeps. */
   monotonic(): number;
+  /** Milliseconds for which a reading may be used again where readings are many and dear; 0 for never. */
+  readonly reuseMs: number;
   /** Runs `task` once after `delayMs` milliseconds, unless the returned function is called first. Never keeps a process alive. */
   after(delayMs: number, task: () => void): () => void;
 }
@@ -14,6 +16,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  reuseMs: 20,
   after(delayMs, task) {
     const due = performance.now() + delayMs;
     let timer: NodeJS.Timeout;

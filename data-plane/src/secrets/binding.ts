@@ -4,6 +4,7 @@ import type { Reference } from '@vaultplane/shared/reference.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import type { Entry, EntryAddress, EntryUse, EntryUser, Held } from './entry.ts';
 import type { State } from './lifecycle.ts';
+import type { ReadyAnswers, Slot } from './ready-answers.ts';
 import { ResolvedValue } from './resolved.ts';
 import type { Vault } from './vault-directory.ts';
 
@@ -13,26 +14,49 @@ export class Binding implements EntryUser {
   readonly text: string;
   readonly reference: Reference;
   readonly roleArn: string | undefined;
-  /** Used since it was last considered for being given up. */
-  used = true;
   watched = false;
   /** The reading that held last, 0 or 1. */
   heldReading = 0;
   #vault: Vault;
   #address: Address;
   readonly #entries: [Entry | null, Entry | null] = [null, null];
-  #last: { held: Held; resolved: ResolvedValue } | null = null;
+  readonly #ready: ReadyAnswers;
+  readonly #slot: Slot;
+  /** The last use that was considered. */
+  #consideredUse = 0;
 
   /**
    * @param roleArn the role to ask under, in place of the vault's own
    * @throws VaultplaneError invalid_option, unsupported_version; access_denied for a role that the vault does not allow
    */
-  constructor(text: string, reference: Reference, vault: Vault, roleArn?: string) {
+  constructor(text: string, reference: Reference, vault: Vault, ready: ReadyAnswers, roleArn?: string) {
     this.text = text;
     this.reference = reference;
     this.roleArn = roleArn;
     this.#vault = vault;
     this.#address = this.#addressIn(vault);
+    this.#ready = ready;
+    this.#slot = ready.claim(this.#readyText);
+    this.use();
+  }
+
+  get lastUse(): number {
+    return this.#ready.lastUse(this.#slot);
+  }
+
+  /** It is looked up. */
+  use(): void {
+    this.#ready.use(this.#slot);
+  }
+
+  /** Used since it was last considered for being given up, or taken for being in use. */
+  get used(): boolean {
+    return this.lastUse > this.#consideredUse;
+  }
+
+  /** What it was used for until now counts no more. */
+  consider(): void {
+    this.#consideredUse = this.lastUse;
   }
 
   /** Unique among the bindings of a resolver. */
@@ -100,7 +124,7 @@ export class Binding implements EntryUser {
     return this.entry(this.heldReading);
   }
 
-  use(reading: number, entry: Entry): void {
+  join(reading: number, entry: Entry): void {
     if (this.#entries[reading] === entry) return;
     this.#entries[reading]?.removeUser(this);
     this.#entries[reading] = entry;
@@ -111,16 +135,6 @@ export class Binding implements EntryUser {
     const reading = this.#entries.indexOf(entry);
     if (reading < 0) return null;
     return { reference: this.text, roleArn: this.roleArn, reading, answers: reading === this.heldReading };
-  }
-
-  /** What the reading that held last stands for, if its entry may be served from as it is; makes nothing new for that. */
-  hit(now: number): ResolvedValue | null {
-    const entry = this.#entries[this.heldReading];
-    if (!entry || entry.dropped || this.#last === null) return null;
-    const { lifecycle } = entry;
-    if (lifecycle.held !== this.#last.held) return null;
-    const state = lifecycle.stateAt(now, this.#address.lifetimes);
-    return state === this.#last.resolved.state ? this.#last.resolved : null;
   }
 
   /** @throws VaultplaneError key_not_found, key_not_scalar, not_json */
@@ -141,20 +155,27 @@ export class Binding implements EntryUser {
   /** A lookup ended with this, out of an entry that still holds it: the next one may have it again. */
   remember(reading: number, held: Held, resolved: ResolvedValue): void {
     this.heldReading = reading;
-    if (this.entry(reading)?.lifecycle.held === held) this.#last = { held, resolved };
+    const lifecycle = this.entry(reading)?.lifecycle;
+    if (lifecycle?.held !== held) return;
+    this.#ready.put(this.#slot, resolved, lifecycle.endOf(resolved.state, this.lifetimes));
   }
 
   forget(): void {
-    this.#last = null;
+    this.#ready.forget(this.#slot);
   }
 
-  /** No longer in use. */
+  /** No longer in use, and never again. */
   release(): void {
-    this.forget();
+    this.#ready.release(this.#slot, this.#readyText);
     for (const [index, entry] of this.#entries.entries()) {
       entry?.removeUser(this);
       this.#entries[index] = null;
     }
+  }
+
+  /** Whoever names no role gets the answer by the reference alone; one for a role must not be found by any text. */
+  get #readyText(): string | null {
+    return this.roleArn === undefined ? this.text : null;
   }
 
   #addressIn(vault: Vault): Address {

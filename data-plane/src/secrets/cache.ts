@@ -1,4 +1,5 @@
-import type { Entry } from './entry.ts';
+import { DueQueue } from './due-queue.ts';
+import type { Entry, Recency } from './entry.ts';
 
 export interface CacheLimits {
   maxEntries: number;
@@ -10,14 +11,19 @@ export class Cache {
   readonly #limits: CacheLimits;
   readonly #onDrop: (entry: Entry) => void;
   readonly #entries = new Map<string, Entry>();
-  #newest: Entry | null = null;
-  #oldest: Entry | null = null;
+  /** By when they were last used as far as is known here: a use is only counted, and looked at when room is needed. */
+  readonly #byUse = new DueQueue<Recency>();
+  readonly #countUse: () => number;
   #bytes = 0;
 
-  /** @param onDrop told of every entry that leaves, for whatever reason, while it still holds what it held */
-  constructor(limits: CacheLimits, onDrop: (entry: Entry) => void) {
+  /**
+   * @param onDrop told of every entry that leaves, for whatever reason, while it still holds what it held
+   * @param countUse a number for every use of an entry, each higher than the last
+   */
+  constructor(limits: CacheLimits, onDrop: (entry: Entry) => void, countUse: () => number) {
     this.#limits = limits;
     this.#onDrop = onDrop;
+    this.#countUse = countUse;
   }
 
   get size(): number {
@@ -37,21 +43,23 @@ export class Cache {
   }
 
   /** From the least recently used one to the one that was used last. */
-  *oldestFirst(): Iterable<Entry> {
-    for (let entry = this.#oldest; entry; entry = entry.newer) yield entry;
+  oldestFirst(): Entry[] {
+    return [...this.#entries.values()]
+      .map((entry) => ({ entry, lastUse: entry.lastUse }))
+      .sort((a, b) => a.lastUse - b.lastUse)
+      .map(({ entry }) => entry);
   }
 
   add(entry: Entry): void {
     this.#entries.set(entry.address.key, entry);
-    this.#link(entry);
+    this.touch(entry);
+    this.#byUse.set(entry.recency, entry.lastUse);
     this.resized(entry);
   }
 
   /** It was used now. */
   touch(entry: Entry): void {
-    if (entry === this.#newest || entry.dropped) return;
-    this.#unlink(entry);
-    this.#link(entry);
+    entry.lastUse = this.#countUse();
   }
 
   /** It holds more or less than before: counted anew, and room made. */
@@ -67,37 +75,28 @@ export class Cache {
     if (entry.dropped) return;
     entry.dropped = true;
     this.#entries.delete(entry.address.key);
-    this.#unlink(entry);
+    this.#byUse.delete(entry.recency);
     this.#bytes -= entry.bytes;
     this.#onDrop(entry);
     entry.lifecycle.drop();
   }
 
   #evict(): void {
-    let candidate = this.#oldest;
-    while (candidate && (this.#entries.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes)) {
-      const next: Entry | null = candidate.newer;
+    // What can't go counts as used now, and so is met once in a pass.
+    const before = this.#countUse();
+    while (this.#entries.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes) {
+      const oldest = this.#byUse.peek();
+      if (!oldest || oldest.dueAt > before) return;
+      const { entry } = oldest;
+      const { lastUse } = entry;
       // What somebody waits for, is about to ask for or watches stays; these are bounded elsewhere.
-      const isIdle = candidate.flight === null && !candidate.lifecycle.isUnknown && !candidate.watched;
-      if (isIdle) this.drop(candidate);
-      candidate = next;
+      const isIdle = entry.flight === null && !entry.lifecycle.isUnknown && !entry.watched;
+      if (lastUse > oldest.dueAt) this.#byUse.set(oldest, lastUse);
+      else if (isIdle) this.drop(entry);
+      else {
+        this.touch(entry);
+        this.#byUse.set(oldest, entry.lastUse);
+      }
     }
-  }
-
-  #link(entry: Entry): void {
-    entry.older = this.#newest;
-    entry.newer = null;
-    if (this.#newest) this.#newest.newer = entry;
-    else this.#oldest = entry;
-    this.#newest = entry;
-  }
-
-  #unlink(entry: Entry): void {
-    if (entry.newer) entry.newer.older = entry.older;
-    else this.#newest = entry.older;
-    if (entry.older) entry.older.newer = entry.newer;
-    else this.#oldest = entry.newer;
-    entry.newer = null;
-    entry.older = null;
   }
 }

@@ -112,8 +112,7 @@ export class Continuity {
     const old = references.filter((reference) => lifecycleOf(reference)?.restored);
     if (old.length > 0) await resolveMany(old, { roleArn, refresh: true });
     for (const reference of unused) {
-      const binding = bound(reference);
-      if (binding) binding.used = false;
+      bound(reference)?.consider();
     }
     return references.map((reference, index) => {
       const outcome = found[index];
@@ -130,7 +129,7 @@ export class Continuity {
     for (const binding of this.#options.bindings.values()) {
       if (!(binding.used || binding.watched) || binding.vault.type.local) continue;
       if (!binding.answering()?.lifecycle.held) continue;
-      binding.used = false;
+      binding.consider();
       used.push({ reference: binding.text, roleArn: binding.roleArn });
     }
     return used;
@@ -142,7 +141,7 @@ export class Continuity {
     for (const { reference, roleArn, reading, answers } of users) {
       try {
         const binding = bind(reference, roleArn);
-        binding.used = false;
+        binding.consider();
         // Another vault, region, endpoint or role: another secret.
         if (binding.readings[reading] === undefined || binding.entryAddress(reading).key !== key) continue;
         entry = entryOf(binding, reading);

@@ -42,14 +42,21 @@ export interface EntryUser {
   readonly lifetimes: Lifetimes;
   /** Somebody wants to be told of changes. */
   readonly watched: boolean;
+  /** The cache's count of uses when it last answered out of the entry. */
+  readonly lastUse: number;
   /** What the entry is to it. */
   useOf(entry: Entry): EntryUse | null;
-  /** The entry holds something else now, or nothing: nothing of what it held may be kept. */
+  /** The entry holds something else now, or nothing, or in another state: nothing of what it held may be kept. */
   forget(): void;
 }
 
 /** Not counted in a value's bytes, but there: names, nodes, members. */
 export const OVERHEAD_BYTES = 512;
+
+/** An entry in the order of use, by the count of uses that was known when it was put there. */
+export interface Recency extends Due {
+  readonly entry: Entry;
+}
 
 /** One secret in the cache. */
 export class Entry implements Due {
@@ -61,9 +68,9 @@ export class Entry implements Due {
   dropped = false;
   dueAt = Infinity;
   dueIndex = -1;
-  /** Neighbours in the order of use; the cache's own. */
-  newer: Entry | null = null;
-  older: Entry | null = null;
+  /** Its place in the order of use; the cache's own. */
+  readonly recency: Recency;
+  #lastUse = 0;
   /** As the cache last counted it. */
   bytes = 0;
   readonly #users = new Set<EntryUser>();
@@ -72,6 +79,18 @@ export class Entry implements Due {
   constructor(address: EntryAddress, random: Random) {
     this.address = address;
     this.lifecycle = new Lifecycle(random);
+    this.recency = { entry: this, dueAt: Infinity, dueIndex: -1 };
+  }
+
+  /** The cache's count of uses when it was last used, by whomever. */
+  get lastUse(): number {
+    let last = this.#lastUse;
+    for (const user of this.#users) if (user.lastUse > last) last = user.lastUse;
+    return last;
+  }
+
+  set lastUse(use: number) {
+    this.#lastUse = use;
   }
 
   get users(): ReadonlySet<EntryUser> {
@@ -89,6 +108,7 @@ export class Entry implements Due {
   }
 
   removeUser(user: EntryUser): void {
+    this.#lastUse = this.lastUse;
     this.#users.delete(user);
     if (this.#lifetimes.length > 1) this.userChanged();
   }

@@ -71,6 +71,12 @@ export class Lifecycle<V> {
     return this.#failedSince ? 'resurrected' : 'stale';
   }
 
+  /** Until when the held value is served in this state, unless it is fetched anew or that fails; Infinity for ever. */
+  endOf(state: State, { ttl, resurrectTtl }: Lifetimes): number {
+    if (ttl === 0) return Infinity;
+    return this.#fetchedAt + (state === 'fresh' ? ttl : ttl + resurrectTtl);
+  }
+
   /**
    * For a lookup that `stateAt` gave nothing: the remembered failure to answer with; null where it is to ask. A miss is
    * remembered for neg_ttl; not reaching the vault only for as long as keeps the number of calls bounded.

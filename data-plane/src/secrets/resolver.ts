@@ -21,6 +21,7 @@ import { Entry } from './entry.ts';
 import { type HeldSecret, inventoryOf } from './inventory.ts';
 import type { State } from './lifecycle.ts';
 import { Lookup, type ResolveOptions } from './lookup.ts';
+import { ReadyAnswers } from './ready-answers.ts';
 import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
@@ -83,6 +84,7 @@ export class Resolver {
   readonly #refreshNow: RefreshNow;
   readonly #watches: Watches;
   readonly #bindings = new Map<string, Binding>();
+  readonly #ready = new ReadyAnswers();
   /** Counts configurations, so that a lookup notices that it began under another one. */
   #epoch = 0;
   #stopped = false;
@@ -109,7 +111,11 @@ export class Resolver {
     const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };
     const time = this.#time;
     const random = this.#random;
-    this.#cache = new Cache(limits, (entry) => this.#onDropped(entry));
+    this.#cache = new Cache(
+      limits,
+      (entry) => this.#onDropped(entry),
+      () => this.#ready.countUse(),
+    );
     const onSettled = (entry: Entry) => this.#onSettled(entry);
     this.#upstream = new Upstream({
       backends: this.#backends,
@@ -183,17 +189,11 @@ export class Resolver {
    * @throws VaultplaneError (a promise rejects with it), and nothing else
    */
   resolve(reference: string, options: ResolveOptions = NO_OPTIONS): Resolved | Promise<Resolved> {
-    const now = this.#time.now();
+    const now = this.#time.recent();
     this.#refresher.catchUp(now);
-    if (!options.refresh) {
-      const binding = this.#bindings.get(bindingKey(reference, options.roleArn));
-      // A text that somebody made to look like a role's key is no reference, and finds nothing.
-      const hit = binding?.roleArn === options.roleArn ? binding?.hit(now) : null;
-      if (hit) {
-        binding!.used = true;
-        this.#cache.touch(binding!.entry(binding!.heldReading)!);
-        return hit;
-      }
+    if (!options.refresh && options.roleArn === undefined) {
+      const ready = this.#ready.get(reference, now);
+      if (ready !== null) return ready;
     }
     const answers = this.#lookUp([reference], options);
     if (answers instanceof Promise) return answers.then(([answer]) => orThrow(answer!));
@@ -356,11 +356,11 @@ export class Resolver {
     const key = bindingKey(text, roleArn);
     const known = this.#bindings.get(key);
     if (known && known.roleArn === roleArn) {
-      known.used = true;
+      known.use();
       return known;
     }
     const reference = parseReference(text);
-    const binding = new Binding(text, reference, this.#directory.get(reference.vault), roleArn);
+    const binding = new Binding(text, reference, this.#directory.get(reference.vault), this.#ready, roleArn);
     // Watches are of references under their vaults' own roles.
     binding.watched = roleArn === undefined && this.#watches.has(text);
     this.#bindings.set(key, binding);
@@ -377,7 +377,7 @@ export class Resolver {
         entry = new Entry(address, this.#random);
         this.#cache.add(entry);
       }
-      binding.use(reading, entry);
+      binding.join(reading, entry);
       // Its lifetimes count from now on; what is not held yet is scheduled when its fetch ends.
       if (entry.lifecycle.held) this.#refresher.schedule(entry);
     }
@@ -392,7 +392,7 @@ export class Resolver {
       if (this.#bindings.size <= most) return;
       this.#bindings.delete(binding.key);
       if (binding.used || binding.watched) {
-        binding.used = false;
+        binding.consider();
         this.#bindings.set(binding.key, binding);
       } else {
         binding.release();

@@ -13,6 +13,11 @@ export class SteadyTime {
   /** The wall clock's lead over the monotonic one, when it was last taken note of. */
   #lead: number;
   #slept = 0;
+  /** A reading that is not older than the clock's reuseMs, but for a turn of the event loop that takes longer; -1: none. */
+  #recent = -1;
+  readonly #forgetRecent = () => {
+    this.#recent = -1;
+  };
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -29,6 +34,17 @@ export class SteadyTime {
       this.#lead = lead;
     }
     return monotonic + this.#slept;
+  }
+
+  /** As `now`, of some milliseconds ago at most: two clocks are not read for every one of many lookups. */
+  recent(): number {
+    if (this.#recent >= 0) return this.#recent;
+    const now = this.now();
+    if (this.#clock.reuseMs > 0) {
+      this.#recent = now;
+      this.#clock.after(this.#clock.reuseMs, this.#forgetRecent);
+    }
+    return now;
   }
 
   /** The wall clock's time, for people and for other programs. */

@@ -211,6 +211,7 @@ export class Upstream {
       result instanceof BackendError ? result : { secret: result, wallFetchedAt: time.wall() };
     if (!entry.dropped) {
       this.#count(entry.lifecycle.held, settled);
+      entry.forget();
       if (settled instanceof BackendError) {
         entry.lifecycle.failed(time.now(), settled);
         log.debug(
@@ -218,7 +219,6 @@ export class Upstream {
           'a fetch failed',
         );
       } else {
-        entry.forget();
         entry.lifecycle.fetched(time.now(), settled);
       }
       onSettled(entry);

@@ -8,6 +8,7 @@ interface Timer {
 
 /** A clock for tests, which moves only when told to. */
 export class FakeClock implements Clock {
+  readonly reuseMs = 0;
   #now: number;
   /** By how much it was set, all in all. */
   #set = 0;

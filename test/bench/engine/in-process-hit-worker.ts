@@ -34,11 +34,11 @@ const asIs = (found: unknown) => found;
 
 const SUBJECTS: Record<
   Subject,
-  (keys: string[], values: string[]) => Promise<{ look: Lookup; valueOf: (found: unknown) => unknown }>
+  (keys: string[], values: string[]) => Promise<{ look: Lookup; textOf: (found: unknown) => unknown }>
 > = {
   'Map.get': async (keys, values) => {
     const map = new Map(keys.map((key, index) => [key, values[index]!]));
-    return { look: (key) => map.get(key), valueOf: asIs };
+    return { look: (key) => map.get(key), textOf: asIs };
   },
   'async-cache-dedupe': async (keys, values) => {
     const byKey = new Map(keys.map((key, index) => [key, values[index]!]));
@@ -46,7 +46,7 @@ const SUBJECTS: Record<
       'secret',
       async (key: string) => byKey.get(key)!,
     );
-    return { look: (key) => cache.secret(key), valueOf: asIs };
+    return { look: (key) => cache.secret(key), textOf: asIs };
   },
   'lru-cache fetch': async (keys, values) => {
     const byKey = new Map(keys.map((key, index) => [key, values[index]!]));
@@ -55,7 +55,7 @@ const SUBJECTS: Record<
       ttl: 3_600_000,
       fetchMethod: async (key) => byKey.get(key)!,
     });
-    return { look: (key) => cache.fetch(key), valueOf: asIs };
+    return { look: (key) => cache.fetch(key), textOf: asIs };
   },
   vaultplane: async (keys, values) => {
     const vault = new ScriptedVault();
@@ -77,7 +77,7 @@ const SUBJECTS: Record<
     for (let at = 0; at < keys.length; at += 1000) await resolver.resolveMany(keys.slice(at, at + 1000));
     return {
       look: (key) => resolver.resolve(key),
-      valueOf: (found) => (found as { value: string }).value,
+      textOf: (found) => (found as { value: string }).value,
     };
   },
 };
@@ -96,16 +96,17 @@ function randomOrder(below: number, length: number): Uint32Array {
 await answerParent(async ({ subject, references, lookups }: HitInput): Promise<Figures> => {
   const keys = Array.from({ length: references }, (_, index) => `{vault://aws/app/secret-${index}/password}`);
   const values = keys.map((_, index) => `value-${index}-${'x'.repeat(50)}`);
-  const { look, valueOf } = await SUBJECTS[subject](keys, values);
+  const { look, textOf } = await SUBJECTS[subject](keys, values);
   const order = randomOrder(references, lookups);
   for (let index = 0; index < keys.length; index++) {
-    const found = valueOf(await look(keys[index]!));
+    const found = textOf(await look(keys[index]!));
     if (found !== values[index]) throw new Error(`${subject} answered ${keys[index]} with another value`);
   }
   const waits = look(keys[0]!) instanceof Promise;
   const round = waits ? lookUpWaiting : lookUp;
   await round(order.subarray(0, lookups >> 2), keys, look);
-  const start = performance.now();
+  const start = process.cpuUsage();
   await round(order, keys, look);
-  return { rate: lookups / ((performance.now() - start) / 1000) };
+  const { user, system } = process.cpuUsage(start);
+  return { rate: lookups / ((user + system) / 1e6), rss: process.memoryUsage.rss() };
 });
