@@ -3,12 +3,13 @@
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { Command } from 'commander';
+import { httpHit } from './api/http-hit.ts';
 import { type Benchmark, type Row, runBenchmark } from './benchmark.ts';
 import { inProcessHit } from './engine/in-process-hit.ts';
 import { Progress } from './progress.ts';
 import { printTable, type Report, writeReport } from './report.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [inProcessHit];
+const BENCHMARKS: readonly Benchmark[] = [inProcessHit, httpHit];
 
 const program = new Command('npm run bench --')
   .description(

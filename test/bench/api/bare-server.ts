@@ -1,16 +1,33 @@
-// The least that a node:http server can do for the same answer: check the token, send the bytes.
+// The least that a node:http server can do for the same answers: read the body, check the token, send the bytes.
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-const { token, body } = JSON.parse(await text(process.stdin)) as { token: string; body: string };
-const bytes = Buffer.from(body);
-const server = createServer((request, response) => {
-  if (request.headers['x-aws-parameters-secrets-token'] !== token) {
+const { tokenHeader, token, answers, socketPath } = JSON.parse(await text(process.stdin)) as {
+  tokenHeader: string;
+  token: string;
+  /** By path: the answer's body and its type. */
+  answers: Record<string, { body: string; type: string }>;
+  socketPath: string;
+};
+const ready = new Map(
+  Object.entries(answers).map(([path, { body, type }]) => {
+    const bytes = Buffer.from(body);
+    return [path, { bytes, headers: { 'content-type': type, 'content-length': bytes.length } }];
+  }),
+);
+const listener = (request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => {
+  const answer = ready.get(request.url!);
+  const given = request.headers[tokenHeader] ?? request.headers['x-amz-security-token'];
+  if (answer === undefined || given !== token) {
     response.writeHead(403).end();
     return;
   }
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length }).end(bytes);
+  const send = () => response.writeHead(200, answer.headers).end(answer.bytes);
+  if (request.method === 'GET') send();
+  else request.on('end', send).resume();
+};
+createServer(listener).listen(socketPath, () => {
+  const server = createServer(listener).listen(0, '127.0.0.1', () =>
+    process.stdout.write(`http://127.0.0.1:${(server.address() as { port: number }).port}\n`),
+  );
 });
-server.listen(0, '127.0.0.1', () =>
-  process.stdout.write(`http://127.0.0.1:${(server.address() as { port: number }).port}\n`),
-);

@@ -1,21 +1,66 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import autocannon from 'autocannon';
-import { Deployment } from '../e2e/deployment.ts';
-import type { Benchmark } from './benchmark.ts';
+import { Deployment, freePorts } from '../../e2e/deployment.ts';
+import type { Baseline, Benchmark, Case } from '../benchmark.ts';
+import { type Destination, HAS_WRK, load, type Request } from './load.ts';
+import { HAS_NGINX, startNginx } from './nginx-server.ts';
 
-const CONNECTIONS = 32;
-const SECONDS = 4;
+const CONNECTIONS = [32, 1, 256];
+const SECONDS = 2;
 const REFERENCE = '{vault://aws/secret-name/foo}';
+const TOKEN_HEADER = 'x-aws-parameters-secrets-token';
 
-/** /v1/resolve of a cached value over TCP, against a bare node:http server that checks the token and sends the same bytes. */
+/** A door of the application API, and how it is asked for a value that is in memory. */
+interface Door {
+  name: string;
+  request(token: string): Request;
+}
+
+const DOORS: readonly Door[] = [
+  {
+    name: '/v1/resolve',
+    request: (token) => ({
+      method: 'GET',
+      path: `/v1/resolve?ref=${encodeURIComponent(REFERENCE)}`,
+      headers: { [TOKEN_HEADER]: token },
+    }),
+  },
+  {
+    name: '/secretsmanager/get',
+    request: (token) => ({
+      method: 'GET',
+      path: '/secretsmanager/get?secretId=secret-name',
+      headers: { [TOKEN_HEADER]: token },
+    }),
+  },
+  {
+    name: 'GetSecretValue',
+    request: (token) => ({
+      method: 'POST',
+      path: '/',
+      headers: {
+        'content-type': 'application/x-amz-json-1.1',
+        'x-amz-target': 'secretsmanager.GetSecretValue',
+        'x-amz-security-token': token,
+      },
+      body: '{"SecretId":"secret-name"}',
+    }),
+  },
+];
+
+/** A value in memory, by HTTP: through every door, by TCP and by Unix socket. */
 export const httpHit: Benchmark = {
   name: 'http-hit',
-  unit: 'answers/s',
-  baseline: 'bare node:http, same bytes',
-  target: 0.9,
-  async prepare() {
+  title: 'a cached value of 64 bytes by HTTP, against servers that send the same bytes and do nothing else',
+  async prepare({ signal, leaveOut }) {
+    if (!HAS_WRK)
+      leaveOut('wrk is not installed; autocannon makes the load, and takes more of the machine than what it measures');
+    if (!HAS_NGINX) leaveOut('nginx is not installed');
     const emulator = await startEmulator();
     emulator.putSecret('us-east-1', 'secret-name', { foo: 'b'.repeat(64) });
     const deployment = new Deployment();
@@ -24,18 +69,71 @@ export const httpHit: Benchmark = {
     const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
       ...emulator.environment,
       VAULTPLANE_VAULT_AWS_REGION: 'us-east-1',
+      VAULTPLANE_API_UNIX_SOCKET: join(deployment.folder, 'api.sock'),
     });
     await dataPlane.start();
-    const answer = await dataPlane.resolve(REFERENCE);
-    if (answer.error) throw new Error(`${REFERENCE}: ${answer.error.code}: ${answer.error.message}`);
-    const path = `/v1/resolve?ref=${encodeURIComponent(REFERENCE)}`;
-    const bare = await startBareServer(dataPlane.token, JSON.stringify(answer));
-    const headers = { 'x-aws-parameters-secrets-token': dataPlane.token };
+    const { token } = dataPlane;
+    const doors = DOORS.map(({ name, request }) => ({ name, request: request(token) }));
+    const own = { tcp: { origin: dataPlane.apiUrl }, unix: { socketPath: join(deployment.folder, 'api.sock') } };
+
+    const answers = new Map<Request, { body: string; type: string }>();
+    for (const { request } of doors) answers.set(request, await ask(own.unix, request));
+    const byPath = Object.fromEntries([...answers].map(([{ path }, answer]) => [path, answer]));
+    const bare = await startBareServer({ token, answers: byPath, socketPath: join(deployment.folder, 'bare.sock') });
+    const [nginxPort] = await freePorts(1);
+    const nginx = HAS_NGINX
+      ? await startNginx({
+          folder: join(deployment.folder, 'nginx'),
+          port: nginxPort!,
+          // It knows locations by path alone; one of the answers' sizes stands for the other.
+          answers: Object.fromEntries([...answers].map(([{ path }, { body }]) => [path.replace(/\?.*/, ''), body])),
+        })
+      : null;
+
+    const cases = (['tcp', 'unix'] as const).flatMap((transport) =>
+      CONNECTIONS.flatMap((connections) =>
+        doors.map(({ name, request }): Case => {
+          const options = { connections, seconds: SECONDS, signal };
+          const baselines: Baseline[] = [
+            {
+              name: 'bare node:http',
+              measure: () => load(transport === 'tcp' ? bare.tcp : bare.unix, request, options),
+              targets: { rate: { ratioAtLeast: 0.9 }, p99: { ratioAtMost: 1.2 } },
+            },
+          ];
+          // nginx's `return` reads no body, and refuses a POST to a fixed answer no more than a GET.
+          if (nginx) {
+            const to =
+              transport === 'tcp' ? { origin: `http://127.0.0.1:${nginxPort}` } : { socketPath: nginx.socketPath };
+            const plain = request.method === 'GET' && transport === 'tcp' && connections === 32;
+            baselines.push({
+              name: 'nginx',
+              measure: () => load(to, request, options),
+              targets: { rate: plain ? { ratioAtLeast: 0.85 } : 'shown' },
+            });
+          }
+          return {
+            name: `${name}, ${transport}, ${connections}`,
+            metrics: [
+              { key: 'rate', unit: 'answers/s' },
+              { key: 'p99', unit: 'ms', digits: 2 },
+            ],
+            async measure() {
+              const figures = await load(own[transport], request, options);
+              const { body } = await ask(own.unix, request);
+              if (body !== answers.get(request)!.body) throw new Error(`${name} answered something else under load`);
+              return figures;
+            },
+            baselines,
+          };
+        }),
+      ),
+    );
     return {
-      measureBaseline: () => load(bare.url + path, headers),
-      measureVaultplane: () => load(dataPlane.apiUrl + path, headers),
+      cases,
       async stop() {
         bare.stop();
+        await nginx?.stop();
         await deployment.stop();
         await emulator.stop();
       },
@@ -43,23 +141,31 @@ export const httpHit: Benchmark = {
   },
 };
 
-/** Answers a second, of one load; an answer that is no 200 fails the benchmark. */
-async function load(url: string, headers: Record<string, string>): Promise<number> {
-  const result = await autocannon({ url, headers, connections: CONNECTIONS, duration: SECONDS });
-  if (result.non2xx > 0 || result.errors > 0)
-    throw new Error(`${url}: ${result.non2xx} not 2xx, ${result.errors} errors`);
-  return result.requests.average;
+/** One answer, which must be a 200 with the value in it. */
+async function ask(to: { socketPath: string }, request: Request): Promise<{ body: string; type: string }> {
+  const { method, path, headers, body } = request;
+  const sent = httpRequest({ socketPath: to.socketPath, method, path, headers }).end(body);
+  const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
+  const answer = await text(response);
+  if (response.statusCode !== 200 || !answer.includes('b'.repeat(64))) {
+    throw new Error(`${method} ${path}: ${response.statusCode} ${answer}`);
+  }
+  return { body: answer, type: response.headers['content-type'] ?? '' };
 }
 
 /** In a process of its own, as the data plane is. */
-async function startBareServer(token: string, body: string): Promise<{ url: string; stop(): void }> {
+async function startBareServer(input: {
+  token: string;
+  answers: Record<string, { body: string; type: string }>;
+  socketPath: string;
+}): Promise<{ tcp: Destination; unix: Destination; stop(): void }> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('./bare-server.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  child.stdin.end(JSON.stringify({ token, body }));
-  const url = await new Promise<string>((resolve, reject) => {
+  child.stdin.end(JSON.stringify({ tokenHeader: TOKEN_HEADER, ...input }));
+  const origin = await new Promise<string>((resolve, reject) => {
     child.stdout.setEncoding('utf8').once('data', (line: string) => resolve(line.trim()));
     child.once('exit', () => reject(new Error('the bare server did not start')));
   });
-  return { url, stop: () => child.kill() };
+  return { tcp: { origin }, unix: { socketPath: input.socketPath }, stop: () => child.kill() };
 }
