@@ -114,7 +114,7 @@ export class World {
       surroundings: '',
       continuity: resolver.continuity,
       // Its pauses never end: but for what is urgent, it is written as the program stops.
-      clock: { now: () => clock.now(), monotonic: () => clock.monotonic(), after: () => () => {} },
+      clock: { now: () => clock.now(), monotonic: () => clock.monotonic(), after: () => () => {}, reuseMs: 0 },
       bootClock: { boot: `boot ${this.#boot}`, uptime: () => this.#upBefore * 1000 + clock.monotonic() - this.#born },
       log: silentLog,
     });
