@@ -99,12 +99,19 @@ describe('the inventory', () => {
     );
     const list = () => [...bench.resolver.inventory()].map(({ key: _, ...rest }) => rest);
     const seen = list();
-    const facts = { vault: 'my', state: 'fresh', fetchedAt: start };
+    const facts = { vault: 'my', state: 'fresh', fetchedAt: start, endsInMs: (10 + 100_000_000) * 1000 };
     assert.deepEqual(seen, [
       { ...facts, versionId: 'v1', reference: '{vault://my/db/main/}' },
       { ...facts, versionId: 'v2', reference: '{vault://my/db?version_stage=AWSPENDING}' },
       { ...facts, versionId: 'v3', reference: '{vault://my/far?region=eu-west-1}' },
-      { vault: 'my', state: 'negative', versionId: null, fetchedAt: null, reference: '{vault://my/gone}' },
+      {
+        vault: 'my',
+        state: 'negative',
+        versionId: null,
+        fetchedAt: null,
+        endsInMs: 60_000,
+        reference: '{vault://my/gone}',
+      },
     ]);
     assert.doesNotMatch(JSON.stringify(seen) + inspect([...bench.resolver.inventory()], { depth: 9 }), /c4n4ry/);
     bench.vault.set('db/main', 'down');
