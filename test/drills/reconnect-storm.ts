@@ -20,8 +20,7 @@ export const reconnectStorm: Drill = {
     const telling = setInterval(() => stage.saw(`${fleet.connected} are linked`), 5000);
     let slowest: ReturnType<typeof slowestAnswer> | undefined;
     try {
-      const hash = async () => ((await plan.get('/clustering/status')) as { config: { hash: string } }).config.hash;
-      const all = async () => fleet.having(await hash()) === SIZE;
+      const all = async () => fleet.having(await stage.hashOf()) === SIZE;
       await stage.until(`${SIZE} data planes are linked, with the newest configuration`, all, 90_000);
       const from = performance.now();
       await plan.putVault('made-for-all', { name: 'aws', 'config.region': 'us-east-1' });
