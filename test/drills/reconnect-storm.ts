@@ -21,7 +21,7 @@ export const reconnectStorm: Drill = {
     let slowest: ReturnType<typeof slowestAnswer> | undefined;
     try {
       const all = async () => fleet.having(await stage.hashOf()) === SIZE;
-      await stage.until(`${SIZE} data planes are linked, with the newest configuration`, all, 90_000);
+      await stage.until(`${SIZE} data planes are linked, with the newest configuration`, all, 180_000);
       const from = performance.now();
       await plan.putVault('made-for-all', { name: 'aws', 'config.region': 'us-east-1' });
       await stage.until('a change reaches all of them', all);
@@ -35,7 +35,7 @@ export const reconnectStorm: Drill = {
       stage.mends('the control plane is started again');
       slowest = slowestAnswer(`${plan.adminUrl}/vaults`);
       await plan.putVault('made-after', { name: 'aws', 'config.region': 'us-east-1' });
-      await stage.converges(`all ${SIZE} are linked again, with the newest configuration`, all, 120_000);
+      await stage.converges(`all ${SIZE} are linked again, with the newest configuration`, all, 180_000);
       await stage.converges('so is the data plane whose applications are watched', () => stage.isCaughtUp());
       stage.saw(`slowest answer of the Admin API meanwhile: ${Math.round(await slowest.stop())} ms`);
     } finally {

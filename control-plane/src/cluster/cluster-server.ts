@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { createServer as createNetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
@@ -10,6 +11,7 @@ import { WebSocketServer } from 'ws';
 import { boundAddress, listen, listening, reachable } from '../listener.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Fleet } from './fleet.ts';
+import { HandshakeQueue } from './handshake-queue.ts';
 import { type ClusterIdentity, peerOf } from './peer-check.ts';
 import type { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
@@ -41,6 +43,13 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   const { identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
   const server = createTlsServer(identity);
+  const handshakes = new HandshakeQueue({ clock: options.clock });
+  const sockets = new Set<Socket>();
+  const listener = createNetServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    handshakes.enter(socket, () => server.emit('connection', socket));
+  });
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_DATA_PLANE_MESSAGE_BYTES,
@@ -70,6 +79,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     if (request.url?.split('?')[0] !== CLUSTER_PATH)
       return answer(socket, '404 Not Found', `the path is ${CLUSTER_PATH}`);
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      handshakes.leave(request.socket);
       const session = new Session({
         ...options,
         socket: webSocket,
@@ -87,16 +97,16 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   });
   server.on('tlsClientError', (error) => log.debug({ error: error.message }, 'a TLS handshake failed'));
 
-  await listening('cluster_listen', options.listen, () => listen(server, options.listen));
-  const address = boundAddress(server, options.listen);
+  await listening('cluster_listen', options.listen, () => listen(listener, options.listen));
+  const address = boundAddress(listener, options.listen);
   return {
     address,
     url: `wss://${printAddress(reachable(address))}${CLUSTER_PATH}`,
     async stop() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
       await Promise.all([...sessions].map((session) => session.stop()));
       webSockets.close();
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
