@@ -30,6 +30,8 @@ export interface AccessOptions {
 /** Who may call, and what they may read: the tokens of api_token_file and of api_policies, as the files now say. */
 export class Access {
   readonly #options: AccessOptions;
+  /** Another number whenever any token gives something else than before. */
+  generation = 0;
   /** By the digest of the token. */
   #grants = new Map<string, Grant>();
   /** What changed meanwhile is read anew; the same fault is told once. */
@@ -139,8 +141,13 @@ export class Access {
     }
     const before = this.#grants;
     this.#grants = next;
-    const changed = [...before].some(([digest, { client }]) => next.get(digest)?.client !== client);
-    if (changed || next.size !== before.size) for (const listener of this.#listeners) listener();
+    const changed = [...before].some(([digest, { client, until }]) => {
+      const now = next.get(digest);
+      return now?.client !== client || now.until !== until;
+    });
+    if (!changed && next.size === before.size) return;
+    this.generation++;
+    for (const listener of this.#listeners) listener();
   }
 
   /** @throws StartError */

@@ -31,14 +31,38 @@ export function send(
   content: string | Buffer,
   headers: Record<string, string> = {},
 ): void {
+  sendContent(response, contentOf(status, type, content, headers));
+}
+
+/** An answer, whoever writes it down. */
+export interface Content {
+  status: number;
+  headers: Record<string, string | number>;
+  body: Buffer;
+}
+
+export function contentOf(
+  status: number,
+  type: string,
+  content: string | Buffer,
+  headers: Record<string, string> = {},
+): Content {
   const body = typeof content === 'string' ? Buffer.from(content) : content;
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': body.length,
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    ...headers,
-  });
+  return {
+    status,
+    headers: {
+      'content-type': type,
+      'content-length': body.length,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
+    body,
+  };
+}
+
+export function sendContent(response: ServerResponse, { status, headers, body }: Content): void {
+  response.writeHead(status, headers);
   response.end(body);
 }
 

@@ -5,12 +5,14 @@ import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
+import type { Resolved } from '../secrets/resolver.ts';
 import { asVaultplaneError, sendErrorText } from './answer.ts';
 import { Connections } from './connections.ts';
 import type { Door } from './door.ts';
 import { BadToken, isForwarded, namesThisMachine, requireMethod } from './guards.ts';
 import type { Call, Routes } from './route.ts';
 import { apiRoutes, PING } from './routes.ts';
+import { ShortWay } from './short-way.ts';
 import { Watchers } from './watch.ts';
 
 export interface ApiServerOptions extends Door {
@@ -18,6 +20,8 @@ export interface ApiServerOptions extends Door {
   /** PEM texts; without them api_listen speaks plain HTTP. */
   tls?: { cert: string; key: string } | undefined;
   unixSocket?: string | undefined;
+  /** For tests: false leaves every call to node:http. */
+  shortWay?: boolean;
 }
 
 export interface ApiServer {
@@ -25,6 +29,8 @@ export interface ApiServer {
   address: Address;
   watchers: Watchers;
   connections: Connections;
+  /** Calls answered without node:http. */
+  readonly shortAnswers: number;
   /** Takes no more calls, finishes those it has (for at most GRACE_MS), then returns. */
   stop(): Promise<void>;
 }
@@ -58,14 +64,32 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
   const stop = async () => {
     watchers.stop();
+    for (const shortWay of shortWays) shortWay.stop();
     const cancelGrace = options.clock.after(GRACE_MS, () => {
+      for (const shortWay of shortWays) shortWay.cut();
       for (const server of servers) server.closeAllConnections();
     });
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     cancelGrace();
     if (options.unixSocket !== undefined) await unlink(options.unixSocket).catch(() => {});
   };
-  const listener = (hostIsChecked: boolean) => answerCalls(options, routes, connections, hostIsChecked);
+  const shortWays: ShortWay[] = [];
+  const takeBegun = (socket: Socket) => {
+    for (const shortWay of shortWays) {
+      const begun = shortWay.takeBegun(socket);
+      if (begun) return begun;
+    }
+    return undefined;
+  };
+  const listener = (hostIsChecked: boolean) => answerCalls(options, routes, connections, hostIsChecked, takeBegun);
+  const openPlain = (hostIsChecked: boolean) => {
+    const server = createServer(HTTP_LIMITS, listener(hostIsChecked));
+    open(server);
+    if (options.shortWay !== false) {
+      shortWays.push(new ShortWay({ server, door: options, routes, connections, hostIsChecked }));
+    }
+    return server;
+  };
   const secure = tls
     ? createTlsServer(
         { ...HTTP_LIMITS, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS },
@@ -73,15 +97,22 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       )
     : undefined;
   try {
-    const tcp = secure ?? createServer(HTTP_LIMITS, listener(isLoopback(options.listen)));
-    open(tcp);
+    if (secure) open(secure);
+    const tcp = secure ?? openPlain(isLoopback(options.listen));
     const address = await listenOn(tcp, 'api_listen', options.listen);
     if (options.unixSocket !== undefined) {
-      const unix = createServer(HTTP_LIMITS, listener(false));
-      open(unix);
+      const unix = openPlain(false);
       await listenOnSocket(unix, 'api_unix_socket', options.unixSocket);
     }
-    return { address, watchers, connections, stop };
+    return {
+      address,
+      watchers,
+      connections,
+      get shortAnswers() {
+        return shortWays.reduce((sum, { answered }) => sum + answered, 0);
+      },
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -89,12 +120,19 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 }
 
 /** Every call passes the guards in this order, and then is its route's. */
-function answerCalls(door: Door, routes: Routes, connections: Connections, hostIsChecked: boolean): RequestListener {
+function answerCalls(
+  door: Door,
+  routes: Routes,
+  connections: Connections,
+  hostIsChecked: boolean,
+  takeBegun: (socket: Socket) => Promise<Resolved> | undefined,
+): RequestListener {
   return (request, response) => {
     const url = request.url ?? '/';
     const at = url.indexOf('?');
     const path = at < 0 ? url : url.slice(0, at);
     const route = routes.find(path);
+    const begun = takeBegun(request.socket);
     const fail = (thrown: unknown) => {
       // Nobody is there any more to be told.
       if (response.destroyed) return;
@@ -115,7 +153,7 @@ function answerCalls(door: Door, routes: Routes, connections: Connections, hostI
       if (grant) connections.prove(request.socket, grant.client);
       if (!route) throw new VaultplaneError('not_found', 'Not found');
       requireMethod(request, route.methods);
-      const call = { request, response, path, client: grant?.client, grant } as Omit<Call, 'query'>;
+      const call = { request, response, path, client: grant?.client, grant, begun } as Omit<Call, 'query'>;
       const going = route.handle({ ...call, query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)) });
       if (going instanceof Promise) going.catch(fail);
     } catch (error) {
@@ -135,9 +173,9 @@ function refuseBadHttp({ refusals }: Door, error: Error & { code?: string }, soc
   if (error.code !== 'ECONNRESET') {
     refusals.add(status.startsWith('408') ? 'slow_client' : status.startsWith('431') ? 'too_large' : 'not_http');
   }
-  // An answer that has begun can't be told from this one by its reader.
-  const answering = (socket as Socket & { _httpMessage?: { headersSent?: boolean } })._httpMessage;
-  if (!socket.writable || answering?.headersSent) {
+  // Whoever waits for another answer would take this one for it.
+  const isAnswering = Boolean((socket as Socket & { _httpMessage?: object })._httpMessage);
+  if (!socket.writable || isAnswering) {
     socket.destroy();
     return;
   }

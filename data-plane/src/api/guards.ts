@@ -12,7 +12,7 @@ export function isForwarded({ headers }: IncomingMessage): boolean {
  * A web page may give its own host name this machine's address (DNS rebinding) and so have a browser call this door as
  * if it were the page's own. The name gives it away.
  */
-export function namesThisMachine({ headers }: IncomingMessage): boolean {
+export function namesThisMachine({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const host = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
   return LOOPBACK_HOST.test(host);
 }

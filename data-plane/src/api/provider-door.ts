@@ -1,6 +1,15 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Resolved } from '../secrets/resolver.ts';
-import { beginError, type ErrorForm, sendErrorText, sendJson } from './answer.ts';
+import {
+  beginError,
+  type Content,
+  contentOf,
+  type ErrorForm,
+  JSON_TYPE,
+  sendContent,
+  sendErrorText,
+  sendJson,
+} from './answer.ts';
 import { awsErrorOf } from './aws-error.ts';
 import type { Door } from './door.ts';
 import type { Call, Route } from './route.ts';
@@ -51,20 +60,34 @@ interface Parameters {
   roleArn?: string;
 }
 
-function providerRoute(door: Door, name: string, parse: (call: Call) => Parameters & { secretId: string }): Route {
+type Parse = (call: Pick<Call, 'path' | 'query'>) => Parameters & { secretId: string };
+
+function providerRoute(door: Door, name: string, parse: Parse): Route {
   return {
     door: name,
     methods: ['GET'],
     sendError: sendProviderError,
+    plainLookup(path, query) {
+      if (query.has('refreshNow') || query.has('roleArn')) return null;
+      try {
+        return { reference: referenceTo(parse({ path, query })), answer: answerOf };
+      } catch {
+        return null;
+      }
+    },
     handle(call) {
       const { refreshNow, roleArn, ...secret } = parse(call);
       // A fault of the configuration is told as it is; the text of a reference would not be understood here.
       door.resolver.vaultType(secret.vault);
-      const answer = (resolved: Resolved) => sendJson(call.response, 200, secretBody(resolved));
-      const result = door.lookups.one(call.client, referenceTo(secret), { refresh: refreshNow, roleArn });
+      const answer = (resolved: Resolved) => sendContent(call.response, answerOf(resolved));
+      const result = call.begun ?? door.lookups.one(call.client, referenceTo(secret), { refresh: refreshNow, roleArn });
       return result instanceof Promise ? result.then(answer) : answer(result);
     },
   };
+}
+
+function answerOf(resolved: Resolved): Content {
+  return contentOf(200, JSON_TYPE, JSON.stringify(secretBody(resolved)));
 }
 
 /** Members in the order of AWS's provider, and its date: whole seconds since 1970, as a text. */

@@ -1,6 +1,6 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Resolved } from '../secrets/resolver.ts';
-import { errorBody, JSON_TYPE, send, sendError } from './answer.ts';
+import { type Content, contentOf, errorBody, JSON_TYPE, sendContent, sendError } from './answer.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
 import { entityTag, matchesTag } from './entity-tag.ts';
@@ -42,17 +42,22 @@ export function resolvedBody(resolved: Resolved, configVersion: number | null): 
 
 /** GET and POST /v1/resolve: one reference, or many. */
 export function resolveRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers): Route {
+  const answer = (resolved: Resolved) => answerOf(door, resolved);
   return {
     door: '/v1/resolve',
     methods: ['GET', 'POST'],
     sendError: (response, error) => sendError(response, error, referenceIn(response.req.url)),
+    plainLookup(_path, query) {
+      const reference = query.size === 1 ? referenceOf(query) : undefined;
+      return reference === undefined ? null : { reference, answer };
+    },
     handle: (call) =>
       call.request.method === 'GET' ? resolveOne(door, call) : resolveMany(door, call, bodies, unread),
   };
 }
 
 /** ?ref=REF[&refresh=true]. A value in memory is answered without waiting for anything. */
-function resolveOne(door: Door, { client, query, request, response }: Call): void | Promise<void> {
+function resolveOne(door: Door, { client, query, request, response, begun }: Call): void | Promise<void> {
   const reference = singleReference(query);
   const refresh = booleanParameter(query, 'refresh');
   const answer = (resolved: Resolved) => {
@@ -61,11 +66,15 @@ function resolveOne(door: Door, { client, query, request, response }: Call): voi
       response.writeHead(304, { etag, 'cache-control': 'no-store' }).end();
       return;
     }
-    const body = JSON.stringify(resolvedBody(resolved, door.configVersion()));
-    send(response, 200, JSON_TYPE, body, { etag });
+    sendContent(response, answerOf(door, resolved));
   };
-  const result = door.lookups.one(client, reference, { refresh });
+  const result = begun ?? door.lookups.one(client, reference, { refresh });
   return result instanceof Promise ? result.then(answer) : answer(result);
+}
+
+function answerOf(door: Door, resolved: Resolved): Content {
+  const body = JSON.stringify(resolvedBody(resolved, door.configVersion()));
+  return contentOf(200, JSON_TYPE, body, { etag: entityTag(resolved) });
 }
 
 /** {"references":[…],"refresh"?:true}: every reference's value or error, in the order asked for. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ErrorForm } from './answer.ts';
+import type { Resolved } from '../secrets/resolver.ts';
+import type { Content, ErrorForm } from './answer.ts';
 import type { Client, Grant } from './client.ts';
 
 /** One call that passed every guard. */
@@ -12,6 +13,14 @@ export interface Call {
   /** Whose token it carries. */
   client: Client;
   grant: Grant;
+  /** What `plainLookup` of its route asks for is being looked up already. */
+  begun?: Promise<Resolved> | undefined;
+}
+
+/** A call that is nothing but a lookup of what may be in memory: what is looked up, and what is answered with it. */
+export interface PlainLookup {
+  readonly reference: string;
+  answer(resolved: Resolved): Content;
 }
 
 /** What is behind one path, or behind every path that begins with a prefix. */
@@ -23,6 +32,8 @@ export interface Route {
   sendError: ErrorForm;
   /** AWS's header for a session token carries the token here too. */
   takesSessionToken?: true;
+  /** A GET that is nothing but a lookup; null where it is more, or wrong. */
+  plainLookup?(path: string, query: URLSearchParams): PlainLookup | null;
   /** Whoever throws or rejects is answered by `sendError`. */
   handle(call: Call): void | Promise<void>;
 }

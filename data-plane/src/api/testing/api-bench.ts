@@ -22,7 +22,7 @@ export interface ApiBenchOptions {
   /** The environment of real vaults; without it a scripted vault answers. */
   env?: NodeJS.ProcessEnv;
   settings?: Partial<ResolverSettings>;
-  server?: Partial<Pick<ApiServerOptions, 'listen' | 'tls' | 'unixSocket'>>;
+  server?: Partial<Pick<ApiServerOptions, 'listen' | 'tls' | 'unixSocket' | 'shortWay'>>;
   policiesFile?: string;
   awsToken?: string;
 }
