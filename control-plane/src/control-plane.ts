@@ -7,6 +7,7 @@ import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
+import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authentication } from './admin/authentication.ts';
 import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
@@ -156,7 +157,11 @@ export async function startControlPlane(
       log,
     });
     stoppers.add('cluster', () => cluster.stop());
+    const endpoint = settings.otel_traces_endpoint;
+    const tracing = await openTracing({ endpoint, program: 'vaultplane-cp', version: PROGRAM_VERSION });
+    if (tracing) stoppers.add('tracing', () => tracing.stop());
     const admin = await startAdminServer({
+      tracing,
       listen: settings.admin_listen,
       certificateFile: settings.admin_ssl_cert,
       keyFile: settings.admin_ssl_cert_key,

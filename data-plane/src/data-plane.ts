@@ -1,4 +1,5 @@
 import { chmod, mkdir, readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 
 import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts';
@@ -11,6 +12,7 @@ import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { Access } from './api/access.ts';
 import { startApiServer } from './api/api-server.ts';
 import { Lookups } from './api/lookups.ts';
@@ -44,6 +46,9 @@ import {
 import { createMetrics, UpstreamDurations } from './status/metrics.ts';
 import { type StatusFacts, statusFacts } from './status/status-facts.ts';
 import { startStatusServer } from './status/status-server.ts';
+
+/** Paths that traces may tell; others hold names of secrets. */
+const TRACED_ROUTES = ['/v1/resolve', '/v1/watch', '/v1/refresh', '/secretsmanager/get', '/ping'];
 
 /** A data plane that runs. */
 export interface DataPlane {
@@ -96,6 +101,9 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
     parts.add('configuration', () => configuration.stop());
     const durations = new UpstreamDurations();
+    const endpoint = settings.otel_traces_endpoint;
+    const tracing = await openTracing({ endpoint, program: 'vaultplane-dp', version: PROGRAM_VERSION });
+    if (tracing) parts.add('tracing', () => tracing.stop());
     const outages = new OutageSwitch();
     const resolver = startResolver({
       clock,
@@ -104,7 +112,12 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       settings,
       random,
       ownListen: printAddress(settings.api_listen),
-      onUpstreamCall: durations.ended,
+      onUpstreamCall: !tracing
+        ? durations.ended
+        : (call) => {
+            durations.ended(call);
+            tracing.awsCall(call);
+          },
       refusalOf: (entry) => outages.refusalOf(entry),
     });
     parts.add('resolver', () => resolver.stop());
@@ -141,6 +154,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       resolver,
       access,
       refusals,
+      ...(tracing && { onServer: (server: Server) => tracing.traceServer(server, TRACED_ROUTES), shortWay: false }),
       rehearsals,
       configVersion: () => configuration.current?.snapshot.version ?? null,
       clock,
@@ -164,7 +178,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         vaults: countsByVault(resolver.inventory()),
       }),
       inventory: () => resolver.inventory(),
-      carryOut: (command) => carryOut(command, resolver),
+      carryOut: (command) => carryOut(command, resolver, log),
       clock,
       log,
       random,

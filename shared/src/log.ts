@@ -49,15 +49,39 @@ function wrap(target: ReturnType<typeof pino>, root = target): Log {
     return target;
   };
   return {
-    debug: (facts, message) => current().debug(facts, message),
-    info: (facts, message) => current().info(facts, message),
-    warn: (facts, message) => current().warn(facts, message),
-    error: (facts, message) => current().error(facts, message),
+    debug: (facts, message) => {
+      if (root.isLevelEnabled('debug')) current().debug({ event: eventOf(message), ...facts }, message);
+    },
+    info: (facts, message) => current().info({ event: eventOf(message), ...facts }, message),
+    warn: (facts, message) => current().warn({ event: eventOf(message), ...facts }, message),
+    error: (facts, message) => current().error({ event: eventOf(message), ...facts }, message),
     child: (facts) => wrap(target.child(facts), root),
     setLevel: (level) => {
       root.level = PINO_LEVEL[level];
     },
   };
+}
+
+/** Messages are constants, so that there are few. */
+const EVENTS = new Map<string, string>();
+
+/**
+ * The name of an event, for machines: its message's first clause, such as `a_data_plane_connected`. docs/reference/log.md
+ * lists all, and a test holds the list to the code.
+ */
+export function eventOf(message: string): string {
+  let event = EVENTS.get(message);
+  if (event === undefined) {
+    const [clause] = message.split(/[:;,(]/) as [string];
+    event = clause
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '_')
+      .replaceAll(/^_|_$/g, '')
+      .slice(0, 60);
+    if (EVENTS.size < 1000) EVENTS.set(message, event);
+  }
+  return event;
 }
 
 /** A log that keeps nothing, for tests of what does not log. */

@@ -14,7 +14,7 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set(
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
   vault_env_prefix
   ssl_trusted_certificate lua_ssl_trusted_certificate upstream_connect_timeout upstream_timeout
-  metrics_secret_names
+  metrics_secret_names otel_traces_endpoint
   cache_max_entries cache_max_bytes prefetch secrets_persist secrets_key_file
   config_export_url config_fallback_url
   keyring_key_file config_versions_kept audit_log_record_ttl

@@ -83,6 +83,10 @@ const SECONDS = { type: 'number', min: 0, max: 100_000_000 } as const;
 /** What both programs have (CONTRACT.md §2). */
 export const COMMON_SETTINGS = defineSettings({
   log_level: { type: 'enum', values: LOG_LEVELS, default: 'info', description: 'how much is logged' },
+  otel_traces_endpoint: {
+    type: 'url',
+    description: 'where OpenTelemetry traces are sent (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces',
+  },
   cluster_cert: { type: 'path', description: "the cluster link's certificate (PEM)" },
   cluster_cert_key: { type: 'path', description: "the cluster link's private key (PEM)" },
   cluster_mtls: {

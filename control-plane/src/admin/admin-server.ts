@@ -3,6 +3,7 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import type { Tracing } from '@vaultplane/shared/tracing.ts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Fleet } from '../cluster/fleet.ts';
 import type { FleetCommands } from '../cluster/fleet-commands.ts';
@@ -45,8 +46,12 @@ export interface AdminServerOptions {
   clock: Clock;
   metrics: Metrics;
   information: Omit<Information, 'database' | 'publisher' | 'log'>;
+  tracing?: Tracing | undefined;
   log: Log;
 }
+
+/** Paths that traces may tell, without what is below them. */
+const TRACED_ROUTES = ['/vaults', '/config', '/clustering', '/tags', '/schemas', '/status', '/audit', '/tokens'];
 
 /** Requests in progress have this long to end when the server stops. */
 const FINISH_WITHIN_MS = 1500;
@@ -107,6 +112,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   openApiRoute(app);
 
   await listening('admin_listen', options.listen, () => app.listen({ ...options.listen }).then(() => {}));
+  options.tracing?.traceServer(app.server, TRACED_ROUTES);
   const address = boundAddress(app.server, options.listen);
   return {
     address,

@@ -112,7 +112,8 @@ export class FleetCommands {
     request: WriteRequest,
     { vault, path, paths, spreadMs }: RefreshRequest,
   ): Promise<string> {
-    const id = randomUUID();
+    // The request's own, so that its lines are found in every program's log.
+    const id = uuidOf(request.requestId) ?? randomUUID();
     const { database, clock } = this.#options;
     await database.transaction(async (transaction) => {
       await transaction.query("delete from fleet_commands where made_at < now() - interval '1 day'");
@@ -263,4 +264,10 @@ function count(tally: Tally, result: CommandResultMessage | undefined): void {
     for (const name of ['asked', 'refreshed', 'changed', 'failed'] as const) tally[name] += result[name];
     if (result.reason !== undefined && tally.reasons.size < MOST_REASONS) tally.reasons.add(result.reason);
   }
+}
+
+/** Undefined for what is no UUID, with dashes or without. */
+function uuidOf(text: string | undefined): string | undefined {
+  const parts = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/.exec(text ?? '');
+  return parts?.slice(1).join('-');
 }

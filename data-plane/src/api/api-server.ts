@@ -20,8 +20,10 @@ export interface ApiServerOptions extends Door {
   /** PEM texts; without them api_listen speaks plain HTTP. */
   tls?: { cert: string; key: string } | undefined;
   unixSocket?: string | undefined;
-  /** For tests: false leaves every call to node:http. */
+  /** False leaves every call to node:http, which is what can be traced. */
   shortWay?: boolean;
+  /** Told of each server before it serves. */
+  onServer?: (server: Server) => void;
 }
 
 export interface ApiServer {
@@ -60,6 +62,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     server.maxHeadersCount = 100;
     connections.guard(server, server === secure ? 'secureConnection' : 'connection');
     server.on('clientError', (error, socket) => refuseBadHttp(options, error, socket as Socket));
+    options.onServer?.(server);
     servers.push(server);
   };
   const stop = async () => {

@@ -1,0 +1,33 @@
+import type { Server } from 'node:http';
+import type { UpstreamCall } from './backends/backend.ts';
+
+/** What OpenTelemetry is told, where otel_traces_endpoint asks for it. No reference, value, token or query, ever. */
+export interface Tracing {
+  /**
+   * A span for each of a server's requests, under the caller's, if it sends a traceparent.
+   *
+   * @param routes paths that may be told, with all that is below them; others may name secrets
+   */
+  traceServer(server: Server, routes: readonly string[]): void;
+  /** A call to AWS that has just ended, under the request that it was made for. */
+  awsCall(call: UpstreamCall): void;
+  /** Sends what has not been sent yet. */
+  stop(): Promise<void>;
+}
+
+export interface TracingOptions {
+  /** otel_traces_endpoint: where OTLP over HTTP is taken, such as http://127.0.0.1:4318/v1/traces */
+  endpoint: string;
+  program: string;
+  version: string;
+}
+
+/** Undefined where no endpoint is set; then nothing of OpenTelemetry's SDK is loaded. */
+export async function openTracing(
+  options: Omit<TracingOptions, 'endpoint'> & { endpoint: string | undefined },
+): Promise<Tracing | undefined> {
+  const { endpoint } = options;
+  if (endpoint === undefined) return undefined;
+  const { startTracing } = await import('./tracing-export.ts');
+  return startTracing({ ...options, endpoint });
+}
