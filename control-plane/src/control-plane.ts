@@ -3,6 +3,7 @@ import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/ba
 import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
@@ -39,6 +40,8 @@ export interface ControlPlane {
   /** What a data plane must have as cluster_cert and cluster_cert_key in shared mode. */
   certificateFile: string;
   keyFile: string;
+  /** Takes renewed certificates of the cluster link into use now, without dropping a link. Never rejects. */
+  rereadCertificates(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -68,7 +71,7 @@ export async function startControlPlane(
   const facts: {
     publisher?: Publisher;
     fleet?: Fleet;
-    identity?: ClusterIdentity;
+    identity?: FollowedFiles<ClusterIdentity>;
     nodeId?: string;
     configExport?: ConfigExport;
   } = {};
@@ -92,7 +95,10 @@ export async function startControlPlane(
         data_planes: { connected: facts.fleet?.connected ?? 0 },
         settings: settingReferences?.facts() ?? { old: [], disk_problem: null },
         config_export: facts.configExport?.state ?? null,
-        cluster_certificate: { expires_at: facts.identity?.expiresAt.toISOString() ?? null },
+        cluster_certificate: {
+          expires_at: facts.identity?.current.expiresAt.toISOString() ?? null,
+          problem: facts.identity?.error ?? null,
+        },
       }),
       reasons: () => [
         ...(phase === 'up' ? [] : [`the control plane is ${phase}`]),
@@ -103,7 +109,15 @@ export async function startControlPlane(
     stoppers.add('status', () => status.stop());
 
     const files = await certificateFiles(settings, log);
-    const identity = clusterIdentity(settings, files);
+    const identity = FollowedFiles.start({
+      what: 'the cluster certificate',
+      initial: clusterIdentity(settings, files),
+      read: () => clusterIdentity(settings, files),
+      fingerprint: ({ certificate, key, authority }) => [certificate, key, authority].join(),
+      clock,
+      log,
+    });
+    stoppers.add('certificates', () => identity.stop());
     facts.identity = identity;
     const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
     const database = observedDatabase(opened, metrics.databaseOperation);
@@ -136,13 +150,21 @@ export async function startControlPlane(
       dataPlanes: () => [...fleet.members].map(({ row }) => row),
       references: async () => (await references.references()).references,
       databaseUp: () => publisher.databaseError === undefined,
-      certificateExpiresAt: () => identity.expiresAt,
+      certificateExpiresAt: () => identity.current.expiresAt,
     });
 
     const defaults = settings.vault_aws_region === undefined ? {} : { vault_aws_region: settings.vault_aws_region };
-    const configExport = startExport(settings, { nodeId, identity: () => identity, defaults, publisher, clock, log });
+    const configExport = startExport(settings, {
+      nodeId,
+      identity: () => identity.current,
+      defaults,
+      publisher,
+      clock,
+      log,
+    });
     if (configExport) {
       facts.configExport = configExport;
+      identity.onChange(() => configExport.exportSoon());
       stoppers.add('configuration export', () => configExport.stop());
     }
     const cluster = await startClusterServer({
@@ -193,6 +215,7 @@ export async function startControlPlane(
       nodeId,
       ...urls,
       ...files,
+      rereadCertificates: () => identity.look(),
       stop: () => {
         phase = 'stopping';
         return stoppers.stop();

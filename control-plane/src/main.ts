@@ -45,7 +45,7 @@ function print({ json }: Common, facts: unknown, lines: string[]): void {
   process.stdout.write(json ? `${JSON.stringify(facts, null, 2)}\n` : lines.map((line) => `${line}\n`).join(''));
 }
 
-command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads log_level anew.').action(
+command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads log_level and certificates anew.').action(
   async (options: Common) => {
     const signal = stopOnSignals();
     const references = settingReferences(false);
@@ -62,6 +62,7 @@ command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads lo
       throw error;
     });
     if (!controlPlane) return;
+    process.on('SIGHUP', () => void controlPlane.rereadCertificates());
     await aborted(signal);
     log.info({}, 'stopping');
     await controlPlane.stop();

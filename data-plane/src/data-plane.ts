@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
@@ -6,6 +7,7 @@ import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
@@ -19,7 +21,7 @@ import { Lookups } from './api/lookups.ts';
 import { Refusals } from './api/refusals.ts';
 import { backendContextOf } from './backend-context.ts';
 import { carryOut } from './configuration/carry-out.ts';
-import { loadLinkCredentials } from './configuration/cluster-connection.ts';
+import { type LinkCredentials, loadLinkCredentials } from './configuration/cluster-connection.ts';
 import { openConfiguration } from './configuration/configuration.ts';
 import {
   ConfigurationFallback,
@@ -59,6 +61,8 @@ export interface DataPlane {
   /** The file with the token that applications' calls must carry. */
   apiTokenFile: string;
   facts(): StatusFacts;
+  /** Takes renewed certificates of the cluster link into use for the next link. Never rejects. */
+  rereadCertificates(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -82,7 +86,16 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   const parts = new Stoppers(log);
   try {
     refuseOwnEndpoint(settings, env);
-    await loadLinkCredentials(settings);
+    const credentials = FollowedFiles.start({
+      what: 'the cluster certificate',
+      initial: await loadLinkCredentials(settings),
+      read: () => loadLinkCredentials(settings),
+      fingerprint: (read) => JSON.stringify(read),
+      clock,
+      log,
+    });
+    parts.add('certificates', () => credentials.stop());
+    const certificateExpiresAt = () => Date.parse(new X509Certificate(credentials.current.certificate).validTo);
     const key = settings.secrets_persist ? readSecretsKey(settings.secrets_key_file!, log) : null;
     await makeDataDir(settings.data_dir);
     const nodeId = await loadNodeId(settings.data_dir, log);
@@ -167,7 +180,9 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       endpoints: controlPlanesOf(settings),
       credentials: async () => {
         outages.refuseControlPlane();
-        return loadLinkCredentials(settings);
+        // They may have been renewed a moment ago, because of what the last link was refused for.
+        await credentials.look();
+        return credentials.current;
       },
       proxy: proxyOf(settings),
       identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: {} },
@@ -176,6 +191,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         references: resolver.counts(),
         rejected_vaults: resolver.rejectedVaults().slice(0, 1000),
         vaults: countsByVault(resolver.inventory()),
+        cert_expires_at: Math.floor(certificateExpiresAt() / 1000),
       }),
       inventory: () => resolver.inventory(),
       carryOut: (command) => carryOut(command, resolver, log),
@@ -188,6 +204,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('prefetching', () => prefetching.stop());
     const fallback = startFallback(settings, {
       configuration,
+      credentials: () => credentials.current,
       isLinked: () => link.state().connected,
       env,
       clock,
@@ -217,6 +234,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       settingReferences: () => settingReferences.facts(),
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
       fallbackError: () => fallback?.error ?? null,
+      certificate: () => ({ expiresAt: certificateExpiresAt(), problem: credentials.error }),
       clock,
     });
     const status = await startStatusServer({
@@ -254,7 +272,14 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       },
       'ready',
     );
-    return { apiUrl, statusUrl, apiTokenFile: tokenFile, facts, stop: () => parts.stop() };
+    return {
+      apiUrl,
+      statusUrl,
+      apiTokenFile: tokenFile,
+      facts,
+      rereadCertificates: () => credentials.look(),
+      stop: () => parts.stop(),
+    };
   } catch (error) {
     await parts.stop();
     throw error;
@@ -266,13 +291,14 @@ function startFallback(
   settings: DataPlaneSettings,
   options: Pick<ConfigurationFallbackOptions, 'configuration' | 'isLinked' | 'clock' | 'log' | 'random'> & {
     env: NodeJS.ProcessEnv;
+    credentials: () => LinkCredentials;
   },
 ): ConfigurationFallback | undefined {
-  const { env, ...rest } = options;
+  const { env, credentials, ...rest } = options;
   const url = fallbackOf(settings);
   if (!url) return undefined;
   const context = backendContextOf(settings, { env, log: options.log });
-  const trust = async () => exportTrust(await loadLinkCredentials(settings), controlPlanesOf(settings));
+  const trust = () => exportTrust(credentials(), controlPlanesOf(settings));
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
 }
 

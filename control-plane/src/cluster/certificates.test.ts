@@ -57,6 +57,12 @@ describe('certificates of the cluster link', () => {
       assert.ok(certificate.checkIssued(ca) && certificate.verify(ca.publicKey));
       assert.ok(!certificate.ca);
     }
+    // Without its key the CA can sign for nobody, and another one would part the cluster.
+    rmSync(join(out, 'ca.key'));
+    await assert.rejects(createCertificates(out, 'dp-2'), {
+      name: 'StartError',
+      message: /^the CA's key = .*ca\.key can't be read/,
+    });
     for (const bad of ['ca', '../x', 'a b', ''])
       await assert.rejects(createCertificates(out, bad), { name: 'StartError' });
   });

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { readPem } from '../pem.ts';
 import type { CertificatePair } from './certificate-maker.ts';
 
 export interface CertificateFiles {
@@ -56,7 +57,7 @@ export async function createCertificates(directory: string, node?: string): Prom
   refuse(filesOf(node));
   const ca = filesOf('ca');
   if (!existsSync(ca.certificateFile) && !existsSync(ca.keyFile)) await make(ca, await (await maker()).makeAuthority());
-  const authority = { certificate: readFileSync(ca.certificateFile, 'utf8'), key: readFileSync(ca.keyFile, 'utf8') };
+  const authority = { certificate: readPem('the CA', ca.certificateFile), key: readPem("the CA's key", ca.keyFile) };
   await make(filesOf(node), await (await maker()).makeNodeCertificate(authority, node));
   return made;
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { Database } from '../store/database.ts';
 import { openEmbeddedDatabase } from '../store/embedded-database.ts';
@@ -332,8 +334,54 @@ describe('the cluster link with a certificate for each (cluster_mtls = pki)', ()
     );
     await assert.rejects(
       connect(pair('dp-1', join(certificates, 'other'))),
-      /403 the client certificate is not accepted/,
+      /403 the client certificate is not accepted: it is not signed by cluster_ca_cert, but by CN=vaultplane_cluster_ca/,
     );
     await assert.rejects(connect(null), /403 no client certificate/);
+  });
+
+  it('says of a certificate that it has expired, or is not for a client', { skip: noCertificates }, async () => {
+    const file = (name: string) => join(certificates, name);
+    const ca = { certFile: file('ca.crt'), keyFile: file('ca.key'), ...pair('ca') };
+    const made = (options: object) => makeCertificate(certificates, 'dp-1', { ca, ...options });
+    for (const [certificate, reason] of [
+      [made({ days: -1 }), /403 the client certificate is not accepted: it has expired \(20\d\d-/],
+      [
+        made({ extensions: ['extendedKeyUsage=serverAuth'] }),
+        /403 the client certificate is not accepted: it is not for a client/,
+      ],
+    ] as const) {
+      await assert.rejects(TestDataPlane.connect({ controlPlane: cp, certificate }), reason);
+    }
+  });
+
+  it('takes renewed certificates into use without dropping a link, and none that can not be used', async () => {
+    const before = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-1') });
+    await before.untilVersion(0);
+    const shown = async () => {
+      const dataPlane = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-1') });
+      await dataPlane.untilVersion(0);
+      const fingerprint = (dataPlane.socket as unknown as { _socket: TLSSocket })._socket.getPeerX509Certificate()!
+        .fingerprint256;
+      await dataPlane.stop();
+      return fingerprint;
+    };
+    const old = await shown();
+    const status = async () =>
+      ((await (await fetch(`${cp.statusUrl}/status`)).json()) as { cluster_certificate: { problem: string | null } })
+        .cluster_certificate;
+    // As a renewal in place does it: first one of the two files, and for a moment they do not fit.
+    await createCertificates(certificates, 'cp-1-renewed');
+    copyFileSync(join(certificates, 'cp-1-renewed.crt'), join(certificates, 'cp-1.crt'));
+    await cp.rereadCertificates();
+    assert.equal(await shown(), old);
+    assert.match((await status()).problem!, /can't be used together/);
+    copyFileSync(join(certificates, 'cp-1-renewed.key'), join(certificates, 'cp-1.key'));
+    await cp.rereadCertificates();
+    assert.notEqual(await shown(), old);
+    assert.equal((await status()).problem, null);
+    assert.equal(before.socket.readyState, before.socket.OPEN);
+    await cp.call('PUT', '/vaults/after-renewal', { name: 'env' });
+    await before.untilVersion(1);
+    await before.stop();
   });
 });

@@ -4,6 +4,7 @@ import { createServer as createNetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
@@ -20,7 +21,8 @@ const HANDSHAKE_WITHIN_MS = 10_000;
 
 export interface ClusterServerOptions {
   listen: Address;
-  identity: ClusterIdentity;
+  /** Followed: links that come after a change see the new one, and none is dropped. */
+  identity: FollowedFiles<ClusterIdentity>;
   controlPlaneId: string;
   defaults: ConfigDefaults;
   publisher: Publisher;
@@ -42,7 +44,8 @@ export interface ClusterServer {
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
   const { identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
-  const server = createTlsServer(identity);
+  const server = createTlsServer(identity.current);
+  identity.onChange((renewed) => server.setSecureContext(secureContextOf(renewed)));
   const handshakes = new HandshakeQueue({ clock: options.clock });
   const sockets = new Set<Socket>();
   const listener = createNetServer({ noDelay: true }, (socket) => {
@@ -59,7 +62,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
 
   // TLS takes any client certificate, or none, so that here it can be said what is wrong with it.
   const admit = (request: IncomingMessage) => {
-    const verdict = identity.check(peerOf(request.socket as TLSSocket));
+    const verdict = identity.current.check(peerOf(request.socket as TLSSocket));
     if ('refused' in verdict) {
       metrics.linkRefused('certificate');
       log.warn({ ip: request.socket.remoteAddress, reason: verdict.refused }, 'a cluster link is refused');
@@ -112,14 +115,15 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   };
 }
 
-function createTlsServer({ certificate, key, authority }: ClusterIdentity): Server {
+function secureContextOf({ certificate, key, authority }: ClusterIdentity) {
+  return { cert: certificate, key, ca: authority, minVersion: 'TLSv1.3' } as const;
+}
+
+function createTlsServer(identity: ClusterIdentity): Server {
   return createServer({
-    cert: certificate,
-    key,
-    ca: authority,
+    ...secureContextOf(identity),
     requestCert: true,
     rejectUnauthorized: false,
-    minVersion: 'TLSv1.3',
     handshakeTimeout: HANDSHAKE_WITHIN_MS,
   });
 }

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { commonNameOf, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { readPem, readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
@@ -57,8 +58,8 @@ export function peerOf(socket: TLSSocket): Peer {
 }
 
 /**
- * The very same certificate, byte for byte. That the peer has its key, the handshake has proven. Its dates do not
- * matter: it is trusted as it is, and an expiry would part all data planes from all control planes at once.
+ * The very same certificate, byte for byte; that the peer has its key, the handshake has proven. An expired one is refused
+ * as data planes refuse it: TLS on their side does.
  */
 function checkShared(own: X509Certificate, { certificate }: Peer): PeerVerdict {
   if (!certificate) return { refused: 'no client certificate' };
@@ -67,13 +68,16 @@ function checkShared(own: X509Certificate, { certificate }: Peer): PeerVerdict {
       refused: "the client certificate is not this cluster's (cluster_mtls = shared: both sides need the same)",
     };
   }
+  const problem = validityProblem(certificate, Date.now());
+  if (problem !== undefined) return { refused: `the client certificate is not accepted: ${problem}` };
   return verdict(certificate);
 }
 
 function checkSigned(allowed: ReadonlySet<string>, { certificate, authorized, authorizationError }: Peer): PeerVerdict {
   if (!certificate) return { refused: 'no client certificate' };
-  if (!authorized)
-    return { refused: `the client certificate is not accepted: ${authorizationError ?? 'not authorized'}` };
+  if (!authorized) {
+    return { refused: `the client certificate is not accepted: ${inWords(certificate, authorizationError)}` };
+  }
   const commonName = commonNameOf(certificate);
   // Without names, whoever the cluster's own CA has signed for belongs to the cluster.
   if (allowed.size > 0 && !allowed.has(commonName)) {
@@ -88,10 +92,24 @@ function verdict(certificate: X509Certificate): PeerVerdict {
   return { commonName: commonNameOf(certificate), expiresAt: new Date(certificate.validTo) };
 }
 
-/** Empty where there is not exactly one. */
-function commonNameOf(certificate: X509Certificate): string {
-  const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
-  return names.length === 1 ? names[0]!.slice('CN='.length) : '';
+/** OpenSSL's verdict, as somebody who has to mend it needs it. */
+function inWords(certificate: X509Certificate, code = 'not authorized'): string {
+  switch (code) {
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return validityProblem(certificate, Date.now()) ?? 'one that signed it has expired, or is not valid yet';
+    case 'INVALID_PURPOSE':
+      return 'it is not for a client';
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'CERT_SIGNATURE_FAILURE':
+      return `it is not signed by cluster_ca_cert, but by ${certificate.issuer.replaceAll('\n', ', ').slice(0, 200)}`;
+    default:
+      return code;
+  }
 }
 
 function parse(setting: string, file: string, pem: string): X509Certificate {

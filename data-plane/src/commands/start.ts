@@ -5,7 +5,9 @@ import { commandWithSettings, programLog, quietLog, readSettings, type SettingsO
 
 export function startCommand(): Command {
   return commandWithSettings('start')
-    .description('Run the data plane until it is told to stop (SIGTERM or SIGINT). SIGHUP reads log_level anew.')
+    .description(
+      'Run the data plane until it is told to stop (SIGTERM or SIGINT). SIGHUP reads log_level and certificates anew.',
+    )
     .action(async (options: SettingsOption) => {
       const stop = stopOnSignals();
       // Not for every command to load: the others are to start fast.
@@ -16,6 +18,7 @@ export function startCommand(): Command {
       const log = programLog(settings);
       rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
       const dataPlane = await startDataPlane(settings, { log, settingReferences });
+      process.on('SIGHUP', () => void dataPlane.rereadCertificates());
       await aborted(stop);
       log.info({ signal: String(stop.reason) }, 'stopping');
       await dataPlane.stop();

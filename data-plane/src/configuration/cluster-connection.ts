@@ -157,6 +157,8 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'CERT_SIGNATURE_FAILURE':
       return mtls === 'shared' ? NOT_OURS : "the control plane's certificate is not signed by cluster_ca_cert";
+    case 'INVALID_PURPOSE':
+      return "the control plane's certificate is not for a server";
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return `the control plane's certificate is for another name; set cluster_server_name (${message})`;
     case 'ECONNREFUSED':

@@ -38,7 +38,7 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
     };
     const fallback = ConfigurationFallback.start({
       place,
-      trust: async () => ({ mtls: 'shared', certificate: own.cert }),
+      trust: () => ({ mtls: 'shared', certificate: own.cert }),
       configuration,
       isLinked: () => linked,
       clock,

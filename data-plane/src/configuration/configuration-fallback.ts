@@ -17,8 +17,8 @@ const READ_TIMEOUT_MS = 30_000;
 
 export interface ConfigurationFallbackOptions {
   place: Place;
-  /** Read anew each time: certificates may be renewed. */
-  trust: () => Promise<ExportTrust>;
+  /** Asked for each time: certificates may be renewed. */
+  trust: () => ExportTrust;
   configuration: Configuration;
   /** While there is a link to a control plane, that is asked and nobody else. */
   isLinked: () => boolean;
@@ -97,7 +97,7 @@ export class ConfigurationFallback {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
       const document = await place.read(signal);
       if (!document) throw new Error(`${place.name}: there is nothing`);
-      const exported = openExport(document, await trust(), clock.now());
+      const exported = openExport(document, trust(), clock.now());
       this.#failures = 0;
       this.#error = null;
       // It may have come meanwhile.

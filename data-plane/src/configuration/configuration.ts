@@ -19,6 +19,14 @@ export interface CurrentConfiguration {
   since: number;
 }
 
+/** A control plane's database was another than before, and so its version may be lower. */
+export interface TimelineChange {
+  /** Milliseconds since 1970. */
+  at: number;
+  from: ConfigPosition;
+  to: ConfigPosition;
+}
+
 /** What became of a configuration that a control plane offered. */
 export type Verdict = 'applied' | 'confirmed' | 'older';
 
@@ -34,6 +42,7 @@ export class Configuration {
   readonly #listeners = new Set<(current: CurrentConfiguration) => void>();
   #current: CurrentConfiguration | null = null;
   #damaged: string | null = null;
+  #timelineChange: TimelineChange | null = null;
 
   constructor(options: { clock: Clock; log: Log; file: SnapshotFile }) {
     this.#clock = options.clock;
@@ -49,6 +58,11 @@ export class Configuration {
   /** What is wrong with the file on disk, in words; null where nothing is. */
   get diskProblem(): string | null {
     return this.#file.error === null ? this.#damaged : `not written: ${this.#file.error}`;
+  }
+
+  /** The last one since the start; null where there was none. */
+  get timelineChange(): TimelineChange | null {
+    return this.#timelineChange;
   }
 
   /** Called with each configuration that is taken into use from now on. Gives the function that ends it. */
@@ -67,8 +81,10 @@ export class Configuration {
       if (sameDefaults(current.defaults, defaults)) return verdict;
     }
     if (current && current.snapshot.timeline !== snapshot.timeline) {
+      const change = { from: positionOf(current.snapshot), to: positionOf(snapshot) };
+      this.#timelineChange = { at: this.#clock.now(), ...change };
       this.#log.warn(
-        { from: positionOf(current.snapshot), to: positionOf(snapshot) },
+        change,
         "the control plane's database has begun a new timeline (a backup was restored); its configuration is in use now",
       );
     }

@@ -66,7 +66,8 @@ class Link implements ControlPlaneLink {
   readonly #running: Promise<void>;
   readonly #state: LinkState = { connected: false, endpoint: null, lastContact: null, lastError: null };
   #session: LinkSession | undefined;
-  #loggedError: string | undefined;
+  /** By endpoint, since a link was last there. */
+  readonly #loggedErrors = new Map<string, string>();
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -159,7 +160,7 @@ class Link implements ControlPlaneLink {
   #connected(endpoint: string, version: string): void {
     this.#state.connected = true;
     this.#state.lastError = null;
-    this.#loggedError = undefined;
+    this.#loggedErrors.clear();
     this.#options.log.info({ control_plane: endpoint, control_plane_version: version }, 'linked to the control plane');
   }
 
@@ -168,8 +169,8 @@ class Link implements ControlPlaneLink {
     if (this.#stopping.signal.aborted) return;
     this.#state.lastError = reason;
     const endpoint = printAddress(address);
-    const level = this.#loggedError === `${endpoint} ${reason}` ? 'debug' : 'warn';
-    this.#loggedError = `${endpoint} ${reason}`;
+    const level = this.#loggedErrors.get(endpoint) === reason ? 'debug' : 'warn';
+    this.#loggedErrors.set(endpoint, reason);
     this.#options.log[level](
       { control_plane: endpoint, reason },
       'no link to the control plane; serving what is known, and trying again for ever',

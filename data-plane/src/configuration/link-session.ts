@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
@@ -24,6 +25,7 @@ export const TELL_INTERVAL_MS = 1_000;
 /** With so much unsent the control plane is behind with its reading; it is told nothing more before that has gone. */
 const MOST_UNSENT_BYTES = 256 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
+const LONGEST_REFUSAL = 1000;
 
 export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
   /** Connected, and checked to lead to our control plane. Ends with the session. */
@@ -121,23 +123,37 @@ export class LinkSession {
     const socket = this.#socket;
     socket.on('open', () => {
       this.#heard();
+      // Of a large message on a slow link nothing but its bytes is heard for long.
+      this.#options.socket.on('data', () => this.#heard());
       this.#conversation.open();
     });
-    socket.on('ping', () => this.#heard());
-    socket.on('pong', () => this.#heard());
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
-    socket.on('unexpected-response', (_request, response) => {
-      this.abort(`it answered HTTP ${response.statusCode} instead of opening the cluster link`);
-    });
+    socket.on('unexpected-response', (_request, response) => void this.#refused(response));
     socket.on('error', (error) => this.#end(explainConnectionError(error, this.#options.credentials)));
     socket.on('close', (code, reason) => {
       this.#end(`the link was closed (${code}${reason.length > 0 ? `, ${reason}` : ''})`);
     });
   }
 
+  /** What a control plane has against this data plane it says in the answer to the upgrade. */
+  async #refused(response: IncomingMessage): Promise<void> {
+    let text = '';
+    try {
+      for await (const chunk of response.setEncoding('utf8')) {
+        text += chunk;
+        if (text.length > LONGEST_REFUSAL) break;
+      }
+    } catch {}
+    const reason = text
+      .slice(0, LONGEST_REFUSAL)
+      .replaceAll(/\p{Cc}+/gu, ' ')
+      .trim();
+    if (response.statusCode === 403) this.abort(`the control plane refuses this data plane: ${reason}`);
+    else this.abort(`it answered HTTP ${response.statusCode} instead of opening the cluster link`);
+  }
+
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#hasEnded) return;
-    this.#heard();
     const greeted = this.#conversation.welcome !== undefined;
     try {
       if (!isBinary) throw new ProtocolError('a message is text');

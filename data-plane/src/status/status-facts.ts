@@ -1,5 +1,6 @@
 import type { SettingReferenceFacts } from '@vaultplane/shared/backends/kept-settings.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import type { Lookups } from '../api/lookups.ts';
 import type { Refusals } from '../api/refusals.ts';
 import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
@@ -31,12 +32,16 @@ export interface StatusFacts {
     disk_problem: string | null;
     /** Why config_fallback_url gave nothing when it was needed last. */
     fallback_problem: string | null;
+    /** The last time that a control plane's database was another than before: a backup was restored. */
+    timeline_change: { at: string; from: ConfigPosition; to: ConfigPosition } | null;
   };
   control_plane: {
     connected: boolean;
     endpoint: string | null;
     last_contact: string | null;
     last_error: string | null;
+    /** What this data plane shows to control planes, and why a renewed one is not in use. */
+    certificate: { expires_at: string; problem: string | null };
   };
   references: { fresh: number; stale: number; resurrected: number; negative: number };
   aws: { calls: number; errors: number; throttled: number };
@@ -75,6 +80,7 @@ export interface StatusSources {
   settingReferences: () => SettingReferenceFacts;
   secretsOnDisk: () => VaultFileFacts;
   fallbackError: () => string | null;
+  certificate: () => { expiresAt: number; problem: string | null };
   clock: Clock;
 }
 
@@ -83,7 +89,8 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
   const { clock, configuration, link, lookups, resolver } = sources;
   const startedAt = isoTime(clock.now());
   return () => {
-    const { current } = configuration;
+    const { current, timelineChange } = configuration;
+    const certificate = sources.certificate();
     const { connected, endpoint, lastContact, lastError } = link.state();
     const { errors, ...lookupCounts } = lookups.counts();
     return {
@@ -104,12 +111,14 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
         vaults: current?.snapshot.vaults.length ?? 0,
         disk_problem: configuration.diskProblem,
         fallback_problem: sources.fallbackError(),
+        timeline_change: timelineChange && { ...timelineChange, at: isoTime(timelineChange.at) },
       },
       control_plane: {
         connected,
         endpoint,
         last_contact: lastContact === null ? null : isoTime(lastContact),
         last_error: lastError,
+        certificate: { expires_at: isoTime(certificate.expiresAt), problem: certificate.problem },
       },
       references: resolver.counts(),
       aws: resolver.awsCounts(),
