@@ -12,7 +12,7 @@ import { openEmbeddedDatabase } from '../store/embedded-database.ts';
 import { startTestControlPlane, type TestControlPlane } from '../testing/control-plane.ts';
 import { makeSharedCertificate } from './certificate-maker.ts';
 import { createCertificates } from './certificates.ts';
-import { HELLO_WITHIN_MS, PING_EVERY_MS } from './session.ts';
+import { HELLO_WITHIN_MS, PING_EVERY_MS, SLOWEST_BYTES_A_SECOND, SLOWEST_SEND_MS } from './session.ts';
 import { inventedSnapshot, TestDataPlane } from './testing/test-data-plane.ts';
 
 describe('the cluster link', () => {
@@ -284,6 +284,61 @@ describe('the cluster link over time', () => {
     assert.equal((await dead.closed).code, 1006);
     assert.equal(alive.socket.readyState, alive.socket.OPEN);
     await alive.stop();
+  });
+});
+
+describe('the cluster link to slow readers', () => {
+  let database: Database;
+  let cp: TestControlPlane;
+  const clock = new FakeClock(Date.now());
+  const VAULTS = 30;
+  before(async () => {
+    database = await openEmbeddedDatabase(undefined);
+    cp = await startTestControlPlane({ database, clock });
+    for (let index = 0; index < VAULTS; index++) {
+      const { status } = await cp.call('PUT', `/vaults/large-${index}`, {
+        name: 'env',
+        description: 'x'.repeat(500_000),
+      });
+      assert.equal(status, 200);
+    }
+  });
+  after(async () => {
+    await cp?.stop();
+    await database?.close();
+  });
+
+  it('lets one be that takes its time, and closes one that takes longer than it may', async () => {
+    const slow = await TestDataPlane.connect({ controlPlane: cp });
+    slow.send(slow.hello());
+    await slow.until(({ types }) => types.includes('welcome'));
+    slow.socket.pause();
+    // More than the system keeps for a reader, so that some of it waits here.
+    const size = VAULTS * 500_000;
+    await clock.advance(3 * PING_EVERY_MS);
+    assert.equal(slow.socket.readyState, slow.socket.OPEN);
+    const listed = async () => (await cp.call('GET', '/clustering/status')).json.connected;
+    assert.equal(await listed(), 1);
+    await clock.advance(SLOWEST_SEND_MS + (size / SLOWEST_BYTES_A_SECOND) * 1000 + 1000);
+    slow.socket.resume();
+    assert.equal((await slow.closed).code, 1006);
+    assert.ok(cp.logged().some(({ msg }) => /reads too slowly/.test(String(msg))));
+    assert.match(
+      await (await fetch(`${cp.statusUrl}/metrics`)).text(),
+      /links_refused_total\{reason="slow_reader"\} 1/,
+    );
+  });
+
+  it('sends the whole compressed to those who accept that, and the same bytes to all of them', async () => {
+    const readers = await Promise.all(
+      [1, 2].map(() => TestDataPlane.start({ controlPlane: cp, hello: { accepts: ['compressed'] } })),
+    );
+    for (const reader of readers) {
+      await reader.untilVersion(VAULTS);
+      const received = (reader.socket as unknown as { _socket: TLSSocket })._socket.bytesRead;
+      assert.ok(received < 500_000, `${received} bytes for ${VAULTS * 500_000}`);
+      await reader.stop();
+    }
   });
 });
 

@@ -26,9 +26,12 @@ export const HELLO_WITHIN_MS = 10_000;
 export const PING_EVERY_MS = 15_000;
 /**
  * While more than this many bytes wait for a slow reader, nothing is sent to it; when they are gone it gets the newest
- * version. So at most this and one message wait, and a reader that takes nothing at all is closed by the pings.
+ * version. So at most this and one message wait.
  */
 export const MOST_WAITING_BYTES = 256 * 1024;
+/** A configuration that is sent must be gone after this, and what its bytes take at the rate; else its link is closed. */
+export const SLOWEST_SEND_MS = 30_000;
+export const SLOWEST_BYTES_A_SECOND = 64 * 1024;
 /** After a close, the other side has this long to close too. */
 const CLOSE_WITHIN_MS = 500;
 
@@ -65,6 +68,10 @@ export class Session {
   #syncing = false;
   #again = false;
   #answered = true;
+  /** Configurations whose bytes have not all gone yet: no answer to a ping can be expected before. */
+  #sending = 0;
+  /** It was let off for those bytes. */
+  #excused = false;
   #closing = false;
   #unfollow: () => void = () => {};
   #cancelTimer: () => void;
@@ -196,8 +203,27 @@ export class Session {
     this.#sent = publication.to;
     if (!delta) this.#whole = publication.to;
     const bytes = (this.#acceptsCompressed && publication.compressed) || publication.bytes;
-    // When the bytes have gone: was something left out for their sake?
-    socket.send(bytes, () => this.#sync());
+    this.#sending++;
+    const cancelLimit = this.#limitSending(bytes.length);
+    socket.send(bytes, () => {
+      cancelLimit();
+      this.#sending--;
+      // What could not be answered behind these bytes has until the next ping.
+      if (this.#excused) this.#answered = true;
+      this.#excused = false;
+      // Was something left out for their sake?
+      this.#sync();
+    });
+  }
+
+  /** A reader that is slower than it may be is closed. Returns what ends the watch. */
+  #limitSending(bytes: number): () => void {
+    const { clock, socket, onRefuse } = this.#options;
+    return clock.after(SLOWEST_SEND_MS + (bytes / SLOWEST_BYTES_A_SECOND) * 1000, () => {
+      onRefuse('slow_reader');
+      this.#log.warn({ ...this.#facts(), bytes }, 'a data plane reads too slowly; its link is closed');
+      socket.terminate();
+    });
   }
 
   #nacked(version: number, reason: string): void {
@@ -212,7 +238,8 @@ export class Session {
 
   #pingLater(): void {
     this.#cancelTimer = this.#options.clock.after(PING_EVERY_MS, () => {
-      if (!this.#answered) {
+      if (!this.#answered && this.#sending > 0) this.#excused = true;
+      else if (!this.#answered) {
         this.#log.info(this.#facts(), 'a data plane does not answer; its link is closed');
         return this.#options.socket.terminate();
       }
