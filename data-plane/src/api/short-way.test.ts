@@ -310,6 +310,28 @@ describe('the short way', () => {
     }
   });
 
+  it('ends connections that say nothing, later those that were of use', async () => {
+    const fake = new FakeClock(Date.UTC(2026, 10, 24));
+    const bench = await ApiBench.start({ folder, clock: fake });
+    bench.vault.set('b', { value: 'plain' });
+    bench.configure({ sm: {} });
+    const silent = conversation(bench.port, []);
+    const kept = new Kept(bench.port);
+    const text = head(resolveTarget('{vault://sm/b}'), `X-Vault-Token: ${bench.token}`);
+    await kept.ask(text);
+    while (bench.server.connections.count < 2) await settled();
+    await fake.advance(12_000);
+    assert.equal(await silent, '');
+    assert.match(await kept.ask(text), /"plain"/);
+    await fake.advance(70_000);
+    assert.match(await kept.ask(text), /"plain"/);
+    await fake.advance(80_000);
+    while (bench.server.connections.count > 0) await settled();
+    const stopped = bench.stop();
+    await fake.advance(60_000);
+    await stopped;
+  });
+
   it('lets a connection go when the data plane stops, also one that waits for a vault', async () => {
     const bench = await ApiBench.start({ folder });
     bench.configure({ sm: {} });

@@ -11,6 +11,7 @@ import type { PlainLookup, Routes } from './route.ts';
 
 /** What a head that was read before asks for, and on whose behalf. No answer is in it. */
 interface KnownHead {
+  bytes: Buffer;
   lookup: PlainLookup;
   grant: Grant;
   /** Of the tokens, when the grant was given. */
@@ -32,6 +33,8 @@ const MOST_HEADS = 4096;
 const LARGEST_ANSWER_BYTES = 16 * 1024;
 /** As node:http has it. */
 const FIRST_HEAD_WITHIN_MS = 10_000;
+/** Idle connections are looked for so often: a timer of its own for each would cost every call. */
+const SWEEP_EVERY_MS = 1000;
 
 export interface ShortWayOptions {
   server: Server;
@@ -55,6 +58,7 @@ export class ShortWay {
   readonly #open = new Map<Socket, ShortConnection>();
   readonly #begun = new WeakMap<Socket, Promise<Resolved>>();
   #stopping = false;
+  #cancelSweep = () => {};
   /** Calls answered here. */
   answered = 0;
 
@@ -65,6 +69,7 @@ export class ShortWay {
     server.removeListener('connection', listener!);
     this.#handOver = (socket) => listener!.call(server, socket);
     server.on('connection', (socket: Socket) => this.#accept(socket));
+    this.#sweepLater();
   }
 
   /** A lookup that was begun for a call that node:http now answers: the call's, and nobody else's. */
@@ -77,6 +82,7 @@ export class ShortWay {
   /** Ends connections on which nothing goes on; those on which something does end when it is done. */
   stop(): void {
     this.#stopping = true;
+    this.#cancelSweep();
     for (const connection of this.#open.values()) if (!connection.waiting) connection.socket.destroySoon();
   }
 
@@ -87,40 +93,39 @@ export class ShortWay {
 
   #accept(socket: Socket): void {
     if (socket.destroyed) return;
-    const connection: ShortConnection = { socket, waiting: false, grant: null, leave: () => {} };
+    const connection: ShortConnection = { socket, known: null, waiting: false, idleSweeps: 0, leave: () => {} };
     const onData = (chunk: Buffer) => this.#onData(connection, chunk);
     const onEnd = () => socket.end();
-    const onTimeout = () => socket.destroy();
     const onError = () => socket.destroy();
     const onClose = () => this.#open.delete(socket);
     connection.leave = () => {
       this.#open.delete(socket);
       socket.removeListener('data', onData);
       socket.removeListener('end', onEnd);
-      socket.removeListener('timeout', onTimeout);
       socket.removeListener('close', onClose);
       socket.removeListener('error', onError);
-      socket.setTimeout(0);
     };
     socket.on('data', onData);
     socket.on('end', onEnd);
-    socket.on('timeout', onTimeout);
     socket.on('error', onError);
     socket.on('close', onClose);
-    socket.setTimeout(FIRST_HEAD_WITHIN_MS);
     this.#open.set(socket, connection);
   }
 
   #onData(connection: ShortConnection, chunk: Buffer): void {
     const { socket } = connection;
-    const known = this.#stopping ? null : this.#know(chunk);
+    connection.idleSweeps = 0;
+    const known = this.#stopping ? null : this.#know(connection, chunk);
     if (!known || socket.writableLength > LARGEST_ANSWER_BYTES) {
       this.#leaveTo(connection, chunk);
       return;
     }
     let result: Resolved | Promise<Resolved>;
     try {
-      if (connection.grant !== known.grant) this.#prove(connection, known.grant);
+      if (connection.known !== known) {
+        this.#options.connections.prove(socket, known.grant.client);
+        connection.known = known;
+      }
       result = this.#options.door.lookups.one(known.grant.client, known.lookup.reference, {});
     } catch (error) {
       this.#leaveTo(connection, chunk, Promise.reject(error));
@@ -131,18 +136,21 @@ export class ShortWay {
   }
 
   /** What these bytes ask for, if they are one plain head of somebody who may ask here. */
-  #know(chunk: Buffer): KnownHead | null {
+  #know({ known: last }: ShortConnection, chunk: Buffer): KnownHead | null {
+    if (last && this.#holds(last) && last.bytes.equals(chunk)) return last;
     if (chunk.length > LONGEST_PLAIN_HEAD) return null;
     const text = chunk.toString('latin1');
-    const { access, clock } = this.#options.door;
     const known = this.#heads.get(text);
-    if (known && known.accessGeneration === access.generation) {
-      if (known.grant.until === Infinity || known.grant.until > clock.monotonic()) return known;
-    }
-    return this.#learn(text);
+    return known && this.#holds(known) ? known : this.#learn(text, chunk);
   }
 
-  #learn(text: string): KnownHead | null {
+  /** Whether its token gives what it gave. */
+  #holds({ accessGeneration, grant }: KnownHead): boolean {
+    const { access, clock } = this.#options.door;
+    return accessGeneration === access.generation && (grant.until === Infinity || grant.until > clock.monotonic());
+  }
+
+  #learn(text: string, chunk: Buffer): KnownHead | null {
     const { door, routes, hostIsChecked } = this.#options;
     this.#heads.delete(text);
     const head = parsePlainHead(text);
@@ -150,17 +158,22 @@ export class ShortWay {
     const grant = door.access.grantOf(head.headers);
     const lookup = grant && routes.find(head.path)?.plainLookup?.(head.path, head.query);
     if (!lookup) return null;
-    const known = { lookup, grant, accessGeneration: door.access.generation };
+    const known = { bytes: Buffer.from(chunk), lookup, grant, accessGeneration: door.access.generation };
     if (this.#heads.size >= MOST_HEADS) this.#heads.clear();
     this.#heads.set(text, known);
     return known;
   }
 
-  #prove(connection: ShortConnection, grant: Grant): void {
-    this.#options.connections.prove(connection.socket, grant.client);
-    connection.grant = grant;
-    // From now on it is a connection that is kept alive.
-    connection.socket.setTimeout(this.#options.server.keepAliveTimeout);
+  #sweepLater(): void {
+    this.#cancelSweep = this.#options.door.clock.after(SWEEP_EVERY_MS, () => {
+      const { keepAliveTimeout } = this.#options.server;
+      for (const connection of this.#open.values()) {
+        const limit = connection.known ? keepAliveTimeout : FIRST_HEAD_WITHIN_MS;
+        connection.idleSweeps++;
+        if (!connection.waiting && connection.idleSweeps * SWEEP_EVERY_MS > limit) connection.socket.destroy();
+      }
+      this.#sweepLater();
+    });
   }
 
   /** Nothing more is read meanwhile: answers are in the order of the calls. */
@@ -224,10 +237,12 @@ export class ShortWay {
 /** A connection that is still read here. */
 interface ShortConnection {
   readonly socket: Socket;
+  /** What it sent last; as a rule it sends the same again. */
+  known: KnownHead | null;
   /** A lookup of it waits for a vault. */
   waiting: boolean;
-  /** What it showed last. */
-  grant: Grant | null;
+  /** Sweeps since it last sent something. */
+  idleSweeps: number;
   /** Takes away all that was set on the socket. */
   leave: () => void;
 }
