@@ -12,6 +12,7 @@ const SUITES = [
   'test/docker/**/*.test.ts',
   'test/e2e/**/*.test.ts',
   'test/drills/**/*.test.ts',
+  'test/bench/**/*.test.ts',
   'test/interop/**/*.test.ts',
   'test/observability/**/*.test.ts',
   'test/static/**/*.test.ts',

@@ -1,3 +1,6 @@
+import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+
 /** What one measurement gives: figures by name, such as `rate` and `p99`. */
 export type Figures = Record<string, number>;
 
@@ -46,6 +49,14 @@ export interface Surroundings {
   note(text: string): void;
   /** Says what is left out of this run, and why. */
   leaveOut(text: string): void;
+  /** Sizes of a few, to see that everything works; the figures then mean nothing. */
+  tiny: boolean;
+}
+
+/** Surroundings of one benchmark. */
+export interface Preparation extends Surroundings {
+  /** Stops in the end what has been started, also where the preparation fails half-way. */
+  stoppers: Stoppers;
 }
 
 export interface Benchmark {
@@ -53,12 +64,11 @@ export interface Benchmark {
   /** One line: what is measured, against what. */
   title: string;
   /** Makes everything ready. Each measurement checks what it is answered, and throws where an answer is wrong or missing. */
-  prepare(surroundings: Surroundings): Promise<Prepared>;
+  prepare(preparation: Preparation): Promise<Prepared>;
 }
 
 export interface Prepared {
   cases: readonly Case[];
-  stop(): Promise<void>;
 }
 
 export interface Spread {
@@ -87,18 +97,20 @@ export interface Row {
 
 /** All cases of a benchmark: of each a round to warm up, and then `rounds` in which baselines and vaultplane take turns. */
 export async function runBenchmark(benchmark: Benchmark, rounds: number, surroundings: Surroundings): Promise<Row[]> {
-  const { signal, note } = surroundings;
+  const { note } = surroundings;
   note('preparing');
-  const prepared = await benchmark.prepare(surroundings);
+  const stoppers = new Stoppers(silentLog);
   try {
+    const prepared = await benchmark.prepare({ ...surroundings, stoppers });
     const rows: Row[] = [];
     for (const [index, one] of prepared.cases.entries()) {
       const place = `${one.name} (${index + 1} of ${prepared.cases.length})`;
-      rows.push(...(await runCase(benchmark.name, one, rounds, (text) => note(`${place}: ${text}`), signal)));
+      const noteThere = (text: string) => note(`${place}: ${text}`);
+      rows.push(...(await runCase(benchmark.name, one, rounds, { ...surroundings, note: noteThere })));
     }
     return rows;
   } finally {
-    await prepared.stop();
+    await stoppers.stop();
   }
 }
 
@@ -106,12 +118,11 @@ async function runCase(
   benchmark: string,
   one: Case,
   asked: number,
-  note: (text: string) => void,
-  signal: AbortSignal,
+  { note, signal, tiny }: Surroundings,
 ): Promise<Row[]> {
   const rounds = Math.min(asked, one.mostRounds ?? asked);
   const taken: Array<{ vaultplane: Figures; baselines: Figures[] }> = [];
-  for (let round = one.warmUp === false ? 1 : 0; round <= rounds; round++) {
+  for (let round = one.warmUp === false || tiny ? 1 : 0; round <= rounds; round++) {
     note(round === 0 ? 'warming up' : `round ${round} of ${rounds}`);
     const baselines: Figures[] = [];
     for (const baseline of one.baselines) {

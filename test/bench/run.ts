@@ -3,13 +3,10 @@
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { Command } from 'commander';
-import { httpHit } from './api/http-hit.ts';
-import { type Benchmark, type Row, runBenchmark } from './benchmark.ts';
-import { inProcessHit } from './engine/in-process-hit.ts';
+import { type Row, runBenchmark } from './benchmark.ts';
+import { BENCHMARKS } from './benchmarks.ts';
 import { Progress } from './progress.ts';
 import { printTable, type Report, writeReport } from './report.ts';
-
-const BENCHMARKS: readonly Benchmark[] = [inProcessHit, httpHit];
 
 const program = new Command('npm run bench --')
   .description(
@@ -19,6 +16,7 @@ const program = new Command('npm run bench --')
   .option('--list', 'say which there are')
   .option('--rounds <n>', 'counted rounds of each', '3')
   .option('--out <dir>', 'where results.json and index.html are written', 'data/bench')
+  .option('--tiny', 'sizes of a few and one round, to see that all works; the figures mean nothing')
   .option('--json', 'print the results as JSON')
   .action(bench);
 
@@ -26,7 +24,7 @@ await runCli(program);
 
 async function bench(
   names: string[],
-  options: { rounds: string; out: string; json?: true; list?: true },
+  options: { rounds: string; out: string; json?: true; list?: true; tiny?: true },
 ): Promise<void> {
   if (options.list) {
     for (const { name, title } of BENCHMARKS) process.stdout.write(`${name.padEnd(22)} ${title}\n`);
@@ -36,7 +34,7 @@ async function bench(
   if (unknown.length > 0) {
     throw new UsageError(`there is no benchmark ${unknown.join(', ')}; --list says which there are`);
   }
-  const rounds = Number(options.rounds);
+  const rounds = options.tiny ? 1 : Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new UsageError('--rounds must be a whole number from 1 to 100');
 
@@ -51,6 +49,7 @@ async function bench(
       const got = await runBenchmark(benchmark, rounds, {
         signal,
         note: (text) => progress.show(index / wanted.length, `${benchmark.name}: ${text}`),
+        tiny: options.tiny === true,
         leaveOut: (text) => leftOut.push(`${benchmark.name}: ${text}`),
       });
       rows.push(...got);

@@ -57,13 +57,15 @@ const DOORS: readonly Door[] = [
 export const httpHit: Benchmark = {
   name: 'http-hit',
   title: 'a cached value of 64 bytes by HTTP, against servers that send the same bytes and do nothing else',
-  async prepare({ signal, leaveOut }) {
+  async prepare({ signal, leaveOut, tiny, stoppers }) {
     if (!HAS_WRK)
       leaveOut('wrk is not installed; autocannon makes the load, and takes more of the machine than what it measures');
     if (!HAS_NGINX) leaveOut('nginx is not installed');
     const emulator = await startEmulator();
+    stoppers.add('emulator', () => emulator.stop());
     emulator.putSecret('us-east-1', 'secret-name', { foo: 'b'.repeat(64) });
     const deployment = new Deployment();
+    stoppers.add('deployment', () => deployment.stop());
     const controlPlane = await deployment.planControlPlane('cp');
     await controlPlane.start();
     const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
@@ -80,6 +82,7 @@ export const httpHit: Benchmark = {
     for (const { request } of doors) answers.set(request, await ask(own.unix, request));
     const byPath = Object.fromEntries([...answers].map(([{ path }, answer]) => [path, answer]));
     const bare = await startBareServer({ token, answers: byPath, socketPath: join(deployment.folder, 'bare.sock') });
+    stoppers.add('bare server', () => bare.stop());
     const [nginxPort] = await freePorts(1);
     const nginx = HAS_NGINX
       ? await startNginx({
@@ -89,11 +92,12 @@ export const httpHit: Benchmark = {
           answers: Object.fromEntries([...answers].map(([{ path }, { body }]) => [path.replace(/\?.*/, ''), body])),
         })
       : null;
+    stoppers.add('nginx', () => nginx?.stop());
 
-    const cases = (['tcp', 'unix'] as const).flatMap((transport) =>
-      CONNECTIONS.flatMap((connections) =>
+    const cases = (tiny ? (['tcp'] as const) : (['tcp', 'unix'] as const)).flatMap((transport) =>
+      (tiny ? [1] : CONNECTIONS).flatMap((connections) =>
         doors.map(({ name, request }): Case => {
-          const options = { connections, seconds: SECONDS, signal };
+          const options = { connections, seconds: tiny ? 1 : SECONDS, signal };
           const baselines: Baseline[] = [
             {
               name: 'bare node:http',
@@ -129,15 +133,7 @@ export const httpHit: Benchmark = {
         }),
       ),
     );
-    return {
-      cases,
-      async stop() {
-        bare.stop();
-        await nginx?.stop();
-        await deployment.stop();
-        await emulator.stop();
-      },
-    };
+    return { cases };
   },
 };
 
