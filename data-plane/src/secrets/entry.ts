@@ -58,12 +58,21 @@ export interface Recency extends Due {
   readonly entry: Entry;
 }
 
+/** The upstream call for an entry that is under way, or about to be. */
+export interface Flight {
+  readonly result: Promise<Held | BackendError>;
+  readonly abort: AbortController;
+  /** It has left: whoever wants what the vault answers from now on comes too late. */
+  sent: boolean;
+  /** The call after it, for those. */
+  next: Promise<Held | BackendError> | null;
+}
+
 /** One secret in the cache. */
 export class Entry implements Due {
   readonly address: EntryAddress;
   readonly lifecycle: Lifecycle<Held>;
-  /** The upstream call that is under way. */
-  flight: { result: Promise<Held | BackendError>; abort: AbortController } | null = null;
+  flight: Flight | null = null;
   /** No longer in the cache, and never again. */
   dropped = false;
   dueAt = Infinity;

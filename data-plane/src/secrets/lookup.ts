@@ -20,8 +20,12 @@ export interface LookupContext {
   entryOf(binding: Binding, reading: number): Entry;
   /** Why a secret's upstream may not be asked now. */
   refusalAt(now: number, entry: Entry): BackendError | null;
-  /** Begins to fetch a secret, or joins those who do: from then on its entry stays in the cache until that has ended. */
-  ask(entry: Entry): void;
+  /**
+   * Fetches a secret; its entry stays in the cache until that has ended. Never rejects.
+   *
+   * @param anew what the vault answers from now on, not what a call that is under way brings
+   */
+  ask(entry: Entry, anew: boolean): Promise<Held | BackendError>;
 }
 
 /** What a reading gave: a value, and whether it was fetched for this very lookup. */
@@ -37,6 +41,12 @@ interface Item {
   text: string;
   binding: Binding | null;
   answer: Answer | null;
+}
+
+/** A secret that is being fetched for a lookup. */
+export interface Asked {
+  readonly entry: Entry;
+  readonly result: Promise<Held | BackendError>;
 }
 
 const ASK = Symbol('ask');
@@ -68,21 +78,21 @@ export class Lookup {
   }
 
   /** The secrets that are now fetched, before the answer is known; none: it is known. */
-  advance(): Entry[] {
-    const wanted = new Set<Entry>();
+  advance(): Asked[] {
+    const asked = new Map<Entry, Asked>();
     for (const item of this.#items) {
       if (item.binding === null) continue;
       const step = this.#answer(item.binding);
       if ('ask' in step) {
+        const entry = step.ask;
         // At once: what is made for the other references may need room.
-        this.#context.ask(step.ask);
-        wanted.add(step.ask);
+        if (!asked.has(entry)) asked.set(entry, { entry, result: this.#context.ask(entry, this.#refresh) });
       } else item.answer = step.answer;
     }
-    return [...wanted];
+    return [...asked.values()];
   }
 
-  /** What came of fetching an entry that `advance` wanted. */
+  /** What came of fetching an entry that `advance` asked for. */
   settle(entry: Entry, result: Held | BackendError): void {
     this.#asked.set(entry, result);
   }

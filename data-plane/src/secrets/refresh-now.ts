@@ -90,7 +90,8 @@ export class RefreshNow {
     const { upstream, time } = this.#options;
     const before = entry.lifecycle.held?.secret.version.id;
     // A region that throttles is left alone, whoever asks (CONTRACT.md §4).
-    const result = entry.dropped || upstream.pausedUntil(entry) > time.now() ? undefined : await upstream.fetch(entry);
+    const result =
+      entry.dropped || upstream.pausedUntil(entry) > time.now() ? undefined : await upstream.fetchAnew(entry);
     if (result === undefined || result instanceof BackendError) {
       outcome.failed++;
       return;

@@ -95,6 +95,24 @@ describe('a lookup', () => {
     for (const text of printed) assert.ok(!text.includes('c4n4ry'), text);
   });
 
+  it('with refresh gives what the vault answers from then on, though a call is under way that left before', async () => {
+    const bench = new ResolverBench();
+    bench.configure({ aws1: { ttl: 10 } });
+    bench.vault.set('db', { value: 'old' });
+    const gate = Promise.withResolvers<void>();
+    bench.vault.gate = gate.promise;
+    const first = bench.get('{vault://aws1/db}');
+    await settled();
+    bench.vault.set('db', { value: 'new' });
+    const refreshes = Array.from({ length: 10 }, () => bench.get('{vault://aws1/db}', { refresh: true }));
+    gate.resolve();
+    bench.vault.gate = null;
+    assert.equal(await first, 'old');
+    assert.deepEqual(new Set(await Promise.all(refreshes)), new Set(['new']));
+    assert.equal(bench.vault.calls, 2, 'one more call for all of them');
+    assert.equal(bench.vault.mostInFlight, 1);
+  });
+
   it('with refresh asks the vault, once for all that ask at the same time', async () => {
     const bench = new ResolverBench();
     bench.vault.set('db', { value: 'one' });

@@ -20,7 +20,7 @@ import { Continuity } from './continuity.ts';
 import { Entry } from './entry.ts';
 import { type HeldSecret, inventoryOf } from './inventory.ts';
 import type { State } from './lifecycle.ts';
-import { Lookup, type ResolveOptions } from './lookup.ts';
+import { type Asked, Lookup, type ResolveOptions } from './lookup.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
@@ -308,30 +308,30 @@ export class Resolver {
   #lookUp(references: readonly string[], options: ResolveOptions): Answers | Promise<Answers> {
     if (this.#stopped) return references.map(() => new VaultplaneError('unavailable', 'the data plane is stopping'));
     const lookup = new Lookup(this.#context, references, options);
-    const wanted = lookup.advance();
-    return wanted.length === 0 ? lookup.answers() : this.#lookUpUpstream(lookup, wanted, references, options);
+    const asked = lookup.advance();
+    return asked.length === 0 ? lookup.answers() : this.#lookUpUpstream(lookup, asked, references, options);
   }
 
   async #lookUpUpstream(
     first: Lookup,
-    firstWanted: Entry[],
+    firstAsked: Asked[],
     references: readonly string[],
     options: ResolveOptions,
   ): Promise<Answers> {
     let lookup = first;
-    let wanted = firstWanted;
+    let asked = firstAsked;
     for (let restarts = 0; restarts <= MOST_RESTARTS; restarts++) {
       const epoch = this.#epoch;
-      while (wanted.length > 0 && epoch === this.#epoch) {
-        const results = await Promise.all(wanted.map((entry) => this.#upstream.fetch(entry)));
-        for (const [index, entry] of wanted.entries()) lookup.settle(entry, results[index]!);
-        if (epoch === this.#epoch) wanted = lookup.advance();
+      while (asked.length > 0 && epoch === this.#epoch) {
+        const results = await Promise.all(asked.map(({ result }) => result));
+        for (const [index, { entry }] of asked.entries()) lookup.settle(entry, results[index]!);
+        if (epoch === this.#epoch) asked = lookup.advance();
       }
       if (epoch === this.#epoch) return lookup.answers();
       if (this.#stopped) break;
       // The configuration changed meanwhile: the answer must be the new one's.
       lookup = new Lookup(this.#context, references, options);
-      wanted = lookup.advance();
+      asked = lookup.advance();
     }
     const reason = this.#stopped ? 'the data plane is stopping' : 'the configuration changes too fast';
     return references.map(() => new VaultplaneError('unavailable', reason, { retryAfterSeconds: 1 }));
@@ -342,7 +342,7 @@ export class Resolver {
     bind: (text: string, roleArn: string | undefined) => this.#bind(text, roleArn),
     entryOf: (binding: Binding, reading: number) => this.#entryOf(binding, reading),
     refusalAt: (now: number, entry: Entry) => this.#refusalAt(now, entry),
-    ask: (entry: Entry) => void this.#upstream.fetch(entry),
+    ask: (entry: Entry, anew: boolean) => (anew ? this.#upstream.fetchAnew(entry) : this.#upstream.fetch(entry)),
   };
 
   #refusalAt(now: number, entry: Entry): BackendError | null {

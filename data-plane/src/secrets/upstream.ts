@@ -72,7 +72,7 @@ export class Upstream {
       return entry.flight.result;
     }
     const { promise, resolve } = Promise.withResolvers<Held | BackendError>();
-    entry.flight = { result: promise, abort: new AbortController() };
+    entry.flight = { result: promise, abort: new AbortController(), sent: false, next: null };
     const refusal = this.#options.refusalOf?.(entry);
     if (refusal) {
       queueMicrotask(() => this.#settle({ entry, resolve }, refusal));
@@ -81,6 +81,15 @@ export class Upstream {
     if (this.#gathered.length === 0) queueMicrotask(() => this.#send());
     this.#gathered.push({ entry, resolve });
     return promise;
+  }
+
+  /** As `fetch`, of what the vault answers from now on: a call that has left already is waited for, not joined. */
+  fetchAnew(entry: Entry): Promise<Held | BackendError> {
+    const { flight } = entry;
+    if (!flight?.sent) return this.fetch(entry);
+    if (flight.next) this.counts.joined++;
+    flight.next ??= flight.result.then((result) => (flight.abort.signal.aborted ? result : this.fetch(entry)));
+    return flight.next;
   }
 
   /** Until when the upstream of an entry is to be left alone by background refreshes; 0 where it has not throttled. */
@@ -122,6 +131,7 @@ export class Upstream {
     const wanted = new AbortController();
     let left = fetches.length;
     for (const { entry, resolve } of fetches) {
+      if (entry.flight) entry.flight.sent = true;
       const onAbort = () => {
         resolve(new BackendError('unavailable', 'the vault or its configuration has gone while it was asked'));
         left--;
