@@ -15,6 +15,7 @@ const SUITES = [
   'test/bench/**/*.test.ts',
   'test/interop/**/*.test.ts',
   'test/observability/**/*.test.ts',
+  'test/deploy/**/*.test.ts',
   'test/static/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'control-plane/src/**/*.test.ts',
