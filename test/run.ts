@@ -16,6 +16,7 @@ const SUITES = [
   'test/interop/**/*.test.ts',
   'test/observability/**/*.test.ts',
   'test/deploy/**/*.test.ts',
+  'test/protocol/**/*.test.ts',
   'test/static/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'control-plane/src/**/*.test.ts',
