@@ -1,0 +1,92 @@
+import type { Database } from '@vaultplane/control-plane/store/database.ts';
+import { openEmbeddedDatabase } from '@vaultplane/control-plane/store/embedded-database.ts';
+import { openPostgresDatabase } from '@vaultplane/control-plane/store/postgres-database.ts';
+import { postgresMissing, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { postgresSettings } from '@vaultplane/control-plane/store/testing/stores.ts';
+import { startTestControlPlane } from '@vaultplane/control-plane/testing/control-plane.ts';
+import { systemClock } from '@vaultplane/shared/clock.ts';
+import { silentLog } from '@vaultplane/shared/log.ts';
+import type { Benchmark, Case, Figures, Preparation } from '../benchmark.ts';
+
+/** So many write at a time; versions are put in order by one row's lock, whoever writes. */
+const WRITERS = 8;
+/** Kept small, so that each write changes one of few. */
+const VAULTS = 8;
+
+/** Changes of the configuration by the Admin API, each a version of its own with its audit row. */
+export const adminWrites: Benchmark = {
+  name: 'admin-writes',
+  title: 'changes of a vault by the Admin API, against one INSERT and NOTIFY a transaction on the same pool',
+  async prepare(preparation) {
+    const { leaveOut, stoppers } = preparation;
+    const cases: Case[] = [];
+    const missing = postgresMissing();
+    if (missing) leaveOut(missing);
+    else {
+      const server = await startPostgresServer();
+      stoppers.add('Postgres', () => server.stop());
+      const settings = postgresSettings(server, await server.createDatabase());
+      cases.push(await caseOn('Postgres', await openPostgresDatabase(settings, silentLog, systemClock), preparation));
+    }
+    cases.push(await caseOn('PGlite', await openEmbeddedDatabase(undefined), preparation));
+    return { cases };
+  },
+};
+
+async function caseOn(name: string, database: Database, { stoppers, tiny }: Preparation): Promise<Case> {
+  const writes = tiny ? 16 : 1000;
+  stoppers.add(name, () => database.close());
+  const controlPlane = await startTestControlPlane({ database, env: { VAULTPLANE_LOG_LEVEL: 'error' } });
+  stoppers.add('control plane', () => controlPlane.stop());
+  const version = async () => (await controlPlane.call('GET', '/clustering/status')).json.config.version as number;
+  const write = async (index: number) => {
+    const path = `/vaults/vault-${index % VAULTS}`;
+    const answer = await controlPlane.call('PUT', path, { name: 'env', description: `write ${index}` });
+    if (answer.status !== 200 || answer.json.description !== `write ${index}`) {
+      throw new Error(`PUT ${path}: ${answer.status} ${answer.text}`);
+    }
+  };
+  await database.script('create table bench_rows (id bigint generated always as identity, body jsonb)');
+  let made = 0;
+  return {
+    name: `${name}, ${WRITERS} writers`,
+    metrics: [{ key: 'rate', unit: 'versions/s' }],
+    async measure() {
+      const before = (await controlPlane.call('GET', '/config/versions?size=1')).json.data[0]?.version ?? 0;
+      const figures = await rateOf(writes, () => write(made++));
+      const after = (await controlPlane.call('GET', '/config/versions?size=1')).json.data[0].version;
+      if (after - before !== writes) throw new Error(`${writes} writes made ${after - before} versions`);
+      await untilPublished(version, after);
+      return figures;
+    },
+    baselines: [
+      {
+        name: 'INSERT + NOTIFY',
+        measure: () =>
+          rateOf(writes, () =>
+            database.transaction(async (transaction) => {
+              await transaction.query('insert into bench_rows (body) values ($1)', ['{"a":"row of the same kind"}']);
+              await transaction.query('notify bench_channel');
+            }),
+          ),
+        targets: { rate: { ratioAtLeast: 0.5 } },
+      },
+    ],
+  };
+}
+
+/** A write a second, with so many under way at a time as there are writers. */
+async function rateOf(writes: number, write: () => Promise<unknown>): Promise<Figures> {
+  const from = performance.now();
+  let left = writes;
+  await Promise.all(
+    Array.from({ length: WRITERS }, async () => {
+      while (left-- > 0) await write();
+    }),
+  );
+  return { rate: writes / ((performance.now() - from) / 1000) };
+}
+
+async function untilPublished(version: () => Promise<number>, wanted: number): Promise<void> {
+  while ((await version()) < wanted) await new Promise((resolve) => setTimeout(resolve, 10));
+}
