@@ -106,8 +106,13 @@ it('a rotated secret is refreshed everywhere by one call, and the fleet tells wh
   }
   assert.deepEqual(new Set(codes), new Set([200, 429]));
 
-  const list = (await cp.get('/clustering/data-planes')) as unknown as { data: Array<Record<string, unknown>> };
-  for (const row of list.data) {
+  const listed = async () =>
+    ((await cp.get('/clustering/data-planes')) as unknown as { data: Array<Record<string, unknown>> }).data;
+  // Counts by vault come with the next report.
+  while ((await listed()).some(({ vaults }) => (vaults as Array<{ fresh: number }>)[0]?.fresh !== 2)) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  for (const row of await listed()) {
     assert.equal(row.sync_status, 'normal');
     assert.ok((row.cert_expires_at as number) > Date.now() / 1000);
     assert.deepEqual(row.vaults, [{ prefix: 'aws-sm-vault', fresh: 2, stale: 0, resurrected: 0, negative: 0 }]);
