@@ -17,6 +17,7 @@ const SUITES = [
   'test/observability/**/*.test.ts',
   'test/deploy/**/*.test.ts',
   'test/protocol/**/*.test.ts',
+  'test/docs/**/*.test.ts',
   'test/static/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'control-plane/src/**/*.test.ts',

@@ -67,7 +67,7 @@ const EVENTS = new Map<string, string>();
 
 /**
  * The name of an event, for machines: its message's first clause, such as `a_data_plane_connected`. docs/reference/log.md
- * lists all, and a test holds the list to the code.
+ * lists all.
  */
 export function eventOf(message: string): string {
   let event = EVENTS.get(message);

@@ -118,6 +118,11 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
+  /** What there is, without what it says now. */
+  families(): Array<{ name: string; help: string; type: string }> {
+    return this.#registry.getMetricsAsArray().map(({ name, help, type }) => ({ name, help, type: String(type) }));
+  }
+
   text(): Promise<string> {
     return this.#registry.metrics();
   }

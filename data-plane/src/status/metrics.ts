@@ -11,6 +11,8 @@ import type { StatusFacts } from './status-facts.ts';
 export interface Metrics {
   contentType: string;
   text(): Promise<string>;
+  /** What there is, without what it says now. */
+  families(): Array<{ name: string; help: string; type: string }>;
 }
 
 export interface MetricSources {
@@ -229,6 +231,7 @@ export function createMetrics(sources: MetricSources, durations: UpstreamDuratio
   const named = sources.secretNames ? nameSecrets(registry) : null;
   return {
     contentType: registry.contentType,
+    families: () => registry.getMetricsAsArray().map(({ name, help, type }) => ({ name, help, type: String(type) })),
     text() {
       current = sources.facts();
       held = { oldestFetchedAt: null, firstEndInMs: Infinity };

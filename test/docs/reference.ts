@@ -1,0 +1,146 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { OPERATIONS } from '@vaultplane/control-plane/admin/openapi/operations.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/control-plane/settings.ts';
+import { Metrics } from '@vaultplane/control-plane/status/metrics.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/data-plane/settings.ts';
+import { createMetrics, UpstreamDurations } from '@vaultplane/data-plane/status/metrics.ts';
+import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
+import { eventOf } from '@vaultplane/shared/log.ts';
+import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const NOTE = '_Made from the code by `node test/docs/write-reference.ts`._';
+
+/** The pages of docs/reference/, made from the schemas that the programs go by. */
+export function referencePages(): Record<string, string> {
+  return {
+    'settings.md': settings(),
+    'metrics.md': metrics(),
+    'errors.md': errors(),
+    'admin-api.md': adminApi(),
+    'log.md': log(),
+  };
+}
+
+function page(title: string, ...parts: string[]): string {
+  return `${[`# ${title}`, NOTE, ...parts].join('\n\n')}\n`;
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function settings(): string {
+  const schemas: Array<[program: string, schema: SettingsSchema]> = [
+    ['control plane', CONTROL_PLANE_SETTINGS],
+    ['data plane', DATA_PLANE_SETTINGS],
+  ];
+  const keys = [...new Set(schemas.flatMap(([, schema]) => Object.keys(schema)))].sort();
+  const rows = keys.map((key) => {
+    const having = schemas.filter(([, schema]) => key in schema);
+    const specs = having.map(([, schema]) => schema[key]!);
+    const defaults = [...new Set(specs.map(defaultOf))].join(', ');
+    const [{ description, aliases = [] }] = specs as [SettingSpec];
+    const names = [key, ...aliases].map((name) => `\`${name}\``).join(', ');
+    const programs = having.length === 2 ? 'both' : having[0]![0];
+    return [names, programs, allowed(specs[0]!), defaults, description];
+  });
+  return page(
+    'Settings',
+    '`key = value` in `/etc/vaultplane/vaultplane.conf` or `--conf FILE`, over that `VAULTPLANE_<KEY>` in the environment, with `KONG_<KEY>` as a second name.',
+    table(['setting', 'program', 'what', 'default', 'meaning'], rows),
+  );
+}
+
+function defaultOf(spec: SettingSpec): string {
+  const { default: value } = spec;
+  if (value === undefined) return '–';
+  if (typeof value === 'boolean') return value ? '`on`' : '`off`';
+  return `\`${Array.isArray(value) ? value.join(',') : value}\``;
+}
+
+function allowed(spec: SettingSpec): string {
+  const what = spec.type === 'enum' ? spec.values.map((value) => `\`${value}\``).join(', ') : spec.type;
+  return spec.secret ? `${what}, secret` : what;
+}
+
+function metrics(): string {
+  const ofDataPlane = createMetrics(
+    {
+      facts: () => ({}) as never,
+      answered: () => ({ immediate: {}, waited: {}, batch: {} }) as never,
+      fetches: () => ({ joined: 0, batched: 0, first: {}, refresh: {} }) as never,
+      cache: () => ({ entries: 0, bytes: 0 }),
+      inventory: () => [],
+      certificate: async () => '',
+      now: () => 0,
+      secretNames: true,
+    },
+    new UpstreamDurations(),
+  );
+  const ofControlPlane = new Metrics();
+  ofControlPlane.observe({
+    configVersion: () => 0,
+    vaults: () => 0,
+    dataPlanes: () => [],
+    references: async () => [],
+    databaseUp: () => true,
+    certificateExpiresAt: () => new Date(0),
+  });
+  const rows = (families: Array<{ name: string; help: string; type: string }>) =>
+    families
+      .filter(({ name }) => !/^vaultplane_(nodejs|process)_/.test(name))
+      .map(({ name, type, help }) => [`\`${name}\``, type, help])
+      .sort();
+  const head = ['metric', 'type', 'meaning'];
+  return page(
+    'Metrics',
+    '`GET /metrics` on `status_listen`. No label holds the name of a secret unless `metrics_secret_names = on`. Those of the runtime, `vaultplane_nodejs_…` and `vaultplane_process_…` (event loop lag, memory, CPU), are not listed.',
+    `## Of a data plane\n\n${table(head, rows(ofDataPlane.families()))}`,
+    `## Of a control plane\n\n${table(head, rows(ofControlPlane.families()))}`,
+  );
+}
+
+function errors(): string {
+  const rows = Object.entries(ERROR_STATUS).map(([code, status]) => [`\`${code}\``, String(status)]);
+  return page(
+    'Errors of the application API',
+    '`{"error":{"code","message","reference"?}}`. A message never holds a value, a token or a credential.',
+    table(['code', 'HTTP status'], rows),
+  );
+}
+
+function adminApi(): string {
+  const rows = Object.entries(OPERATIONS).map(([call, { summary }]) => [`\`${call}\``, summary]);
+  return page(
+    'Admin API',
+    'A control plane gives the whole as OpenAPI 3.1 at `GET /openapi.json`.',
+    table(['call', 'what it does'], rows),
+  );
+}
+
+/** Calls of a log, with a level and a message that is a literal. */
+const LOG_CALL =
+  /[lL]og\.(debug|info|warn|error)\(\s*(?:[^'"`]|'[^']*'|`[^`]*`)*?,\s*\n?\s*'((?:[^'\\]|\\.)+)',?\s*\n?\s*\)/g;
+
+function log(): string {
+  const events = new Map<string, Set<string>>();
+  for (const room of ['shared', 'control-plane', 'data-plane']) {
+    for (const name of readdirSync(join(ROOT, room, 'src'), { recursive: true, encoding: 'utf8' })) {
+      if (!name.endsWith('.ts') || name.endsWith('.test.ts') || name.includes('testing')) continue;
+      for (const [, level, message] of readFileSync(join(ROOT, room, 'src', name), 'utf8').matchAll(LOG_CALL)) {
+        const event = eventOf(message!);
+        events.set(event, (events.get(event) ?? new Set()).add(level!));
+      }
+    }
+  }
+  const rows = [...events].sort().map(([event, levels]) => [`\`${event}\``, [...levels].sort().join(', ')]);
+  return page(
+    'Log',
+    'One JSON line an event on stderr: `time`, `level`, `program`, `pid`, `event`, `msg`, and facts. `log_level` is read anew at SIGHUP. `request_id` is the `X-Kong-Admin-Request-ID` of the request to the Admin API, in the audit log and, for a refresh, in the log of every data plane.',
+    table(['event', 'level'], rows),
+  );
+}
