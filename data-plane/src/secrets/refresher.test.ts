@@ -23,6 +23,19 @@ describe('refreshing', () => {
     assert.equal(bench.vault.asked.length, 20);
   });
 
+  it('fills a call that goes out anyway with what is due next, within the jitter of its ttl', async () => {
+    const bench = new ResolverBench({ vault_aws_ttl: 300 }, Math.random);
+    bench.vault.fallback = { value: 'x' };
+    await bench.many(...names(200));
+    const [first] = bench.vault.batches.splice(0);
+    assert.equal(first, 200);
+    await bench.at(3300);
+    assert.ok(Math.max(...bench.vault.batches) >= 20, `the largest call asked for ${Math.max(...bench.vault.batches)}`);
+    // Some twelve rounds, of ten full calls each at best; each secret by itself would be two thousand and more.
+    assert.ok(bench.vault.calls <= 250, `${bench.vault.calls} calls for 200 secrets in eleven ttls`);
+    assert.ok(bench.vault.asked.length >= 200 * 10, `${bench.vault.asked.length} fetches`);
+  });
+
   it('is jittered by ten parts in a hundred', async () => {
     const bench = new ResolverBench({ vault_aws_ttl: 1000 }, Math.random);
     bench.vault.fallback = { value: 'x' };

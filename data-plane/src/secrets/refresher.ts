@@ -7,6 +7,12 @@ import type { Upstream } from './upstream.ts';
 
 /** Refreshes due this soon after one that is due now go with it, milliseconds: a batch costs one call. */
 const TOGETHER_MS = 1000;
+/**
+ * A call has room for so many (CONTRACT.md §4); where fewer are due, those go with them that would be due next, up to so
+ * many milliseconds later.
+ */
+const CALL_SIZE = 20;
+const FILL_MS = 60_000;
 /** Nor is a refresh drawn forward by more than this part of its ttl, which is its jitter. */
 const TOGETHER_PART = 0.1;
 /** Watchers are told that a value is stale when its refresh is this overdue, milliseconds: not at every rotation. */
@@ -100,7 +106,8 @@ export class Refresher {
   #run(): void {
     const { time, cache, upstream, random, onAged } = this.#options;
     const now = time.now();
-    const identities = new Set<string>();
+    /** How many are fetched now, by identity. */
+    const fetched = new Map<string, number>();
     const aged: Entry[] = [];
     for (const entry of this.#queue.dueUntil(now)) {
       if (entry.goneAt() <= now) {
@@ -116,30 +123,44 @@ export class Refresher {
       } else if (paused > now) {
         this.#queue.set(entry, paused + random() * SPREAD_MS);
       } else {
-        identities.add(entry.address.identity);
-        this.#refresh(entry);
+        this.#refresh(entry, fetched);
       }
     }
-    if (identities.size > 0) {
+    if (fetched.size > 0) {
       for (const entry of this.#queue.dueUntil(now + TOGETHER_MS)) {
-        if (identities.has(entry.address.identity) && this.#mayGoEarly(entry, now)) this.#refresh(entry);
+        if (fetched.has(entry.address.identity) && this.#mayGoEarly(entry, now)) this.#refresh(entry, fetched);
       }
+      this.#fillCalls(fetched, now);
     }
     this.#arm();
     // Last, because whoever is told may look up, and lookups come back here.
     for (const entry of aged) onAged(entry);
   }
 
-  #refresh(entry: Entry): void {
+  /** A call that goes out anyway takes along those that are due next, where it has room. */
+  #fillCalls(fetched: Map<string, number>, now: number): void {
+    const hasRoom = ({ address }: Entry) => (fetched.get(address.identity) ?? CALL_SIZE) < CALL_SIZE;
+    if ([...fetched.values()].every((count) => count >= CALL_SIZE)) return;
+    const next = this.#queue.dueUntil(now + FILL_MS).filter((entry) => hasRoom(entry) && this.#mayGoEarly(entry, now));
+    next.sort((a, b) => a.dueAt - b.dueAt);
+    for (const entry of next) if (hasRoom(entry)) this.#refresh(entry, fetched);
+  }
+
+  #refresh(entry: Entry, fetched: Map<string, number>): void {
+    const { identity } = entry.address;
+    fetched.set(identity, (fetched.get(identity) ?? 0) + 1);
     void this.#options.upstream.fetch(entry);
     this.#queue.set(entry, this.#nextFor(entry));
   }
 
-  /** A retry keeps its time: backing off is what it is for. */
+  /** A retry keeps its time: backing off is what it is for. Nor is anything asked for before its jitter would have. */
   #mayGoEarly(entry: Entry, now: number): boolean {
     if (entry.flight || entry.lifecycle.lastError) return false;
     const early = entry.refreshAt() - now;
-    return early <= TOGETHER_MS && entry.lifetimes.every(({ ttl }) => ttl === 0 || early <= ttl * TOGETHER_PART);
+    let shortest = Infinity;
+    for (const { ttl } of entry.lifetimes) if (ttl > 0 && ttl < shortest) shortest = ttl;
+    const age = now - entry.lifecycle.fetchedAt;
+    return early <= Math.min(FILL_MS, shortest * TOGETHER_PART) && age >= shortest * (1 - TOGETHER_PART);
   }
 
   #wipe(entry: Entry): void {

@@ -2,9 +2,12 @@ import type { FetchedSecret, SecretBackend, SecretQuery } from '@vaultplane/shar
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import { SecretValue } from '@vaultplane/shared/secret-value.ts';
 
+/** AWS gives so many secrets a call. */
+const BATCH_SIZE = 20;
+
 /** Vaults whose values are made when they are asked for, so that nothing but the resolver holds any. */
 export class GeneratedVault implements BackendSource {
-  /** Upstream calls; a batch is one. */
+  /** Upstream calls, as AWS would count them. */
   calls = 0;
   readonly #valueAt: (path: string) => string;
 
@@ -29,7 +32,7 @@ export class GeneratedVault implements BackendSource {
         return answer(query);
       },
       fetchMany: async (queries) => {
-        this.calls++;
+        this.calls += Math.ceil(queries.length / BATCH_SIZE);
         return queries.map(answer);
       },
     };
