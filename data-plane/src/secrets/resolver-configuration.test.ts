@@ -253,3 +253,23 @@ describe('a watch', () => {
     assert.deepEqual(events, ['not_found', 'there fresh']);
   });
 });
+
+describe('what is kept over a restart', () => {
+  it('is to be written anew at once when a vault goes or means other secrets, whatever is held of it by then', () => {
+    const bench = new ResolverBench();
+    const told: boolean[] = [];
+    bench.resolver.continuity.onChange((urgent) => told.push(urgent));
+    const toldBy = (vaults: Parameters<ResolverBench['configure']>[0]) => {
+      told.length = 0;
+      bench.configure(vaults);
+      return told.includes(true);
+    };
+    const east = { region: 'us-east-1', ttl: 10 };
+    assert.equal(toldBy({ one: east, two: east }), false, 'vaults that are new');
+    assert.equal(toldBy({ one: { ...east, ttl: 20 }, two: east }), false, 'another lifetime');
+    assert.equal(toldBy({ one: { ...east, region: 'eu-west-1' }, two: east }), true, 'another region');
+    assert.equal(toldBy({ one: { ...east, region: 'eu-west-1' } }), true, 'a vault that is deleted');
+    const id = 'another';
+    assert.equal(toldBy({ one: { ...east, region: 'eu-west-1', id } }), true, 'another vault of the same name');
+  });
+});

@@ -153,7 +153,7 @@ export class Resolver {
   configure({ snapshot, defaults }: ResolverConfig): void {
     if (this.#stopped) return;
     this.#epoch++;
-    this.#directory.configure(snapshot, defaults);
+    const moved = this.#directory.configure(snapshot, defaults);
     this.#upstream.reopen();
     for (const binding of this.#bindings.values()) {
       const vault = this.#directory.find(binding.vault.prefix);
@@ -167,19 +167,16 @@ export class Resolver {
       }
     }
     const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
-    let gone = false;
     for (const entry of [...this.#cache.entries()]) {
       const { vault: was, overrides, identity, roleArn } = entry.address;
       const vault = byId.get(was.id);
       // Its users by now are those that still mean this secret, whichever of them it was made for.
       const meant = entry.users.size > 0 || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
       if (vault && meant && mayAssume(vault, roleArn)) this.#refresher.schedule(entry);
-      else {
-        gone ||= entry.lifecycle.held !== null;
-        this.#cache.drop(entry);
-      }
+      else this.#cache.drop(entry);
     }
-    if (gone) this.continuity.changed(true);
+    // Also where nothing of it is held any more: what was held lately may still be on disk.
+    if (moved) this.continuity.changed(true);
     this.#watches.configured();
   }
 

@@ -1,4 +1,4 @@
-import { type Lifetimes, lifetimesOf } from '@vaultplane/shared/backends/address.ts';
+import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/backends/address.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import { isPlainUrl } from '@vaultplane/shared/settings.ts';
@@ -77,7 +77,8 @@ export class VaultDirectory {
     return this.#vaults.values();
   }
 
-  configure(snapshot: Snapshot | null, defaults: ConfigDefaults): void {
+  /** @returns whether a vault has gone, means other secrets now, or allows other roles: what was had by it may not be kept */
+  configure(snapshot: Snapshot | null, defaults: ConfigDefaults): boolean {
     const before = this.#vaults;
     this.#vaults = new Map();
     this.#rejected = [];
@@ -95,6 +96,7 @@ export class VaultDirectory {
       if (type && !fault) this.#add(before, { id, prefix, config }, type, defaults);
       else this.#rejected.push({ prefix, reason: fault ?? '' });
     }
+    return [...before.values()].some((vault) => !meansTheSame(vault, this.#vaults.get(vault.prefix)));
   }
 
   #add(
@@ -143,6 +145,16 @@ export class VaultDirectory {
     delete config.region;
     return config;
   }
+}
+
+function meansTheSame(before: Vault, now: Vault | undefined): boolean {
+  if (now === before) return true;
+  if (!now || now.id !== before.id || now.type !== before.type) return false;
+  const { type } = now;
+  return (
+    identityOf(type, now.config) === identityOf(type, before.config) &&
+    JSON.stringify(now.config.allowed_role_arns) === JSON.stringify(before.config.allowed_role_arns)
+  );
 }
 
 /** What this build can't use of a configuration that the control plane accepted; undefined where it can use all. */
