@@ -13,7 +13,16 @@ export const cpsDownAnHour: Drill = {
     'No lookup fails in that hour. Rotations go on arriving within their ttl, since only AWS is asked for them. The link is back by itself.',
   needs: ['namespaces', 'postgres', 'faketime'],
   seconds: 160,
-  scene: { controlPlanes: 2, timeRate: RATE, vault: { 'config.ttl': String(TTL_SECONDS) } },
+  scene: {
+    controlPlanes: 2,
+    timeRate: RATE,
+    vault: { 'config.ttl': String(TTL_SECONDS) },
+    // AWS is as far away as it was: the defaults, in fast seconds.
+    dataPlaneEnv: {
+      VAULTPLANE_UPSTREAM_CONNECT_TIMEOUT: String(RATE),
+      VAULTPLANE_UPSTREAM_TIMEOUT: String(5 * RATE),
+    },
+  },
   async run(stage) {
     stage.breaks('both control planes are killed');
     const calls = stage.upstreamCalls;
