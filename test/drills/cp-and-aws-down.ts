@@ -32,6 +32,7 @@ export const cpAndAwsDown: Drill = {
     await stage.pause(5000, 'applications go on');
 
     await stage.emulator.start();
+    stage.step('AWS is back');
     await stage.controlPlane.start();
     stage.mends('the control plane and AWS are back');
     await stage.converges('the data plane has its link again', () => stage.isCaughtUp());
