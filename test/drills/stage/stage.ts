@@ -132,12 +132,14 @@ export class Stage extends Scenery {
 
   /** What the data plane says of itself; undefined where it does not answer. */
   async status({ plan } = this.dataPlane): Promise<StatusFacts | undefined> {
-    try {
-      const url = `${plan.statusUrl}/status`;
-      return (await (await fetch(url, { signal: AbortSignal.timeout(2000) })).json()) as StatusFacts;
-    } catch {
-      return undefined;
-    }
+    const ask = async () => {
+      const answer = await fetch(`${plan.statusUrl}/status`, { signal: AbortSignal.timeout(2000) });
+      return (await answer.json()) as StatusFacts;
+    };
+    // Once more: a kept-alive connection may have been closed at its other end just now.
+    return ask()
+      .catch(ask)
+      .catch(() => undefined);
   }
 
   async isLinked(): Promise<boolean> {
