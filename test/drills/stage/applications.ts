@@ -32,6 +32,11 @@ export interface Doorway {
   target: RequestOptions;
   /** The token of application calls. */
   token: () => string;
+  /**
+   * The data plane lives so fast that its limits for a slow client are parts of a second: a call that it cuts off for that
+   * is made again.
+   */
+  isHasty?: boolean;
 }
 
 export interface Excuse {
@@ -45,6 +50,8 @@ export interface Excuse {
 const PAUSE_MS = 25;
 /** An answer that takes longer is none. */
 const PATIENCE_MS = 6000;
+/** Of a call to a hasty data plane. */
+const MOST_TRIES = 4;
 export const INTERVAL_MS = 250;
 const WORST = [LETTERS.fresh, LETTERS.stale, LETTERS.resurrected, LETTERS.failed, LETTERS.wrong];
 
@@ -233,7 +240,7 @@ export class Applications {
     letters[index] = before === undefined ? letter : WORST[Math.max(rank(before), rank(letter))]!;
   }
 
-  #ask(agent: Agent, method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
+  #ask(agent: Agent, method: 'GET' | 'POST', path: string, body?: unknown, tries = 1): Promise<unknown> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const asked = request(
@@ -271,7 +278,9 @@ export class Applications {
       asked.once('error', (error: NodeJS.ErrnoException) => {
         // A server may close a connection that nothing is going on on, in the very moment when a call is sent on it:
         // every HTTP client asks once more then.
-        if (asked.reusedSocket && error.code === 'ECONNRESET') resolve(this.#ask(agent, method, path, body));
+        const again =
+          error.code === 'ECONNRESET' && (asked.reusedSocket || (this.#doorway.isHasty && tries < MOST_TRIES));
+        if (again) resolve(this.#ask(agent, method, path, body, tries + 1));
         else reject(error);
       });
       asked.end(text);

@@ -217,7 +217,8 @@ export class Scenery {
 
   async #startApplications(): Promise<void> {
     const rotating = { reference: ROTATING, secret: 'secret-name', key: 'foo' };
-    const applications = new Applications(doorwayOf(this.dataPlane.plan), this.secrets, this.begun);
+    const doorway = { ...doorwayOf(this.dataPlane.plan), isHasty: this.#scene.timeRate !== undefined };
+    const applications = new Applications(doorway, this.secrets, this.begun);
     this.#parts.applications = applications;
     applications.watch(rotating);
     applications.watch({ reference: PLAIN, secret: 'api-key' });
