@@ -14,6 +14,7 @@ const SUITES = [
   'test/drills/**/*.test.ts',
   'test/bench/**/*.test.ts',
   'test/interop/**/*.test.ts',
+  'test/manager/**/*.test.ts',
   'test/observability/**/*.test.ts',
   'test/deploy/**/*.test.ts',
   'test/protocol/**/*.test.ts',

@@ -20,7 +20,7 @@ import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
 import { Publisher } from './cluster/publisher.ts';
 import { ReferenceRegistry } from './cluster/reference-registry.ts';
 import { ensureNodeId } from './node-id.ts';
-import { type ControlPlaneSettings, exportOf } from './settings.ts';
+import { type ControlPlaneSettings, exportOf, managerPathOf } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
 import { observedDatabase } from './status/observed-database.ts';
 import { startStatusServer } from './status/status-server.ts';
@@ -195,6 +195,7 @@ export async function startControlPlane(
       commands,
       clock,
       metrics,
+      managerPath: managerPathOf(settings),
       information: { nodeId, logLevel: settings.log_level, adminListen: printAddress(settings.admin_listen) },
       log,
     });

@@ -31,6 +31,11 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   admin_token: { type: 'string', secret: true, description: 'the first admin token' },
   admin_ssl_cert: { type: 'path', description: "admin_listen's certificate (PEM)" },
   admin_ssl_cert_key: { type: 'path', description: "admin_listen's private key (PEM)" },
+  manager_path: {
+    type: 'string',
+    default: '/manager',
+    description: 'where on admin_listen the web page for operators is; off: nowhere',
+  },
   cluster_listen: { type: 'listen', default: '0.0.0.0:8005', description: 'where data planes connect' },
   keyring_key_file: {
     type: 'path',
@@ -79,8 +84,25 @@ export function exportOf(settings: Pick<ControlPlaneSettings, 'config_export_url
   return url;
 }
 
+/** The path of the manager's page, without a slash at its end; undefined where it is off. @throws StartError */
+export function managerPathOf({ manager_path: path }: Pick<ControlPlaneSettings, 'manager_path'>): string | undefined {
+  if (path === 'off') return undefined;
+  // The API's own first segments stay the API's: what is served there would hide it.
+  if (!/^(\/[a-z0-9_-]+)+$/.test(path) || API_SEGMENTS.includes(path.split('/')[1]!)) {
+    throw new StartError(
+      `manager_path = ${JSON.stringify(path)} is not allowed; it must be a path such as /manager that is no part of the Admin API, or off`,
+    );
+  }
+  return path;
+}
+
+const API_SEGMENTS: readonly string[] = [
+  ...['vaults', 'schemas', 'tags', 'status', 'config', 'clustering', 'audit', 'tokens', 'whoami', 'debug'],
+];
+
 function checkTogether(settings: ControlPlaneSettings): void {
   exportOf(settings);
+  managerPathOf(settings);
   for (const [certificate, key] of [
     ['admin_ssl_cert', 'admin_ssl_cert_key'],
     ['cluster_cert', 'cluster_cert_key'],

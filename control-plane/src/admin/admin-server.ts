@@ -10,6 +10,7 @@ import type { FleetCommands } from '../cluster/fleet-commands.ts';
 import type { Publisher } from '../cluster/publisher.ts';
 import type { ReferenceRegistry } from '../cluster/reference-registry.ts';
 import { boundAddress, listening, reachable } from '../listener.ts';
+import { managerRoutes } from '../manager/manager-routes.ts';
 import { readPemPair } from '../pem.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Store } from '../store/open-store.ts';
@@ -45,6 +46,8 @@ export interface AdminServerOptions {
   commands: FleetCommands;
   clock: Clock;
   metrics: Metrics;
+  /** Where the manager's page is, such as /manager; undefined: nowhere. */
+  managerPath: string | undefined;
   information: Omit<Information, 'database' | 'publisher' | 'log'>;
   tracing?: Tracing | undefined;
   log: Log;
@@ -73,7 +76,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   app.decorateRequest('actor');
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-kong-admin-request-id', request.id);
-    request.actor = await options.authentication.identify(request);
+    // The manager's own files say nothing of what is kept here; what they show, they ask this API for.
+    if (request.routeOptions.config?.open !== true) request.actor = await options.authentication.identify(request);
   });
   // Whoever has written sees it in whatever is read next here, the published version too.
   app.addHook('onSend', async (request, reply) => {
@@ -110,6 +114,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   auditRoutes(app, store.audit);
   emptyListRoutes(app);
   openApiRoute(app);
+  if (options.managerPath !== undefined) managerRoutes(app, options.managerPath);
 
   await listening('admin_listen', options.listen, () => app.listen({ ...options.listen }).then(() => {}));
   options.tracing?.traceServer(app.server, TRACED_ROUTES);

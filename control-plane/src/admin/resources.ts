@@ -8,6 +8,8 @@ import type { Query } from './paging.ts';
 declare module 'fastify' {
   interface FastifyContextConfig {
     reads?: boolean;
+    /** Answered without a token. */
+    open?: boolean;
   }
   interface FastifyRequest {
     /** Who calls; set before any handler runs. */

@@ -1,0 +1,421 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, describe, it } from 'node:test';
+import type { Page } from 'playwright-core';
+import { ADMIN_TOKEN, ManagerScene, noBrowser } from './manager-scene.ts';
+import { VERSIONS } from './simulated-fleet.ts';
+
+const SIMULATED = 1000;
+const ALL = SIMULATED + 3;
+const PLACES = [
+  '#/fleet',
+  '#/vaults',
+  '#/vaults/new',
+  '#/vaults/edit/aws-eu',
+  '#/references',
+  '#/outages',
+  '#/history',
+  '#/history/1',
+  '#/audit',
+];
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+describe('the manager, in a browser, with three data planes and a thousand simulated ones', { skip: noBrowser }, () => {
+  let scene: ManagerScene;
+  let page: Page;
+  const problems: string[] = [];
+  before(async () => {
+    scene = await ManagerScene.start(SIMULATED);
+    page = await scene.open();
+    watchProblems(page);
+    await scene.signIn(page);
+  });
+  after(() => scene?.stop());
+
+  function watchProblems(of: Page): void {
+    of.on('pageerror', (error) => problems.push(String(error)));
+    of.on('console', (message) => {
+      // A browser says of every answer from 400 on that it is an error; those are asked for on purpose.
+      if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) problems.push(message.text());
+    });
+    of.on('request', (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (protocol !== 'data:' && origin !== scene.controlPlane.adminUrl) problems.push(`it asked ${request.url()}`);
+    });
+  }
+
+  async function go(place: string, on = page): Promise<void> {
+    await on.evaluate(`location.hash = ${JSON.stringify(place)}`);
+    await on.locator('main h1').first().waitFor();
+    await on.locator('.skeleton').first().waitFor({ state: 'hidden' });
+  }
+
+  const button = (name: string | RegExp, on = page) => on.getByRole('button', { name, exact: true });
+  const heading = (name: string, on = page) => on.getByRole('heading', { name, exact: true });
+
+  /** A token of the Admin API of this role. */
+  async function tokenOf(role: string): Promise<string> {
+    return (await scene.call('POST', '/tokens', { role })).token as string;
+  }
+
+  it('is served whole below its path, with a policy that lets in nothing else, and needs no token for its own files', async () => {
+    const answer = await fetch(scene.url);
+    assert.equal(answer.status, 200);
+    const policy = answer.headers.get('content-security-policy') ?? '';
+    assert.match(policy, /default-src 'none'; script-src 'self' 'sha256-/);
+    assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+    assert.equal((await fetch(scene.url.slice(0, -1), { redirect: 'manual' })).headers.get('location'), '/manager/');
+    assert.equal((await fetch(`${scene.url}../vaults`)).status, 401);
+    assert.equal((await fetch(`${scene.url}app/no-such.ts`)).status, 404);
+    assert.equal((await fetch(`${scene.url}..%2F..%2Fpackage.json`)).status, 404);
+    const again = await fetch(scene.url, { headers: { 'if-none-match': answer.headers.get('etag')! } });
+    assert.equal(again.status, 304);
+  });
+
+  it('is less than 200 kB at first sight, compressed', async () => {
+    const first = await scene.open();
+    let bytes = 0;
+    first.on('requestfinished', async (request) => {
+      const { responseBodySize, responseHeadersSize } = await request.sizes();
+      bytes += responseBodySize + responseHeadersSize;
+    });
+    await first.goto(scene.url, { waitUntil: 'networkidle' });
+    await first.context().close();
+    assert.ok(bytes > 10_000 && bytes < 200_000, `${bytes} bytes`);
+  });
+
+  it('lets nobody in without a token, says so, and forgets the token with the page', async () => {
+    const other = await scene.open();
+    await other.goto(scene.url);
+    const field = other.getByLabel('Token of the Admin API');
+    await field.fill('canary-wrong-token');
+    await other.keyboard.press('Enter');
+    await other.getByText('Invalid token').waitFor();
+    await field.fill(ADMIN_TOKEN);
+    await button('Sign in', other).click();
+    await other.getByRole('heading', { name: 'Fleet' }).waitFor();
+    const kept = await other.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])');
+    assert.equal(kept, '[{},{},""]');
+    await other.reload();
+    await field.waitFor();
+    await other.context().close();
+  });
+
+  it('shows every data plane with a page that has some dozens of them, and finds one', async () => {
+    await go('#/fleet');
+    await page.getByText(`${ALL.toLocaleString('en-GB')} of ${ALL.toLocaleString('en-GB')} shown`).waitFor();
+    assert.equal(await page.getByRole('table', { name: 'Data planes' }).getAttribute('aria-rowcount'), String(ALL + 1));
+    assert.ok((await page.locator('.virtual-body .virtual-row').count()) < 80);
+    const scroller = page.getByRole('region', { name: 'Data planes, scrollable' });
+    await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+    // Of those that are real the host is this machine's name, which may come anywhere in the order.
+    await page.locator(`.virtual-body [aria-rowindex="${ALL + 1}"]`).waitFor();
+    await page.getByPlaceholder('Host, id, address, version, label').fill('app-0777');
+    await page.getByText('1 of 1,003 shown').waitFor();
+    await button('app-0777').click();
+    const dialog = page.getByRole('dialog', { name: 'app-0777' });
+    await dialog.getByText(/eu-west-1/).waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'app-0777', 'the focus comes back');
+    await page.getByPlaceholder('Host, id, address, version, label').fill('');
+  });
+
+  it('scrolls a thousand rows without a long pause', async () => {
+    const drawn = await page.evaluate(`(async () => {
+      const scroller = document.querySelector('.virtual');
+      let frames = 0;
+      for (let top = 0; top < scroller.scrollHeight; top += 600) {
+        scroller.scrollTo(0, top);
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+        if (scroller.querySelector('.virtual-body .virtual-row')) frames++;
+      }
+      scroller.scrollTo(0, 0);
+      return frames;
+    })()`);
+    assert.ok((drawn as number) > 50, `${drawn} frames had rows`);
+  });
+
+  it('shows live that a data plane goes, comes back, and that it rejects a vault', async () => {
+    const [leaving, rejecting] = scene.fleet.members.splice(100, 2);
+    await leaving!.stop();
+    rejecting!.rejects('payments', 'this release knows no vault of this kind');
+    await page.locator('.tile.gone', { hasText: '1' }).waitFor();
+    await page.locator('.tile.rejected', { hasText: '1' }).click();
+    await button(rejecting!.hostname).click();
+    await page.getByText('this release knows no vault of this kind').waitFor();
+    await page.keyboard.press('Escape');
+    await button(/^[\d,]+\s*All$/).click();
+    await go('#/outages');
+    await page.getByText('1 data plane not connected').waitFor();
+    await page.getByText('1 data plane can not use what is configured').waitFor();
+    await rejecting!.stop();
+  });
+
+  it('makes a vault from the schema, with the errors of the API at their fields', async () => {
+    await go('#/vaults');
+    await page.getByRole('link', { name: 'New vault' }).click();
+    await page.getByLabel('Prefix').fill('Bad Prefix');
+    await page.getByLabel('ttl', { exact: true }).fill('a while');
+    await button(/Look at what it changes/).click();
+    const prefix = page.getByLabel('Prefix');
+    await page.locator('[aria-invalid="true"]').first().waitFor();
+    assert.equal(await prefix.getAttribute('aria-invalid'), 'true');
+    await prefix.fill('new-vault');
+    await page.getByLabel('ttl', { exact: true }).fill('60');
+    await page.getByLabel('region', { exact: true }).fill('us-west-2');
+    await page.getByLabel('Tags').fill('one, two');
+    await button(/Look at what it changes/).click();
+    const dialog = page.getByRole('dialog', { name: 'Make new-vault' });
+    await dialog.getByText('Nothing that is in use').waitFor();
+    await button('Save').click();
+    await heading('new-vault', page).waitFor();
+    const made = await scene.call('GET', '/vaults/new-vault');
+    assert.deepEqual(
+      [made.config, made.tags, made.description],
+      [{ region: 'us-west-2', ttl: 60 }, ['one', 'two'], null],
+    );
+  });
+
+  it('says what a change touches before it is made, and changes only that', async () => {
+    await page.getByRole('link', { name: 'Edit aws-eu' }).click();
+    await page.getByLabel('region', { exact: true }).fill('eu-west-3');
+    await page.getByLabel('neg_ttl', { exact: true }).fill('');
+    await button(/Look at what it changes/).click();
+    const dialog = page.getByRole('dialog', { name: 'Change aws-eu' });
+    await dialog.getByText(/2 secrets in use on up to \d+ data planes: they are other secrets from then on/).waitFor();
+    await dialog.getByRole('cell', { name: 'eu-central-1' }).waitFor();
+    await button('Save').click();
+    await page.getByRole('heading', { name: 'Vaults' }).waitFor();
+    const changed = await scene.call('GET', '/vaults/aws-eu');
+    assert.deepEqual(changed.config, { region: 'eu-west-3', resurrect_ttl: 86400, ttl: 300 });
+    assert.deepEqual(changed.tags, ['prod', 'eu']);
+  });
+
+  it('duplicates and deletes a vault', async () => {
+    await page.getByRole('link', { name: 'Duplicate new-vault' }).click();
+    await button(/Look at what it changes/).click();
+    await button('Save').click();
+    await heading('new-vault-copy', page).waitFor();
+    assert.deepEqual((await scene.call('GET', '/vaults/new-vault-copy')).config, { region: 'us-west-2', ttl: 60 });
+    await button('Delete new-vault-copy').click();
+    await page.getByText('No data plane has a secret of it in use.').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete new-vault-copy' }).click();
+    await heading('new-vault-copy', page).waitFor({ state: 'detached' });
+    await assert.rejects(scene.call('GET', '/vaults/new-vault-copy'), /404/);
+  });
+
+  it('builds a reference with its slashes encoded rightly, explains both readings, and copies it', async () => {
+    await page.getByRole('combobox', { name: 'Vault' }).selectOption('aws-sm-vault');
+    await page.getByLabel("Secret's name").fill('/secret');
+    await page.getByLabel('Key').fill('key');
+    await page.getByText('{vault://aws-sm-vault/%2Fsecret/key}').waitFor();
+    await page.getByText('Only if there is no such secret').waitFor();
+    await button('Copy').click();
+    await page.getByText('Copied').waitFor();
+    assert.equal(await page.evaluate('navigator.clipboard.readText()'), '{vault://aws-sm-vault/%2Fsecret/key}');
+  });
+
+  it('shows a rotation arriving across the fleet, and asks the fleet to refresh', async () => {
+    await go('#/references');
+    const row = page.getByRole('row', { name: /vault:\/\/payments\/acquirer/ });
+    for (const member of scene.fleet.members.slice(0, 300))
+      member.holds(VERSIONS[1], 'fresh', Math.floor(Date.now() / 1000) + 5);
+    await row.getByText(/^300 of \d+ data planes have b7d4e9c2$/).waitFor();
+    await button('Refresh {vault://payments/acquirer}').click();
+    await row.getByText(/^[\d,]+ fetched, [\d,]+ new$/).waitFor();
+    await row.getByText(/^998 of 998 data planes have b7d4e9c2$/).waitFor();
+  });
+
+  it('shows what AWS being down means, and until when', async () => {
+    const hourAgo = Math.floor(Date.now() / 1000) - 3600;
+    for (const member of scene.fleet.members.slice(0, 10)) member.holds(VERSIONS[0], 'resurrected', hourAgo);
+    await go('#/outages');
+    await page.getByText('aws-eu: 2 secrets resurrected').waitFor();
+    await page.getByText(/the oldest runs out in 23 h/).waitFor();
+  });
+
+  it('tells the history with its changes, and goes back to a version once what that changes was shown', async () => {
+    await go('#/history');
+    await page.getByRole('link', { name: /^v3 / }).click();
+    const dialog = page.getByRole('dialog', { name: 'Version 3' });
+    await dialog.getByText('arn:aws:iam::123456789012:role/payments').waitFor();
+    await button('Go back to version 3…').click();
+    const confirm = page.getByRole('dialog', { name: 'Go back to version 3' });
+    await confirm.getByRole('heading', { name: 'Deleted: new-vault', exact: true }).waitFor();
+    await confirm.getByRole('heading', { name: 'Changed: aws-eu' }).waitFor();
+    await button('Change 2 vaults').click();
+    await confirm.waitFor({ state: 'detached' });
+    await assert.rejects(scene.call('GET', '/vaults/new-vault'), /404/);
+    await page
+      .getByRole('link', { name: /^v\d+ / })
+      .first()
+      .getByText('In force')
+      .waitFor();
+  });
+
+  it('filters the audit log', async () => {
+    await go('#/audit');
+    await page.getByLabel('Method').fill('DELETE');
+    await button('Filter').click();
+    await page.getByText('DELETE /vaults/').waitFor();
+    await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
+    assert.deepEqual(
+      [...new Set(await page.locator('tbody code:not(.dim)').allTextContents())].map((text) => text.split(' ')[0]),
+      ['DELETE'],
+    );
+    assert.match(page.url(), /#\/audit\?method=DELETE$/);
+  });
+
+  it('offers a reader nothing that a reader may not do', async () => {
+    const reader = await scene.open();
+    await scene.signIn(reader, await tokenOf('reader'));
+    assert.equal(await reader.getByRole('link', { name: 'Audit' }).count(), 0);
+    await go('#/vaults', reader);
+    await heading('aws-eu', reader).waitFor();
+    for (const name of [/^Edit/, /^Duplicate/, 'New vault'])
+      assert.equal(await reader.getByRole('link', { name }).count(), 0);
+    assert.equal(await reader.getByRole('button', { name: /^Delete/ }).count(), 0);
+    await go('#/references', reader);
+    await reader.getByRole('row').nth(1).waitFor();
+    assert.equal(await reader.getByRole('button', { name: /^Refresh/ }).count(), 0);
+    await go('#/history/1', reader);
+    await reader.getByRole('dialog').waitFor();
+    assert.equal(await reader.getByRole('button', { name: /Go back/ }).count(), 0);
+    await go('#/vaults/new', reader);
+    await reader.getByText('This needs the role editor').waitFor();
+    await reader.context().close();
+  });
+
+  it('signs out, and is signed out when its token is deleted', async () => {
+    const other = await scene.open();
+    const made = await scene.call('POST', '/tokens', { role: 'editor' });
+    await scene.signIn(other, made.token as string);
+    await scene.call('DELETE', `/tokens/${made.id}`);
+    await go('#/vaults', other).catch(() => {});
+    await other.getByLabel('Token of the Admin API').waitFor();
+    await scene.signIn(other);
+    await button('Sign out', other).click();
+    await other.getByLabel('Token of the Admin API').waitFor();
+    await other.context().close();
+  });
+
+  for (const theme of ['light', 'dark'] as const) {
+    it(`has nothing serious for axe-core to find, on any page, ${theme}`, async () => {
+      const themed = await scene.open({ theme });
+      watchProblems(themed);
+      await themed.goto(scene.url);
+      await themed.getByLabel('Token of the Admin API').waitFor();
+      const found = [...(await violations(themed, 'sign-in'))];
+      await scene.signIn(themed);
+      for (const place of PLACES) {
+        await go(place, themed);
+        found.push(...(await violations(themed, place)));
+      }
+      await themed.context().close();
+      assert.deepEqual(found, []);
+    });
+  }
+
+  async function violations(on: Page, place: string): Promise<string[]> {
+    await on.evaluate(AXE);
+    const result = (await on.evaluate('axe.run()')) as {
+      violations: Array<{ id: string; impact: string; nodes: Array<{ html: string }> }>;
+    };
+    return result.violations
+      .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+      .map(
+        ({ id, nodes }) =>
+          `${place}: ${id}: ${nodes
+            .map((node) => node.html.slice(0, 200))
+            .slice(0, 3)
+            .join(' | ')}`,
+      );
+  }
+
+  it('can be used by the keyboard alone', async () => {
+    const keyed = await scene.open();
+    await keyed.goto(scene.url);
+    await keyed.getByLabel('Token of the Admin API').waitFor();
+    await keyed.keyboard.type(ADMIN_TOKEN);
+    await keyed.keyboard.press('Enter');
+    await keyed.getByRole('heading', { name: 'Fleet' }).waitFor();
+    const focused = () =>
+      keyed.evaluate(
+        '(document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent).trim()',
+      );
+    const tabTo = async (text: string) => {
+      for (let presses = 0; presses < 60; presses++) {
+        await keyed.keyboard.press('Tab');
+        if (String(await focused()).includes(text)) return;
+      }
+      assert.fail(`Tab never came to ${text}`);
+    };
+    await tabTo('Vaults');
+    await keyed.keyboard.press('Enter');
+    await heading('payments', keyed).waitFor();
+    assert.equal(await focused(), 'Vaults', 'the page that was gone to has the focus');
+    await tabTo('Delete payments');
+    await keyed.keyboard.press('Enter');
+    const dialog = keyed.getByRole('dialog', { name: 'Delete payments' });
+    await dialog.waitFor();
+    await keyed.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.equal(await focused(), 'Delete payments');
+    await keyed.context().close();
+  });
+
+  for (const [width, height] of [
+    [360, 740],
+    [3840, 2160],
+  ] as const) {
+    it(`fits a screen of ${width} pixels`, async () => {
+      const sized = await scene.open({ width, height });
+      await scene.signIn(sized);
+      for (const place of PLACES) {
+        await go(place, sized);
+        const over = await sized.evaluate(
+          'document.querySelector("main").scrollWidth - document.querySelector("main").clientWidth',
+        );
+        assert.equal(over, 0, `${place} is wider than the screen`);
+      }
+      await sized.context().close();
+    });
+  }
+
+  it('shifts nothing once it is there', async () => {
+    const still = await scene.open();
+    await scene.signIn(still);
+    const shift = await still.evaluate(`new Promise((resolve) => {
+      let sum = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+      }).observe({ type: 'layout-shift', buffered: true });
+      setTimeout(() => resolve(sum), 2500);
+    })`);
+    await still.context().close();
+    assert.ok((shift as number) < 0.1, `cumulative layout shift ${shift}`);
+  });
+
+  it('says that the control plane is gone, shows what it knew, and is live again when it is back', async () => {
+    await go('#/fleet');
+    await scene.controlPlaneProcess.kill('SIGKILL');
+    await page.locator('.connection.disconnected').waitFor();
+    assert.ok((await page.locator('.virtual-body .virtual-row').count()) > 0);
+    await page.evaluate("location.hash = '#/history'");
+    await page.getByText('The control plane does not answer.').waitFor();
+    scene.controlPlaneProcess = await scene.controlPlane.start();
+    await page.locator('.connection.live').waitFor();
+    await button('Try again').click();
+    await page.getByRole('link', { name: /^v1 / }).waitFor();
+  });
+
+  it('has shown no value and no credential, asked nobody else, and met no error', async () => {
+    assert.deepEqual(
+      problems.filter((problem) => !/Failed to load resource: net::|ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(problem)),
+      [],
+    );
+    assert.deepEqual(scene.deployment.filesWith(['canary-']), []);
+  });
+});
