@@ -57,11 +57,11 @@ export class Chart {
         legend: { show: false },
         cursor: { show: false },
         scales: {
-          x: { range: (_plot, low, high) => [Math.min(low, high - LEAST_SECONDS), high] },
+          x: { range: () => this.#span() },
           y: { range: (_plot, _low, high) => [0, Math.max(4, Math.ceil(high * 1.1))] },
         },
         axes: [
-          { ...axis, space: 90, values: (_plot, times) => times.map((time) => TIME.format(time * 1000)) },
+          { ...axis, space: 90, size: 30, values: (_plot, times) => times.map((time) => TIME.format(time * 1000)) },
           {
             ...axis,
             size: 54,
@@ -71,7 +71,7 @@ export class Chart {
         series: [
           {},
           ...this.#lines.map(({ label, colour: name, dash }) => ({
-            ...{ label, stroke: colour(name), width: 2, points: { show: this.#samples.length < 2 } },
+            ...{ label, stroke: colour(name), width: 2, points: { show: (plot: uPlot) => plot.data[0].length < 2 } },
             ...(dash && { dash }),
           })),
         ],
@@ -94,6 +94,11 @@ export class Chart {
       this.#samples.map(({ at }) => at),
       ...this.#lines.map(({ member }) => this.#samples.map((sample) => sample[member])),
     ] as uPlot.AlignedData;
+  }
+
+  #span(): [number, number] {
+    const last = this.#samples.at(-1)?.at ?? Date.now() / 1000;
+    return [Math.min(this.#samples[0]?.at ?? last, last - LEAST_SECONDS), last];
   }
 
   #size(): { width: number; height: number } {

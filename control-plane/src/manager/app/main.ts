@@ -79,6 +79,8 @@ function Shell({ api }: { api: AdminApi }): VNode {
     if (shown.current !== place) main.current?.focus();
     shown.current = place;
     main.current?.scrollTo(0, 0);
+    // On a narrow screen not all of them are seen.
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }, [place]);
   const component = isEditor ? VaultEditor : page.component;
   return html`<div class="shell">
