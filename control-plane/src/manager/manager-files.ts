@@ -55,10 +55,12 @@ export function managerFiles(base: string): { files: Map<string, ManagerFile>; i
   });
   const page = readFileSync(new URL('index.html', APP), 'utf8')
     .replaceAll('%BASE%', base)
-    .replace('%IMPORT_MAP%', importMap)
+    .replace('"%IMPORT_MAP%"', importMap)
     .replace('%MODULES%', preloads(files, base));
   add('index.html', 'text/html; charset=utf-8', page);
-  return { files, importMapDigest: createHash('sha256').update(importMap).digest('base64') };
+  // Of the script as it stands in the page, spaces and all.
+  const script = /<script type="importmap">(.*?)<\/script>/s.exec(page)![1]!;
+  return { files, importMapDigest: createHash('sha256').update(script).digest('base64') };
 }
 
 const JAVASCRIPT = 'text/javascript; charset=utf-8';

@@ -42,7 +42,7 @@ it('refuses a path that is none, or is part of the API', async () => {
 it('has every module that any of its modules imports, in every form that browsers are given', () => {
   const { files } = managerFiles('/manager');
   const page = files.get('index.html')!.body.toString();
-  const { imports } = JSON.parse(/<script type="importmap">(.*?)<\/script>/.exec(page)![1]!) as {
+  const { imports } = JSON.parse(/<script type="importmap">(.*?)<\/script>/s.exec(page)![1]!) as {
     imports: Record<string, string>;
   };
   for (const [path, { body, gzip, brotli, type }] of files) {
