@@ -15,7 +15,7 @@ const OF_THE_CONTRACT = `
   vault_env_prefix ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
   secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
-  keyring_key_file config_versions_kept audit_log_record_ttl otel_traces_endpoint
+  keyring_key_file config_versions_kept audit_log_record_ttl otel_traces_endpoint manager_path
 `
   .trim()
   .split(/\s+/);
