@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Drill } from './stage/drill.ts';
 
@@ -38,7 +38,7 @@ export const diskFull: Drill = {
     );
     stage.held(
       'nothing was set aside as damaged',
-      !existsSync(`${join(stage.dataPlane.plan.dataDir, 'config.snapshot')}.damaged`),
+      readdirSync(stage.dataPlane.plan.dataDir).every((file) => !file.includes('.damaged')),
     );
 
     await stage.controlPlane.start();
