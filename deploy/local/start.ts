@@ -227,6 +227,7 @@ interface Where {
 function addresses({ admin, api, emulator, port, cpData, dpData, logs }: Where): string {
   const rows = [
     ['Control plane, Admin API', admin],
+    ['Control plane, manager', `${admin}/manager/`],
     ['Control plane, cluster link', `wss://127.0.0.1:${port(8005)}/v1/cluster (mutual TLS)`],
     ['Control plane, status', `http://127.0.0.1:${port(8107)}/status`],
     ['Data plane, API', api],
