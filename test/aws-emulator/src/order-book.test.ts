@@ -177,6 +177,6 @@ describe('an order', () => {
     refused({ behaviour: { kind: 'delay' } }, /ms of delay/);
     refused({ behaviour: { kind: 'hang' }, match: { op: 'x' } }, /no member op/);
     refused({ behaviour: { kind: 'hang' }, times: 0 }, /times/);
-    refused({ behaviour: { kind: 'hang' }, match: { service: 's3' } }, /service is one of/);
+    refused({ behaviour: { kind: 'hang' }, match: { service: 'sqs' } }, /service is one of/);
   });
 });
