@@ -140,7 +140,7 @@ async function runCase(
       const target = baseline.targets[key];
       if (target === undefined) return [];
       const theirs = taken.map(({ baselines }) => figure(baselines[index]!, key, baseline.name));
-      const ratio = median(own.map((value, round) => value / theirs[round]!));
+      const ratio = median(own.map((value, round) => ratioOf(value, theirs[round]!)));
       return [
         { ...base, baseline: { name: baseline.name, ...spread(theirs) }, ratio, target, met: met(target, base, ratio) },
       ];
@@ -150,6 +150,11 @@ async function runCase(
       target === undefined ? [] : [{ ...base, baseline: null, ratio: null, target, met: met(target, base, null) }];
     return [...beside, ...alone];
   });
+}
+
+/** Two figures too small for the instrument, such as latencies below a millisecond, are equal as far as it can tell. */
+function ratioOf(own: number, theirs: number): number {
+  return own === 0 && theirs === 0 ? 1 : own / theirs;
 }
 
 function figure(figures: Figures, key: string, who: string): number {
