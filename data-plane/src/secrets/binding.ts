@@ -21,7 +21,8 @@ export class Binding implements EntryUser {
   #address: Address;
   readonly #entries: [Entry | null, Entry | null] = [null, null];
   readonly #ready: ReadyAnswers;
-  readonly #slot: Slot;
+  /** Null once it is released: a lookup that began before still has it, and the slot may be another's by then. */
+  #slot: Slot | null;
   /** The last use that was considered. */
   #consideredUse = 0;
 
@@ -41,12 +42,12 @@ export class Binding implements EntryUser {
   }
 
   get lastUse(): number {
-    return this.#ready.lastUse(this.#slot);
+    return this.#slot === null ? 0 : this.#ready.lastUse(this.#slot);
   }
 
   /** It is looked up. */
   use(): void {
-    this.#ready.use(this.#slot);
+    if (this.#slot !== null) this.#ready.use(this.#slot);
   }
 
   /** Used since it was last considered for being given up, or taken for being in use. */
@@ -156,21 +157,22 @@ export class Binding implements EntryUser {
   remember(reading: number, held: Held, resolved: ResolvedValue): void {
     this.heldReading = reading;
     const lifecycle = this.entry(reading)?.lifecycle;
-    if (lifecycle?.held !== held) return;
+    if (lifecycle?.held !== held || this.#slot === null) return;
     this.#ready.put(this.#slot, resolved, lifecycle.endOf(resolved.state, this.lifetimes));
   }
 
   forget(): void {
-    this.#ready.forget(this.#slot);
+    if (this.#slot !== null) this.#ready.forget(this.#slot);
   }
 
   /** No longer in use, and never again. */
   release(): void {
-    this.#ready.release(this.#slot, this.#readyText);
     for (const [index, entry] of this.#entries.entries()) {
       entry?.removeUser(this);
       this.#entries[index] = null;
     }
+    if (this.#slot !== null) this.#ready.release(this.#slot, this.#readyText);
+    this.#slot = null;
   }
 
   /** Whoever names no role gets the answer by the reference alone; one for a role must not be found by any text. */

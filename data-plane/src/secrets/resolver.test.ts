@@ -95,6 +95,24 @@ describe('a lookup', () => {
     for (const text of printed) assert.ok(!text.includes('c4n4ry'), text);
   });
 
+  it('is never the value of another reference, however many were made while it was looked up', async () => {
+    const bench = new ResolverBench({ cache_max_entries: 200 });
+    bench.vault.set('slow', { value: 'slow' });
+    bench.vault.fallback = { value: 'other' };
+    const gate = Promise.withResolvers<void>();
+    bench.vault.gate = gate.promise;
+    const slow = bench.get('{vault://aws/slow}');
+    await settled();
+    bench.vault.gate = null;
+    // More than are remembered: the one that is being looked up is given up, and its place taken.
+    const others = Array.from({ length: 1500 }, (_, index) => `{vault://aws/other-${index}}`);
+    await bench.many(...others);
+    gate.resolve();
+    assert.equal(await slow, 'slow');
+    // The latest first: it is among them that the place went to another, and what is held is not evicted yet.
+    for (const reference of others.reverse()) assert.equal(await bench.get(reference), 'other', reference);
+  });
+
   it('with refresh gives what the vault answers from then on, though a call is under way that left before', async () => {
     const bench = new ResolverBench();
     bench.configure({ aws1: { ttl: 10 } });
