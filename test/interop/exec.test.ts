@@ -8,7 +8,7 @@ import {
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { Scene } from './scene.ts';
+import { Scene, until } from './scene.ts';
 
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';
 const SNIP = '{vault://aws-sm-vault/secret-name/snip}';
@@ -39,19 +39,31 @@ describe('vaultplane-dp exec', () => {
   it('has values in the environment of the child, and nowhere else', async () => {
     const run = scene.command(['exec', '--env', `SECRET=${FOO}`, '--', 'sh', '-c', 'echo ready; exec sleep 60']);
     await run.writes('ready');
-    const withValue = readdirSync('/proc')
-      .filter((pid) => /^\d+$/.test(pid))
-      .filter((pid) => {
-        try {
-          return ['environ', 'cmdline'].some((name) => readFileSync(`/proc/${pid}/${name}`).includes('canary-one'));
-        } catch {
-          return false;
-        }
-      })
-      .map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim());
+    const read = (pid: string, name: string) => {
+      try {
+        return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+      } catch {
+        return ''; // It has ended, or is a process of the kernel's.
+      }
+    };
+    const processes = () =>
+      readdirSync('/proc')
+        .filter((pid) => /^\d+$/.test(pid))
+        .map((pid) => ({
+          command: read(pid, 'cmdline').replaceAll('\0', ' ').trim(),
+          hasValue: ['environ', 'cmdline'].some((name) => read(pid, name).includes('canary-one')),
+        }));
+    // The shell has said "ready" before it becomes its last command.
+    await until('the child is its last command', () =>
+      processes().some(({ command, hasValue }) => hasValue && command === 'sleep 60'),
+    );
+    const withValue = processes().filter(({ hasValue }) => hasValue);
     run.kill('SIGTERM');
     assert.equal((await run.ended).status, 143);
-    assert.deepEqual(withValue, ['sleep 60']);
+    assert.deepEqual(
+      withValue.map(({ command }) => command),
+      ['sleep 60'],
+    );
   });
 
   it('ends as the child did: its status, or 128 and the number of the signal', async () => {
