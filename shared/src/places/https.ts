@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type Agent, request } from 'node:https';
-import { trustingAgent } from '../backends/aws/connections.ts';
 import type { BackendContext } from '../backends/backend.ts';
+import { trustingAgent } from '../backends/trusted-certificates.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError, tooLarge } from './place.ts';
 import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
 

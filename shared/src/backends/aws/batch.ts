@@ -1,5 +1,6 @@
 import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { BackendError, FetchedSecret, SecretQuery } from '../backend.ts';
+import { inParallel } from '../parallel-jobs.ts';
 import { callAws } from './call.ts';
 import { fromAwsCode, fromAwsException, OperationUnknown } from './errors.ts';
 import { type SecretsManagerOptions, toFetched } from './secrets-manager.ts';
@@ -128,14 +129,5 @@ function batchable({ version }: SecretQuery): boolean {
 function chunks<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
     items.slice(index * size, (index + 1) * size),
-  );
-}
-
-async function inParallel(jobs: Array<() => Promise<void>>, limit: number): Promise<void> {
-  const queue = jobs.values();
-  await Promise.all(
-    Array.from({ length: Math.min(limit, jobs.length) }, async () => {
-      for (const job of queue) await job();
-    }),
   );
 }

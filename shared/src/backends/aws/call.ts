@@ -1,20 +1,14 @@
-import { BackendError, type UpstreamCall, type UpstreamCounts } from '../backend.ts';
+import type { BackendError, UpstreamCall, UpstreamCounts } from '../backend.ts';
+import { type BoundedCall, withinDeadline } from '../deadline.ts';
 import type { CredentialStore } from './credential-store.ts';
 import { CredentialsRefused, fromAwsException } from './errors.ts';
 
 /** One call to AWS, as people and counters see it. */
-export interface AwsCall {
+export interface AwsCall extends BoundedCall {
   /** AWS's name of it, such as GetSecretValue. */
   operation: string;
-  /** What is asked for, such as `secret "db"`; begins every error message. */
-  subject: string;
-  /** Who is asked, such as `AWS Secrets Manager in us-east-1`. */
-  target: string;
   /** Whose answers may be refused, and then be had anew. */
   credentials: CredentialStore;
-  /** Milliseconds for the whole call, credentials and a second try included. */
-  deadline: number;
-  signal: AbortSignal;
   counts?: UpstreamCounts;
 }
 
@@ -25,28 +19,7 @@ export interface AwsCall {
  * @throws BackendError
  */
 export async function callAws<T>(call: AwsCall, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const { credentials, signal } = call;
-  const cut = new AbortController();
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  late.catch(() => {});
-  const stop = (error: BackendError) => {
-    reject(error);
-    cut.abort();
-  };
-  const timer = setTimeout(
-    () =>
-      stop(new BackendError('unavailable', `${call.subject}: ${call.target} did not answer in ${call.deadline} ms`)),
-    call.deadline,
-  );
-  const onAbort = () => stop(new BackendError('unavailable', `${call.subject}: the call was cancelled`));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([attemptTwice(call, () => send(cut.signal), credentials), late]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
+  return withinDeadline(call, (signal) => attemptTwice(call, () => send(signal), call.credentials));
 }
 
 async function attemptTwice<T>(call: AwsCall, send: () => Promise<T>, credentials: CredentialStore): Promise<T> {

@@ -1,13 +1,9 @@
-import { lookup } from 'node:dns/promises';
-import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { getCACertificates } from 'node:tls';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type Address, isLoopback, parseAddress } from '../../settings.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
+import { OwnAddress } from '../own-address.ts';
+import { trustedCertificates } from '../trusted-certificates.ts';
 
 type Handle = NodeHttpHandler['handle'];
 
@@ -17,10 +13,10 @@ const MAX_SOCKETS = 50;
 /** The kept-alive connections of all AWS clients of one program, and whom they trust. */
 export class AwsConnections {
   readonly handler: NodeHttpHandler;
-  readonly #ownListen: Address | undefined;
+  readonly #own: OwnAddress;
 
   constructor(context: BackendContext) {
-    this.#ownListen = context.ownListen === undefined ? undefined : parseAddress(context.ownListen);
+    this.#own = new OwnAddress(context);
     // Given as a function so that certificates are read at the first call, not at the start.
     this.handler = new NodeHttpHandler(async () => ({
       httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
@@ -47,11 +43,7 @@ export class AwsConnections {
    * @throws BackendError unavailable
    */
   async #refuseOwn(hostname: string, port: number): Promise<void> {
-    const own = this.#ownListen;
-    if (own === undefined || port !== own.port) return;
-    const host = hostname.replace(/^\[|\]$/g, '');
-    const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
-    if (!addresses.some((address) => reaches(address, own))) return;
+    if (!(await this.#own.isAt(hostname, port))) return;
     throw new BackendError(
       'unavailable',
       `the AWS endpoint ${hostname}:${port} is this program's own api_listen, so it would ask itself; ` +
@@ -62,38 +54,4 @@ export class AwsConnections {
   stop(): void {
     this.handler.destroy();
   }
-}
-
-function reaches(address: string, own: Address): boolean {
-  if (address === own.host) return true;
-  if (own.host === 'localhost') return isLoopback({ host: address, port: own.port });
-  if (own.host !== '0.0.0.0' && own.host !== '::') return false;
-  return (
-    isLoopback({ host: address, port: own.port }) ||
-    Object.values(networkInterfaces()).some((list) => list?.some((local) => local.address === address))
-  );
-}
-
-/** Connections to what is no AWS service, and trusts the same. @throws BackendError unavailable where a file can't be read */
-export function trustingAgent(sources: readonly string[]): HttpsAgent {
-  return new HttpsAgent({ keepAlive: true, ca: trustedCertificates(sources) });
-}
-
-/** @throws BackendError unavailable where a file can't be read */
-function trustedCertificates(sources: readonly string[]): string[] {
-  const trusted = new Set<string>();
-  for (const source of sources) {
-    if (source === 'system') {
-      // The system's store may be empty, as in small containers; then Node.js's own list is what people expect.
-      for (const kind of ['default', 'system'] as const) for (const pem of getCACertificates(kind)) trusted.add(pem);
-      continue;
-    }
-    try {
-      trusted.add(readFileSync(source, 'utf8'));
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-      throw new BackendError('unavailable', `ssl_trusted_certificate: ${source} can't be read (${code})`);
-    }
-  }
-  return [...trusted];
 }

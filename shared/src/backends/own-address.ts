@@ -1,0 +1,33 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { type Address, isLoopback, parseAddress } from '../settings.ts';
+import type { BackendContext } from './backend.ts';
+
+/** The address that this program itself serves secrets at: a program that asks itself waits for ever. */
+export class OwnAddress {
+  readonly #own: Address | undefined;
+
+  constructor({ ownListen }: Pick<BackendContext, 'ownListen'>) {
+    this.#own = ownListen === undefined ? undefined : parseAddress(ownListen);
+  }
+
+  /** @throws Error of node:dns where the host has no address */
+  async isAt(hostname: string, port: number): Promise<boolean> {
+    const own = this.#own;
+    if (own === undefined || port !== own.port) return false;
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
+    return addresses.some((address) => reaches(address, own));
+  }
+}
+
+function reaches(address: string, own: Address): boolean {
+  if (address === own.host) return true;
+  if (own.host === 'localhost') return isLoopback({ host: address, port: own.port });
+  if (own.host !== '0.0.0.0' && own.host !== '::') return false;
+  return (
+    isLoopback({ host: address, port: own.port }) ||
+    Object.values(networkInterfaces()).some((list) => list?.some((local) => local.address === address))
+  );
+}

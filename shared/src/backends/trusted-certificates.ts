@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
+import { getCACertificates } from 'node:tls';
+import { BackendError } from './backend.ts';
+
+/**
+ * Certificates as PEM, of whom a TLS connection trusts.
+ *
+ * @param sources `system` and/or PEM files, as in ssl_trusted_certificate
+ * @throws BackendError unavailable where a file can't be read
+ */
+export function trustedCertificates(sources: readonly string[]): string[] {
+  const trusted = new Set<string>();
+  for (const source of sources) {
+    if (source === 'system') {
+      // The system's store may be empty, as in small containers; then Node.js's own list is what people expect.
+      for (const kind of ['default', 'system'] as const) for (const pem of getCACertificates(kind)) trusted.add(pem);
+      continue;
+    }
+    try {
+      trusted.add(readFileSync(source, 'utf8'));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+      throw new BackendError('unavailable', `ssl_trusted_certificate: ${source} can't be read (${code})`);
+    }
+  }
+  return [...trusted];
+}
+
+/** @throws BackendError unavailable where a file can't be read */
+export function trustingAgent(sources: readonly string[]): Agent {
+  return new Agent({ keepAlive: true, ca: trustedCertificates(sources) });
+}
