@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AwsError, type AwsService, credentialError } from './aws-error.ts';
-import type { CallLog } from './call-log.ts';
-import { type Answer, type Exchange, throttled } from './exchange.ts';
+import { AWS_ERRORS, AwsError, type AwsService, credentialError } from './aws-error.ts';
+import type { Call, CallLog } from './call-log.ts';
+import type { Answer, Exchange } from './exchange.ts';
 import type { Caller, Iam } from './iam.ts';
-import type { OrderBook } from './order-book.ts';
+import type { AwsOrderBook } from './order-book.ts';
 import { refuseS3, S3 } from './s3.ts';
 import { type SecretsManager, secretIdsOf, TARGET_PREFIX } from './secrets-manager.ts';
 import { headerValues, type ReceivedRequest, readSignature, type SignatureClaim } from './signature.ts';
@@ -17,8 +17,8 @@ type Parts = {
   s3: S3;
   iam: Iam;
   calls: CallLog;
-  orders: OrderBook;
-  exchange: Exchange;
+  orders: AwsOrderBook;
+  exchange: Exchange<Call, AwsError>;
   /** Region of calls that name none. */
   region: string;
 };
@@ -59,7 +59,7 @@ export class AwsEndpoint {
       if (!order) return null;
       call.orderId = order.id;
       const { behaviour } = order;
-      if (behaviour.kind !== 'error') return throttled('secretsmanager');
+      if (behaviour.kind !== 'error') return AWS_ERRORS.throttled(call);
       return new AwsError(behaviour.code, behaviour.message ?? 'The emulator was ordered to answer so.');
     };
     await exchange.carryOut(call, response, refuseJson, () => {

@@ -11,6 +11,20 @@ export class AwsError extends Error {
   }
 }
 
+/** What a throttled call gets: Secrets Manager's and STS's names differ, the metadata services have a status only. */
+const throttled = ({ service }: { service: string }): AwsError => {
+  if (service === 'secretsmanager') return new AwsError('ThrottlingException', 'Rate exceeded');
+  if (service === 's3') return new AwsError('SlowDown', 'Please reduce your request rate.', 503);
+  if (service === 'sts') return new AwsError('Throttling', 'Rate exceeded');
+  return new AwsError('TooManyRequests', 'Rate exceeded', 429);
+};
+
+export const AWS_ERRORS = {
+  make: (code: string, message: string, status: number) => new AwsError(code, message, status),
+  throttled,
+  isOne: (error: unknown): error is AwsError => error instanceof AwsError,
+};
+
 export type AwsService = 'secretsmanager' | 'sts' | 's3';
 
 /** What can be wrong with the credentials of a request, before anything is said about permission. */

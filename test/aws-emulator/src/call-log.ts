@@ -4,12 +4,26 @@ import { namesOf } from './secret-store.ts';
 
 export type EmulatedService = 'secretsmanager' | 'sts' | 's3' | 'imds' | 'ecs';
 
-/** One request that reached the emulator. No values and no tokens are in it. */
-export type Call = {
+/** What is kept of a request to an emulator of any cloud. */
+export type LoggedCall = {
   /** Counts up from 1 over the emulator's life. */
   id: number;
-  service: EmulatedService;
+  service: string;
   operation: string;
+  /** HTTP status of the answer; null while there is none (pending, hung, or cut before an answer). */
+  status: number | null;
+  errorCode: string | null;
+  /** The order that shaped the answer. */
+  orderId: string | null;
+  /** Milliseconds since 1970. */
+  time: number;
+  /** When the answer was out, the caller hung up, or the connection was cut; null until then. */
+  endedAt: number | null;
+};
+
+/** One request that reached the emulator. No values and no tokens are in it. */
+export type Call = LoggedCall & {
+  service: EmulatedService;
   /** Of the signature's credential scope; of the host name for unsigned calls; null where neither tells. */
   region: string | null;
   /** As the request named it: name or ARN. Null where there is none or more than one. */
@@ -24,15 +38,6 @@ export type Call = {
   roleSession: string | null;
   host: string | null;
   path: string;
-  /** HTTP status of the answer; null while there is none (pending, hung, or cut before an answer). */
-  status: number | null;
-  errorCode: string | null;
-  /** The order that shaped the answer. */
-  orderId: string | null;
-  /** Milliseconds since 1970. */
-  time: number;
-  /** When the answer was out, the caller hung up, or the connection was cut; null until then. */
-  endedAt: number | null;
 };
 
 /** All that is given must agree; strings are patterns (`*`, `?`), and a secret may be named by name or by ARN. */
@@ -62,21 +67,23 @@ export function matchesCall(match: CallMatch, call: Call): boolean {
   );
 }
 
-/** What was called, how often, by whom, and how it ended. */
-export class CallLog {
+/** What was called, how often, by whom, and how it ended. `M` says which calls are meant. */
+export class CallLog<C extends LoggedCall = Call, M = CallMatch> {
   readonly #clock: () => number;
+  readonly #matches: (match: M, call: C) => boolean;
   readonly #changes = new EventEmitter().setMaxListeners(0);
-  #entries: Call[] = [];
+  #entries: C[] = [];
   #counts = new Map<string, number>();
   #lastId = 0;
 
-  constructor(clock: () => number) {
+  constructor(clock: () => number, matches: (match: M, call: C) => boolean) {
     this.#clock = clock;
+    this.#matches = matches;
   }
 
-  begin(call: Omit<Call, 'id' | 'time' | 'endedAt' | 'status' | 'errorCode' | 'orderId'>): Call {
+  begin(call: Omit<C, 'id' | 'time' | 'endedAt' | 'status' | 'errorCode' | 'orderId'>): C {
     this.#lastId += 1;
-    const entry: Call = {
+    const entry = {
       id: this.#lastId,
       ...call,
       status: null,
@@ -84,7 +91,7 @@ export class CallLog {
       orderId: null,
       time: this.#clock(),
       endedAt: null,
-    };
+    } as LoggedCall as C;
     this.#entries.push(entry);
     if (this.#entries.length > ENTRIES_KEPT) this.#entries.shift();
     this.#counts.set(call.operation, (this.#counts.get(call.operation) ?? 0) + 1);
@@ -92,7 +99,7 @@ export class CallLog {
     return entry;
   }
 
-  end(call: Call): void {
+  end(call: C): void {
     if (call.endedAt !== null) return;
     call.endedAt = this.#clock();
     this.#announce();
@@ -104,8 +111,8 @@ export class CallLog {
   }
 
   /** Calls since the last reset that match, oldest first: copies, safe to keep. */
-  list(match: CallMatch = {}): Call[] {
-    return this.#entries.filter((call) => matchesCall(match, call)).map((call) => ({ ...call }));
+  list(match: M): C[] {
+    return this.#entries.filter((call) => this.#matches(match, call)).map((call) => ({ ...call }));
   }
 
   /** Calls since the last reset by operation. */
@@ -122,7 +129,7 @@ export class CallLog {
    * Resolves with the matching calls once there are `count` of them (with `ended`, once that many have ended).
    * Rejects with the signal's reason, so `AbortSignal.timeout(5000)` bounds the wait.
    */
-  waitFor(match: CallMatch, count: number, { ended = false, signal }: WaitOptions = {}): Promise<Call[]> {
+  waitFor(match: M, count: number, { ended = false, signal }: WaitOptions = {}): Promise<C[]> {
     return new Promise((resolve, reject) => {
       const look = () => {
         const found = this.list(match).filter((call) => !ended || call.endedAt !== null);

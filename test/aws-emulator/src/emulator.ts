@@ -1,11 +1,13 @@
 import { AwsEndpoint } from './aws-endpoint.ts';
-import { type Call, CallLog, type CallMatch, type WaitOptions } from './call-log.ts';
+import { AWS_ERRORS } from './aws-error.ts';
+import { type Call, CallLog, type CallMatch, matchesCall, type WaitOptions } from './call-log.ts';
 import { ControlApi } from './control-api.ts';
+import { CONTROL_PATH } from './control-server.ts';
 import { Exchange } from './exchange.ts';
-import { type Address, HttpListener, type Tls } from './http-listener.ts';
+import { type Address, HttpListener, type Serve, type Tls } from './http-listener.ts';
 import { type Credential, Iam } from './iam.ts';
 import { type ImdsMode, type Machine, MetadataEndpoint } from './metadata-endpoint.ts';
-import { type Order, OrderBook, type OrderSpec, parseOrder } from './order-book.ts';
+import { AwsOrderBook, type Order, type OrderSpec, parseMatch, parseOrder } from './order-book.ts';
 import { DEFAULT_ACCOUNT, type PrincipalSpec, parsePrincipal, parseRole, type RoleSpec } from './principal.ts';
 import { S3 } from './s3.ts';
 import type { SecretValue } from './secret.ts';
@@ -89,7 +91,7 @@ export class Emulator {
   readonly #iam: Iam;
   readonly #s3: S3;
   readonly #calls: CallLog;
-  readonly #orders = new OrderBook();
+  readonly #orders = new AwsOrderBook();
   readonly #metadata: MetadataEndpoint;
   readonly #listener: HttpListener;
   readonly #metadataListener: HttpListener | null;
@@ -103,7 +105,7 @@ export class Emulator {
     this.#store = new SecretStore(this.#clock);
     this.#iam = new Iam(this.#clock);
     this.#s3 = new S3(this.#iam, this.#clock);
-    this.#calls = new CallLog(this.#clock);
+    this.#calls = new CallLog(this.#clock, matchesCall);
     const everything = [{ effect: 'allow' as const, actions: ['*'] }];
     this.addPrincipal({ name: 'emulator-admin', ...this.#credentials, policy: everything });
     for (const name of [INSTANCE_ROLE, TASK_ROLE]) {
@@ -113,7 +115,7 @@ export class Emulator {
     for (const role of options.roles ?? []) this.addRole(role);
     if (options.seed) this.seed(options.seed);
 
-    const exchange = new Exchange(this.#orders, this.#calls, this.#clock);
+    const exchange = new Exchange({ orders: this.#orders, calls: this.#calls, errors: AWS_ERRORS }, this.#clock);
     this.#metadata = new MetadataEndpoint(
       {
         imds: options.imds ?? 'v2',
@@ -140,10 +142,10 @@ export class Emulator {
     });
     const control = new ControlApi(this, options.remoteControl ?? false);
     const host = options.host ?? '127.0.0.1';
-    const parts = { metadata: this.#metadata, control, aws };
-    this.#listener = new HttpListener(host, options.port ?? 0, options.tls ?? null, parts);
+    const serve = (parts: { aws: AwsEndpoint | null }) => routed({ metadata: this.#metadata, control, ...parts });
+    this.#listener = new HttpListener(host, options.port ?? 0, options.tls ?? null, serve({ aws }));
     this.#metadataListener = options.tls
-      ? new HttpListener(host, options.metadataPort ?? 0, null, { metadata: this.#metadata, control, aws: null })
+      ? new HttpListener(host, options.metadataPort ?? 0, null, serve({ aws: null }))
       : null;
   }
 
@@ -343,7 +345,7 @@ export class Emulator {
   }
 
   order(spec: OrderSpec): OrderHandle {
-    const order = this.#orders.add(parseOrder(spec));
+    const order = this.#orders.add(parseOrder(spec, parseMatch));
     return {
       id: order.id,
       get used() {
@@ -383,6 +385,22 @@ export class Emulator {
   waitForCalls(match: CallMatch, count = 1, options: WaitOptions = {}): Promise<Call[]> {
     return this.#calls.waitFor(match, count, options);
   }
+}
+
+/** Which part answers what on a port. */
+function routed(parts: { metadata: MetadataEndpoint; control: ControlApi; aws: AwsEndpoint | null }): Serve {
+  return async (request, response, received) => {
+    const { path } = received;
+    if (path === CONTROL_PATH || path.startsWith(`${CONTROL_PATH}/`)) {
+      return parts.control.handle(request, response, received);
+    }
+    const metadata = MetadataEndpoint.serviceOf(path);
+    if (metadata && request.headers['x-amz-target'] === undefined) {
+      return parts.metadata.handle(metadata, response, received);
+    }
+    if (parts.aws) return parts.aws.handle(request, response, received);
+    response.writeHead(404).end();
+  };
 }
 
 function secretValueOf(value: string | Uint8Array | object): SecretValue {

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AwsError } from './aws-error.ts';
-import type { Call, CallLog } from './call-log.ts';
+import type { CallLog, LoggedCall } from './call-log.ts';
 import type { OrderBook } from './order-book.ts';
 
 export type Answer = {
@@ -12,36 +11,39 @@ export type Answer = {
   errorCode: string | null;
 };
 
-/** How one service says no. */
-export type Refuse = (error: AwsError) => Answer;
-
-/** What a throttled call gets: Secrets Manager's and STS's names differ, the metadata services have a status only. */
-export const throttled = (service: Call['service']): AwsError => {
-  if (service === 'secretsmanager') return new AwsError('ThrottlingException', 'Rate exceeded');
-  if (service === 's3') return new AwsError('SlowDown', 'Please reduce your request rate.', 503);
-  if (service === 'sts') return new AwsError('Throttling', 'Rate exceeded');
-  return new AwsError('TooManyRequests', 'Rate exceeded', 429);
+/** The errors of one cloud. */
+export type ErrorForm<C, E extends Error> = {
+  /** An ordered error. */
+  make(code: string, message: string, status: number): E;
+  /** What a throttled call gets. */
+  throttled(call: C): E;
+  isOne(error: unknown): error is E;
 };
 
 const GARBAGE = '<html><head><title>502</title></head><body>\u0000\ufffd not the protocol you are looking for {"';
 
 /** Brings calls to their end, by the orders in force or by the service's own answer. */
-export class Exchange {
-  readonly #orders: OrderBook;
-  readonly #calls: CallLog;
+export class Exchange<C extends LoggedCall, E extends Error> {
+  readonly #orders: OrderBook<C, object>;
+  readonly #calls: CallLog<C, object>;
+  readonly #errors: ErrorForm<C, E>;
   readonly #clock: () => number;
 
-  constructor(orders: OrderBook, calls: CallLog, clock: () => number) {
-    this.#orders = orders;
-    this.#calls = calls;
+  constructor(
+    parts: { orders: OrderBook<C, object>; calls: CallLog<C, object>; errors: ErrorForm<C, E> },
+    clock: () => number,
+  ) {
+    this.#orders = parts.orders;
+    this.#calls = parts.calls;
+    this.#errors = parts.errors;
     this.#clock = clock;
   }
 
   /**
-   * Resolves when the answer is out or the connection gone. `answer` may throw AwsError, which `refuse` then words.
+   * Resolves when the answer is out or the connection gone. `answer` may throw an error of the cloud's, which `refuse`, how the service says no, then words.
    * An order that errs, throttles or cuts without `afterBytes` acts before `answer`, so nothing takes effect.
    */
-  async carryOut(call: Call, response: ServerResponse, refuse: Refuse, answer: () => Answer): Promise<void> {
+  async carryOut(call: C, response: ServerResponse, refuse: (error: E) => Answer, answer: () => Answer): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     try {
@@ -54,9 +56,9 @@ export class Exchange {
   }
 
   async #perform(
-    call: Call,
+    call: C,
     response: ServerResponse,
-    refuse: Refuse,
+    refuse: (error: E) => Answer,
     answer: () => Answer,
     gone: AbortSignal,
   ): Promise<void> {
@@ -64,7 +66,7 @@ export class Exchange {
       try {
         return answer();
       } catch (error) {
-        if (error instanceof AwsError) return refuse(error);
+        if (this.#errors.isOne(error)) return refuse(error);
         throw error;
       }
     };
@@ -85,10 +87,10 @@ export class Exchange {
         return this.#send(call, response, produce(), gone);
       case 'error': {
         const message = behaviour.message ?? 'The emulator was ordered to answer so.';
-        return this.#send(call, response, refuse(new AwsError(behaviour.code, message, behaviour.status)), gone);
+        return this.#send(call, response, refuse(this.#errors.make(behaviour.code, message, behaviour.status)), gone);
       }
       case 'throttle':
-        return this.#send(call, response, refuse(throttled(call.service)), gone);
+        return this.#send(call, response, refuse(this.#errors.throttled(call)), gone);
       case 'garbage': {
         const body = behaviour.body ?? GARBAGE;
         const headers = { 'content-type': 'application/octet-stream' };
@@ -100,14 +102,14 @@ export class Exchange {
     }
   }
 
-  async #send(call: Call, response: ServerResponse, answer: Answer, gone: AbortSignal): Promise<void> {
+  async #send(call: C, response: ServerResponse, answer: Answer, gone: AbortSignal): Promise<void> {
     const body = this.#head(call, response, answer);
     const out = new Promise<void>((resolve) => response.end(body, () => resolve()));
     await Promise.race([out, aborted(gone)]);
   }
 
   /** The whole length is announced, a part is sent, and the connection closes: a truncated answer. */
-  async #sendPart(call: Call, response: ServerResponse, answer: Answer, bytes: number): Promise<void> {
+  async #sendPart(call: C, response: ServerResponse, answer: Answer, bytes: number): Promise<void> {
     const body = this.#head(call, response, answer);
     const part = body.subarray(0, Math.min(bytes, body.length - 1));
     response.flushHeaders();
@@ -116,7 +118,7 @@ export class Exchange {
     if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve));
   }
 
-  #head(call: Call, response: ServerResponse, answer: Answer): Buffer {
+  #head(call: C, response: ServerResponse, answer: Answer): Buffer {
     const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
     call.status = answer.status;
     call.errorCode = answer.errorCode;

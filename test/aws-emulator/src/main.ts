@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { ADMIN_CREDENTIALS, CONTAINER_TOKEN, type Emulator, startEmulator } from './emulator.ts';
+import { parseListen, parsePort } from './listen-option.ts';
 import { IMDS_MODES, type ImdsMode } from './metadata-endpoint.ts';
 import type { RemoteOptions } from './remote-secret.ts';
 import { readSeed } from './seed.ts';
@@ -24,18 +25,6 @@ const remote = () => import('./remote-secret.ts');
 
 /** Wrong usage; 1 is for what went wrong in spite of right usage. */
 const EXIT_USAGE = 2;
-
-function parseListen(text: string): { host: string; port: number } {
-  const parts = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const port = Number(parts?.[3]);
-  if (parts === null || port > 65_535) throw new InvalidArgumentError('HOST:PORT is wanted, such as 127.0.0.1:4566.');
-  return { host: (parts[1] ?? parts[2])!, port };
-}
-
-function parsePort(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('A port is 0 to 65535.');
-  return Number(text);
-}
 
 async function start(options: StartOptions): Promise<void> {
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {

@@ -36,12 +36,12 @@ export class MetadataEndpoint {
   readonly machine: Machine;
   readonly #iam: Iam;
   readonly #calls: CallLog;
-  readonly #exchange: Exchange;
+  readonly #exchange: Exchange<Call, AwsError>;
   readonly #clock: () => number;
   readonly #tokens = new Map<string, number>();
   readonly #handedOut = new Map<string, { credential: Credential; issuedAt: number }>();
 
-  constructor(machine: Machine, iam: Iam, calls: CallLog, exchange: Exchange, clock: () => number) {
+  constructor(machine: Machine, iam: Iam, calls: CallLog, exchange: Exchange<Call, AwsError>, clock: () => number) {
     this.machine = machine;
     this.#iam = iam;
     this.#calls = calls;

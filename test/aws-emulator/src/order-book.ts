@@ -1,4 +1,4 @@
-import { type Call, type CallMatch, matchesCall } from './call-log.ts';
+import { type Call, type CallMatch, type LoggedCall, matchesCall } from './call-log.ts';
 import { members } from './principal.ts';
 import { SpecError } from './spec-error.ts';
 
@@ -10,23 +10,23 @@ export type Behaviour =
   | { kind: 'hang' }
   /** An error of the service's protocol. */
   | { kind: 'error'; status: number; code: string; message?: string }
-  /** ThrottlingException (Secrets Manager), Throttling (STS), 429 (IMDS and container credentials). */
+  /** As the service says it: ThrottlingException (Secrets Manager), Throttling (STS), 429 (IMDS and container credentials). */
   | { kind: 'throttle' }
   /** Something that is not the protocol, with `status` (200 when absent) and `body`. */
   | { kind: 'garbage'; status?: number; body?: string }
   /** Closes the connection: before anything is done, or, with `afterBytes`, once that much of the body is out. */
   | { kind: 'cut'; afterBytes?: number };
 
-export type OrderSpec = {
-  match?: CallMatch;
+export type OrderSpec<M = CallMatch> = {
+  match?: M;
   behaviour: Behaviour;
   /** For how many calls; for all, until it is removed, when absent. */
   times?: number;
 };
 
-export type Order = {
+export type Order<M = CallMatch> = {
   id: string;
-  match: CallMatch;
+  match: M;
   behaviour: Behaviour;
   /** Calls it is still good for; null for without end. */
   left: number | null;
@@ -34,18 +34,25 @@ export type Order = {
   used: number;
 };
 
-type Entry = { order: Order; release: AbortController };
+type Entry<M> = { order: Order<M>; release: AbortController };
+/** An order that shapes an answer; the signal tells that it holds it up no longer. */
+export type Taken<M> = { order: Order<M>; released: AbortSignal };
 
 /** Orders in force. Where several match, the one given first goes first, until it is used up. */
-export class OrderBook {
-  readonly #entries = new Map<string, Entry>();
+export class OrderBook<C extends LoggedCall, M extends object> {
+  readonly #entries = new Map<string, Entry<M>>();
+  readonly #matches: (match: M, call: C) => boolean;
   #lastId = 0;
 
-  add(spec: OrderSpec): Order {
+  constructor(matches: (match: M, call: C) => boolean) {
+    this.#matches = matches;
+  }
+
+  add(spec: OrderSpec<M>): Order<M> {
     this.#lastId += 1;
-    const order: Order = {
+    const order: Order<M> = {
       id: String(this.#lastId),
-      match: { ...spec.match },
+      match: { ...spec.match } as M,
       behaviour: { ...spec.behaviour },
       left: spec.times ?? null,
       used: 0,
@@ -54,7 +61,7 @@ export class OrderBook {
     return order;
   }
 
-  list(): Order[] {
+  list(): Order<M>[] {
     return [...this.#entries.values()].map(({ order }) => ({ ...order }));
   }
 
@@ -72,19 +79,13 @@ export class OrderBook {
   }
 
   /** The order that shapes the whole answer to `call`, counted as used; null when none matches. */
-  take(call: Call): { order: Order; released: AbortSignal } | null {
-    return this.#take(call, (order) => !(call.operation === 'BatchGetSecretValue' && spoilsOneSecret(order)));
+  take(call: C): Taken<M> | null {
+    return this.takeWhere(call, () => true);
   }
 
-  /** The order that spoils one secret within a batch, which AWS reports among the batch's errors. */
-  takeForSecret(call: Call, secretId: string): Order | null {
-    const single = { ...call, secretId, secretIds: [secretId] };
-    return this.#take(single, spoilsOneSecret)?.order ?? null;
-  }
-
-  #take(call: Call, eligible: (order: Order) => boolean): { order: Order; released: AbortSignal } | null {
+  protected takeWhere(call: C, eligible: (order: Order<M>) => boolean): Taken<M> | null {
     for (const { order, release } of this.#entries.values()) {
-      if (order.left === 0 || !eligible(order) || !matchesCall(order.match, call)) continue;
+      if (order.left === 0 || !eligible(order) || !this.#matches(order.match, call)) continue;
       order.used += 1;
       if (order.left !== null) order.left -= 1;
       return { order, released: release.signal };
@@ -93,35 +94,55 @@ export class OrderBook {
   }
 }
 
+/** Of AWS, which answers for many secrets at once. */
+export class AwsOrderBook extends OrderBook<Call, CallMatch> {
+  constructor() {
+    super(matchesCall);
+  }
+
+  override take(call: Call): Taken<CallMatch> | null {
+    return this.takeWhere(call, (order) => !(call.operation === 'BatchGetSecretValue' && spoilsOneSecret(order)));
+  }
+
+  /** The order that spoils one secret within a batch, which AWS reports among the batch's errors. */
+  takeForSecret(call: Call, secretId: string): Order | null {
+    const single = { ...call, secretId, secretIds: [secretId] };
+    return this.takeWhere(single, spoilsOneSecret)?.order ?? null;
+  }
+}
+
 const spoilsOneSecret = (order: Order): boolean =>
   order.match.secret !== undefined && (order.behaviour.kind === 'error' || order.behaviour.kind === 'throttle');
 
-/** Checks an order that came over HTTP or from a test; throws SpecError. */
-export function parseOrder(json: unknown): OrderSpec {
+/** Checks an order that came over HTTP or from a test; throws SpecError, as `matchOf` does. */
+export function parseOrder<M>(json: unknown, matchOf: (json: unknown) => M): OrderSpec<M> {
   const spec = members(json, 'an order', ['match', 'behaviour', 'times']);
   const { times } = spec;
   if (times !== undefined && !(Number.isInteger(times) && (times as number) > 0)) {
     throw new SpecError('times is a whole number above zero');
   }
   return {
-    match: parseMatch(spec.match ?? {}),
+    match: matchOf(spec.match ?? {}),
     behaviour: parseBehaviour(spec.behaviour),
     ...(times === undefined ? {} : { times: times as number }),
   };
 }
 
 const SERVICES = ['secretsmanager', 'sts', 's3', 'imds', 'ecs'];
+const MATCH_MEMBERS = ['service', 'operation', 'region', 'secret', 'accessKeyId', 'principal'];
 
-export function parseMatch(json: unknown): CallMatch {
-  const names = ['service', 'operation', 'region', 'secret', 'accessKeyId', 'principal'];
+export const parseMatch = (json: unknown): CallMatch => readMatch(json, MATCH_MEMBERS, SERVICES);
+
+/** A match of these members, all of them strings. Throws SpecError. */
+export function readMatch(json: unknown, names: string[], services: readonly string[]): Record<string, string> {
   const match = members(json, 'a match', names);
   for (const [name, value] of Object.entries(match)) {
     if (typeof value !== 'string') throw new SpecError(`${name} of a match is a string`);
   }
-  if (match.service !== undefined && !SERVICES.includes(match.service as string)) {
-    throw new SpecError(`service is one of ${SERVICES.join(', ')}`);
+  if (match.service !== undefined && !services.includes(match.service as string)) {
+    throw new SpecError(`service is one of ${services.join(', ')}`);
   }
-  return match as CallMatch;
+  return match as Record<string, string>;
 }
 
 function parseBehaviour(json: unknown): Behaviour {

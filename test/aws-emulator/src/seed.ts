@@ -21,8 +21,13 @@ export type Seed = { secrets: SeededSecret[]; principals: Principal[]; roles: Ro
 
 /** Reads a seed file; throws SpecError that names the file. */
 export function readSeed(file: string, region: string): Seed {
+  return readSpecFile(file, (json) => parseSeed(json, region));
+}
+
+/** Reads a file of JSON that `parse` understands; throws SpecError that names the file and shows none of it. */
+export function readSpecFile<T>(file: string, parse: (json: unknown) => T): T {
   try {
-    return parseSeed(JSON.parse(readFileSync(file, 'utf8')), region);
+    return parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     if (error instanceof SyntaxError) throw new SpecError(`${file} is not JSON: ${withoutText(error.message)}`);
     if (error instanceof SpecError) throw new SpecError(`${file}: ${error.message}`);
