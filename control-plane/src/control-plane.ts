@@ -9,6 +9,7 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
+import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authentication } from './admin/authentication.ts';
 import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
@@ -153,7 +154,7 @@ export async function startControlPlane(
       certificateExpiresAt: () => identity.current.expiresAt,
     });
 
-    const defaults = settings.vault_aws_region === undefined ? {} : { vault_aws_region: settings.vault_aws_region };
+    const defaults = fleetDefaultsOf(settings);
     const configExport = startExport(settings, {
       nodeId,
       identity: () => identity.current,
@@ -239,7 +240,7 @@ function startExport(
     env: process.env,
     log: options.log,
     trustedCertificates: settings.ssl_trusted_certificate,
-    homeRegion: settings.vault_aws_region,
+    homeRegion: homeRegionOf(settings),
     deadlines: deadlinesOf(settings),
     counts: { calls: 0, errors: 0, throttled: 0 },
   };

@@ -12,7 +12,7 @@ const OF_THE_CONTRACT = `
   cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names
   vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
   vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
-  vault_env_prefix ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
+  vault_env_prefix vault_env_ttl vault_env_neg_ttl vault_env_resurrect_ttl ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
   secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
   keyring_key_file config_versions_kept audit_log_record_ttl otel_traces_endpoint manager_path
@@ -34,14 +34,14 @@ it('the contract has no default that the control plane has not', async () => {
     ['info', '127.0.0.1', 5432, 'vaultplane', 'vaultplane'],
   );
   assert.deepEqual([settings.pg_ssl, settings.pg_ssl_verify, settings.cluster_mtls], [false, true, 'shared']);
-  const unset = [
+  const unset: Array<keyof typeof settings> = [
     'pg_password',
     'pg_ssl_ca',
     'admin_token',
     'admin_ssl_cert',
     'cluster_cert',
     'vault_aws_region',
-  ] as const;
+  ];
   for (const key of unset) assert.equal(settings[key], undefined, key);
 });
 

@@ -8,6 +8,8 @@ import {
   type SettingsOf,
 } from '@vaultplane/shared/settings.ts';
 
+import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
+
 /** Every setting of the control plane (CONTRACT.md §2). */
 export const CONTROL_PLANE_SETTINGS = defineSettings({
   ...COMMON_SETTINGS,
@@ -63,7 +65,7 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   },
 });
 
-export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS>;
+export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS> & VaultSettings;
 
 /**
  * The control plane's settings.
@@ -71,7 +73,7 @@ export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS>;
  * @throws StartError naming the setting that is wrong, alone or beside another
  */
 export async function loadControlPlaneSettings(options: LoadOptions): Promise<ControlPlaneSettings> {
-  const settings = await loadSettings(CONTROL_PLANE_SETTINGS, options);
+  const settings = (await loadSettings(CONTROL_PLANE_SETTINGS, options)) as ControlPlaneSettings;
   checkTogether(settings);
   return settings;
 }
@@ -101,6 +103,7 @@ const API_SEGMENTS: readonly string[] = [
 ];
 
 function checkTogether(settings: ControlPlaneSettings): void {
+  checkVaultSettings(settings);
   exportOf(settings);
   managerPathOf(settings);
   for (const [certificate, key] of [

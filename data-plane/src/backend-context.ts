@@ -1,6 +1,7 @@
 import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
+import { homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import type { DataPlaneSettings } from './settings.ts';
 
 /** What backends beside the resolver's own are given, as this data plane's settings say; their calls are counted apart. */
@@ -13,7 +14,7 @@ export function backendContextOf(
     log,
     trustedCertificates: settings.ssl_trusted_certificate,
     ownListen: printAddress(settings.api_listen),
-    homeRegion: settings.vault_aws_region,
+    homeRegion: homeRegionOf(settings),
     deadlines: deadlinesOf(settings),
     counts: { calls: 0, errors: 0, throttled: 0 },
   };

@@ -12,6 +12,12 @@ import {
   printAddress,
   type SettingsOf,
 } from '@vaultplane/shared/settings.ts';
+import {
+  checkVaultSettings,
+  VAULT_SETTINGS,
+  type VaultSettingKey,
+  type VaultSettings,
+} from '@vaultplane/shared/vaults/vault-settings.ts';
 import { filePathOf } from './api/token.ts';
 import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 
@@ -57,11 +63,11 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   },
 });
 
-export type DataPlaneSettings = SettingsOf<typeof DATA_PLANE_SETTINGS>;
+export type DataPlaneSettings = SettingsOf<typeof DATA_PLANE_SETTINGS> & VaultSettings;
 
 /** @throws StartError for what loadSettings refuses, and for settings that do not go together */
 export async function loadDataPlaneSettings(options: LoadOptions): Promise<DataPlaneSettings> {
-  const settings = await loadSettings(DATA_PLANE_SETTINGS, options);
+  const settings = (await loadSettings(DATA_PLANE_SETTINGS, options)) as DataPlaneSettings;
   checkTogether(settings);
   return settings;
 }
@@ -79,6 +85,7 @@ function checkTogether(settings: DataPlaneSettings): void {
   if (settings.secrets_persist && settings.secrets_key_file === undefined) {
     throw new StartError('secrets_persist = on needs secrets_key_file; without a key no value may touch the disk');
   }
+  checkVaultSettings(settings);
   parsePrefetch(settings.prefetch ?? []);
   controlPlanesOf(settings);
   proxyOf(settings);
@@ -125,6 +132,10 @@ export function apiTokenFile(settings: Pick<DataPlaneSettings, 'api_token_file' 
   return file === undefined ? join(settings.data_dir, 'api-token') : (filePathOf(file) ?? file);
 }
 
+const URL_KEYS = (Object.keys(VAULT_SETTINGS) as VaultSettingKey[]).filter(
+  (key) => VAULT_SETTINGS[key]!.type === 'url',
+);
+
 /**
  * Refuses AWS endpoints that lead to this data plane's own door: it speaks AWS's protocol, and would ask itself.
  *
@@ -132,8 +143,7 @@ export function apiTokenFile(settings: Pick<DataPlaneSettings, 'api_token_file' 
  */
 export function refuseOwnEndpoint(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): void {
   const endpoints: Record<string, string | undefined> = {
-    vault_aws_endpoint_url: settings.vault_aws_endpoint_url,
-    vault_aws_sts_endpoint_url: settings.vault_aws_sts_endpoint_url,
+    ...Object.fromEntries(URL_KEYS.map((key) => [key, settings[key] as string | undefined])),
     AWS_ENDPOINT_URL: env.AWS_ENDPOINT_URL,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: env.AWS_ENDPOINT_URL_SECRETS_MANAGER,
     AWS_ENDPOINT_URL_STS: env.AWS_ENDPOINT_URL_STS,
@@ -142,7 +152,7 @@ export function refuseOwnEndpoint(settings: DataPlaneSettings, env: NodeJS.Proce
     if (text !== undefined && leadsTo(settings.api_listen, text)) {
       throw new StartError(
         `${name} = ${text} leads to this data plane's own api_listen, which would ask itself; ` +
-          `set it to AWS's endpoint, or unset it for this program`,
+          `set it to the vault's own endpoint, or unset it for this program`,
       );
     }
   }

@@ -5,6 +5,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Delta, Snapshot } from './snapshot.ts';
 import type { VaultEntity } from './vaults/entity.ts';
+import { FLEET_DEFAULT_KEYS, type VaultSettingKey } from './vaults/vault-settings.ts';
 
 /** The cluster link's URL path on the control plane's cluster_listen (CONTRACT.md §8). */
 export const CLUSTER_PATH = '/v1/cluster';
@@ -50,8 +51,8 @@ const Vault = Type.Object({
 });
 
 /** Settings of the control plane that its data planes use where they have none of their own (CONTRACT.md §2). */
-const Defaults = Type.Object({ vault_aws_region: Type.Optional(text) });
-export type ConfigDefaults = Static<typeof Defaults>;
+const Defaults = Type.Object(Object.fromEntries(FLEET_DEFAULT_KEYS.map((key) => [key, Type.Optional(text)])));
+export type ConfigDefaults = { [key: VaultSettingKey]: string | undefined };
 
 /** Message types and forms that a peer accepts beyond those of the first release of this protocol. */
 const Accepts = Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 }));

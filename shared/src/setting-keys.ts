@@ -1,18 +1,18 @@
+import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
+
 /**
  * Every key of CONTRACT.md §2, and those that came after it, of both programs, since one file may serve both: each program reads its own keys and skips
  * the other's, and only a key that is nobody's is an error. A test holds the programs' schemas to this list.
  */
-export const SETTING_KEYS: ReadonlySet<string> = new Set(
-  `
+export const SETTING_KEYS: ReadonlySet<string> = new Set([
+  ...Object.keys(VAULT_SETTINGS),
+  ...`
   data_dir log_level status_listen
   database pg_host pg_port pg_user pg_password pg_database pg_ssl pg_ssl_verify pg_ssl_ca
   admin_listen manager_path admin_token admin_ssl_cert admin_ssl_cert_key
   cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names
   cluster_control_plane cluster_server_name proxy_server
   api_listen api_ssl_cert api_ssl_cert_key api_unix_socket api_token_file api_policies
-  vault_aws_region vault_aws_endpoint_url vault_aws_assume_role_arn vault_aws_role_session_name
-  vault_aws_sts_endpoint_url vault_aws_ttl vault_aws_neg_ttl vault_aws_resurrect_ttl vault_aws_allowed_role_arns
-  vault_env_prefix
   ssl_trusted_certificate lua_ssl_trusted_certificate upstream_connect_timeout upstream_timeout
   metrics_secret_names otel_traces_endpoint
   cache_max_entries cache_max_bytes prefetch secrets_persist secrets_key_file
@@ -21,4 +21,4 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set(
   `
     .trim()
     .split(/\s+/),
-);
+]);

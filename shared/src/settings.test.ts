@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { defineSettings, isLoopback, isPlainUrl, loadSettings, parseAddress, printAddress } from './settings.ts';
+import { isPlainUrl } from './plain-url.ts';
+import { defineSettings, isLoopback, loadSettings, parseAddress, printAddress } from './settings.ts';
 
 const SCHEMA = defineSettings({
   data_dir: { type: 'path', default: './data', description: '' },

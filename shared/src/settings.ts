@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { distance } from 'fastest-levenshtein';
 import { StartError } from './errors.ts';
 import { LOG_LEVELS } from './log.ts';
-import { looksLikeReference } from './reference.ts';
+import { isPlainUrl } from './plain-url.ts';
+import { looksLikeReference, vaultOf } from './reference-text.ts';
 import { SETTING_KEYS } from './setting-keys.ts';
+import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
+import { VAULT_TYPES } from './vaults/vault-types.ts';
 
 /** Where settings are read from when no --conf is given, if the file is there (CONTRACT.md §2). */
 export const DEFAULT_CONF_FILE = '/etc/vaultplane/vaultplane.conf';
@@ -20,6 +23,8 @@ interface Spec {
   secret?: boolean;
   /** Other names of the key, in files and, upper-cased, in the environment. */
   aliases?: readonly string[];
+  /** What holds where it is not set, for people: whoever reads the setting fills it in, and can tell that it is not set. */
+  filledInLater?: string | number | boolean | readonly string[];
 }
 interface TextSpec extends Spec {
   type: 'string' | 'path' | 'url';
@@ -48,6 +53,9 @@ interface ListSpec extends Spec {
   /** Its items are references, to be taken as they are: the setting itself is none. */
   ofReferences?: true;
   default?: readonly string[];
+  /** Of each item. */
+  match?: RegExp;
+  allowed?: string;
 }
 interface ListenSpec extends Spec {
   type: 'listen';
@@ -78,8 +86,6 @@ export function defineSettings<const S extends SettingsSchema>(schema: S): S {
   return schema;
 }
 
-const SECONDS = { type: 'number', min: 0, max: 100_000_000 } as const;
-
 /** What both programs have (CONTRACT.md §2). */
 export const COMMON_SETTINGS = defineSettings({
   log_level: { type: 'enum', values: LOG_LEVELS, default: 'info', description: 'how much is logged' },
@@ -100,41 +106,7 @@ export const COMMON_SETTINGS = defineSettings({
     type: 'list',
     description: 'common names that a peer of cluster_mtls = pki may have',
   },
-  vault_aws_region: {
-    type: 'string',
-    match: /^[a-z]{2,}(-[a-z0-9]+)+$/,
-    allowed: 'a region such as us-east-1',
-    description: 'the AWS region',
-  },
-  vault_aws_endpoint_url: { type: 'url', description: 'where Secrets Manager answers' },
-  vault_aws_assume_role_arn: {
-    type: 'string',
-    match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/,
-    allowed: "a role's ARN",
-    description: 'the role to assume',
-  },
-  vault_aws_role_session_name: {
-    type: 'string',
-    match: /^[\w+=,.@-]{2,64}$/,
-    allowed: '2 to 64 of A-Z a-z 0-9 _ + = , . @ -',
-    default: 'KongVault',
-    description: "the assumed role's session name",
-  },
-  vault_aws_sts_endpoint_url: { type: 'url', description: 'where STS answers' },
-  vault_aws_ttl: { ...SECONDS, default: 0, description: 'seconds for which a value is fresh' },
-  vault_aws_neg_ttl: { ...SECONDS, default: 0, description: 'seconds for which a miss is remembered' },
-  vault_aws_resurrect_ttl: {
-    ...SECONDS,
-    default: 100_000_000,
-    description: 'seconds for which an old value is served',
-  },
-  vault_aws_allowed_role_arns: { type: 'list', description: 'roles that a roleArn parameter may name' },
-  vault_env_prefix: {
-    type: 'string',
-    match: /^[a-zA-Z_][a-zA-Z0-9_-]*$/,
-    allowed: 'letters, digits, _ and -',
-    description: 'put before the names of the vault env',
-  },
+  ...VAULT_SETTINGS,
   secrets_persist: {
     type: 'boolean',
     default: false,
@@ -169,7 +141,7 @@ export interface LoadOptions {
   env: NodeJS.ProcessEnv;
   /**
    * Gives the value of a setting that is itself a reference, once, at start. Called with the settings known so far:
-   * those that are no references, and, for a reference to `aws`, also those that were references to `env`.
+   * those that are no references, those that refer to vaults on this machine (`env`), and all that configure the vault.
    */
   resolveReference?: (known: Record<string, unknown>) => (reference: string, key: string) => Promise<string>;
 }
@@ -196,15 +168,16 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
   }
 
   const settings: Record<string, unknown> = {};
-  const waiting = { env: [] as string[], aws: [] as string[] };
+  const waiting: string[] = [];
   for (const [key, spec] of Object.entries(schema)) {
     const setting = raw.get(key);
     if (setting === undefined) settings[key] = defaultOf(spec);
-    else if (looksLikeReference(setting.text) && !(spec.type === 'list' && spec.ofReferences))
-      waiting[setting.text.startsWith('{vault://env/') ? 'env' : 'aws'].push(key);
+    else if (looksLikeReference(setting.text) && !(spec.type === 'list' && spec.ofReferences)) waiting.push(key);
     else settings[key] = parse(key, spec, setting);
   }
-  for (const key of [...waiting.env, ...waiting.aws]) {
+  const vaults = new Map(waiting.map((key) => [key, vaultOf(raw.get(key)!.text)]));
+  for (let key = nextToResolve(vaults); key !== undefined; key = nextToResolve(vaults)) {
+    vaults.delete(key);
     const { text: reference, where } = raw.get(key)!;
     const resolve = options.resolveReference?.(settings);
     if (!resolve) throw new StartError(`${where}: ${key} can't be a reference here`);
@@ -214,6 +187,26 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
     settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, where });
   }
   return settings as SettingsOf<S>;
+}
+
+/**
+ * The setting to be resolved next: one whose vault is on this machine, or, where there is none left, one whose vault's own
+ * settings are all known.
+ *
+ * @param waiting the vault of each that is still a reference
+ * @throws StartError where every vault waits for another
+ */
+function nextToResolve(waiting: ReadonlyMap<string, string>): string | undefined {
+  const keys = [...waiting.keys()];
+  const isFree = (key: string) => !keys.some((other) => other.startsWith(`vault_${waiting.get(key)}_`));
+  const free = keys.filter(isFree);
+  const next = free.find((key) => VAULT_TYPES.get(waiting.get(key)!)?.local) ?? free[0];
+  if (next === undefined && keys.length > 0) {
+    throw new StartError(
+      `${keys.join(' and ')} can't be resolved: each refers to a vault that another of them configures`,
+    );
+  }
+  return next;
 }
 
 /** Every name of every key, aliases too, with the key that it means. */
@@ -294,7 +287,8 @@ function parse(key: string, spec: SettingSpec, { text, where }: RawSetting): unk
       return text
         .split(',')
         .map((item) => item.trim())
-        .filter((item) => item !== '');
+        .filter((item) => item !== '')
+        .map((item) => (spec.match && !spec.match.test(item) ? refuse(`a list of ${spec.allowed}`) : item));
     case 'listen':
       return parseAddress(text) ?? refuse('HOST:PORT, such as 127.0.0.1:8001 or [::1]:8001');
   }
@@ -315,21 +309,6 @@ export function printAddress({ host, port }: Address): string {
 /** Whether only this machine can reach an address. */
 export function isLoopback({ host }: Address): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-/** An absolute http or https URL that carries nothing but where to go. */
-export function isPlainUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return (
-    url !== null &&
-    (url.protocol === 'http:' || url.protocol === 'https:') &&
-    url.hostname !== '' &&
-    url.username === '' &&
-    url.password === '' &&
-    url.search === '' &&
-    url.hash === '' &&
-    /^https?:\/\//i.test(text)
-  );
 }
 
 function suggestion(word: string, known: readonly string[]): string {

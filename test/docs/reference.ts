@@ -56,9 +56,10 @@ function settings(): string {
 }
 
 function defaultOf(spec: SettingSpec): string {
-  const { default: value } = spec;
+  const { default: value = spec.filledInLater } = spec;
   if (value === undefined) return '–';
   if (typeof value === 'boolean') return value ? '`on`' : '`off`';
+  if (Array.isArray(value) && value.length === 0) return '–';
   return `\`${Array.isArray(value) ? value.join(',') : value}\``;
 }
 

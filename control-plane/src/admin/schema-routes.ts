@@ -57,11 +57,12 @@ function schemaOf(type: VaultType) {
 }
 
 function fieldSchema(field: ConfigField) {
-  const text = { ...(field.match && { match: field.match.source }) };
+  const text = { ...(field.match && { match: field.match.source }), ...(field.oneOf && { one_of: field.oneOf }) };
   return {
     [field.name]: {
-      type: field.type,
+      type: field.whole ? 'integer' : field.type,
       description: field.description,
+      ...(field.required && { required: true }),
       ...(field.default !== undefined && { default: field.default }),
       ...(field.between && { between: field.between }),
       ...(field.sensitive && { encrypted: true }),

@@ -25,6 +25,7 @@ const TEST_TYPE: VaultType = {
   ],
   referenceOptions: [],
   versionOf: () => ({}),
+  loadBackend: () => Promise.reject(new Error('no control plane asks a vault')),
 };
 
 describe('sensitive members of a vault', () => {

@@ -23,12 +23,11 @@ const LIBRARIES: ReadonlyArray<readonly [name: string, file: string, source: str
   ['htm', 'lib/htm.js', packageFile('htm', 'dist/htm.module.js')],
   ['uplot', 'lib/uplot.js', packageFile('uplot', 'dist/uPlot.esm.js')],
   [
-    '@vaultplane/shared/reference.ts',
-    'shared/reference.ts',
-    fileURLToPath(import.meta.resolve('@vaultplane/shared/reference.ts')),
+    '@vaultplane/shared/reference-text.ts',
+    'shared/reference-text.ts',
+    fileURLToPath(import.meta.resolve('@vaultplane/shared/reference-text.ts')),
   ],
 ];
-const SHARED_ERRORS = fileURLToPath(import.meta.resolve('@vaultplane/shared/errors.ts'));
 
 /**
  * Every file of the manager's page, by its path below the page: sources with their types stripped, and the libraries that
@@ -46,7 +45,6 @@ export function managerFiles(base: string): { files: Map<string, ManagerFile>; i
   for (const [, path, source] of LIBRARIES) {
     add(path, JAVASCRIPT, source.endsWith('.ts') ? stripped(source) : withoutSourceMap(readFileSync(source, 'utf8')));
   }
-  add('shared/errors.ts', JAVASCRIPT, stripped(SHARED_ERRORS));
   add('style.css', CSS, readFileSync(new URL('style.css', APP), 'utf8'));
   add('lib/uplot.css', CSS, readFileSync(packageFile('uplot', 'dist/uPlot.min.css'), 'utf8'));
   add('icon.svg', 'image/svg+xml', readFileSync(new URL('icon.svg', APP), 'utf8'));
@@ -66,7 +64,7 @@ export function managerFiles(base: string): { files: Map<string, ManagerFile>; i
 const JAVASCRIPT = 'text/javascript; charset=utf-8';
 const CSS = 'text/css; charset=utf-8';
 /** Asked for only by the pages that have a chart, or the builder. */
-const LATER: readonly string[] = ['lib/uplot.js', 'app/chart.ts', 'shared/reference.ts', 'shared/errors.ts'];
+const LATER: readonly string[] = ['lib/uplot.js', 'app/chart.ts', 'shared/reference-text.ts'];
 
 /** So that a browser asks for all modules at once, and not for each when it has read who imports it. */
 function preloads(files: ReadonlyMap<string, ManagerFile>, base: string): string {

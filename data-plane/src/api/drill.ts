@@ -13,7 +13,7 @@ const MOST_UNREAD_BYTES = 1024 * 1024;
 export type DrillLine = { progress: RehearsalProgress } | { report: RehearsalReport };
 
 /**
- * POST /v1/drill {"outage":"cp-outage"|"aws-outage","for_s":600,"strict"?:true}: cuts this data plane off on purpose for as
+ * POST /v1/drill {"outage":"cp-outage"|"<type>-outage","for_s":600,"strict"?:true}: cuts this data plane off on purpose for as
  * long as the answer is read, and for that time at most. The answer is lines of JSON: its progress every second, and in
  * the end the report. DELETE /v1/drill ends the one that goes on. Only for the token of api_token_file.
  */

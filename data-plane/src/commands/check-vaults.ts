@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import { BackendError, type Caller } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError, type Caller, type SecretQuery } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { backendContextOf } from '../backend-context.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
@@ -17,14 +20,6 @@ interface CheckOptions {
   log: Log;
 }
 
-/** With one of these the vault `aws` of the settings is meant to be used. */
-const AWS_SETTINGS = [
-  'vault_aws_region',
-  'vault_aws_endpoint_url',
-  'vault_aws_assume_role_arn',
-  'vault_aws_sts_endpoint_url',
-] as const;
-
 /**
  * Which credentials win and whose they are, and whether every vault that this data plane knows of answers: those of the
  * settings and those of the last configuration on disk. Reads no secret: it asks for one that can't be there.
@@ -33,13 +28,19 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   const { finding, saved } = await readConfiguration(settings);
   const directory = new VaultDirectory(settings);
   directory.configure(saved?.snapshot ?? null, saved?.defaults ?? {});
-  const isAwsMeant = AWS_SETTINGS.some((key) => settings[key] !== undefined);
-  const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(id, settings, isAwsMeant));
-  const needed = vaults.some(({ type }) => type.name === 'aws');
+  const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(type, settings));
 
   const backends = new Backends(backendContextOf(settings, options));
   try {
-    const credentials = checkCredentials(backends, needed);
+    const credentials = [...VAULT_TYPES.values()]
+      .filter(({ credentials }) => credentials !== undefined)
+      .map((type) =>
+        checkCredentials(
+          backends,
+          type,
+          vaults.some((vault) => vault.type === type),
+        ),
+      );
     // Vaults of one identity are one place to ask.
     const looks = new Map<string, Promise<Look>>();
     for (const vault of vaults) {
@@ -53,14 +54,17 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
     const rejected = directory.rejected.map(({ prefix, reason }) => {
       return { what: `vault ${prefix}`, ok: false, says: `can't be used: ${reason}` };
     });
-    return [finding, await credentials, ...(await Promise.all(findings)), ...rejected];
+    return [finding, ...(await Promise.all(credentials)), ...(await Promise.all(findings)), ...rejected];
   } finally {
     backends.stop();
   }
 }
 
-function isMeant(id: string, settings: DataPlaneSettings, isAwsMeant: boolean): boolean {
-  return id === 'aws' ? isAwsMeant : id === 'env' && settings.vault_env_prefix !== undefined;
+/** Whether settings say where the vault by the type's name is, or how to get in: lifetimes alone mean nothing by it. */
+function isMeant(type: VaultType, settings: DataPlaneSettings): boolean {
+  return type.fields.some(
+    (field) => (field.identity || field.sensitive) && settings[vaultSettingKey(type, field)] !== undefined,
+  );
 }
 
 async function readConfiguration(
@@ -80,10 +84,11 @@ async function readConfiguration(
   }
 }
 
-async function checkCredentials(backends: Backends, needed: boolean): Promise<Finding> {
-  const what = 'AWS credentials';
+async function checkCredentials(backends: Backends, type: VaultType, needed: boolean): Promise<Finding> {
+  const what = type.credentials!;
   try {
-    const caller = (await backends.caller('aws', {}))!;
+    const caller = await backends.caller(type.name, withDefaults(type, {}));
+    if (!caller) return { what, ok: true, says: 'whose they are, the vault does not tell' };
     return { what, ok: true, says: describeCaller(caller), facts: { ...caller } };
   } catch (error) {
     if (needed) return { what, ok: false, says: errorMessage(error) };
@@ -105,7 +110,7 @@ async function lookAt(backends: Backends, { type, config, regionFrom }: Vault): 
     const backend = await backends.open(type.name, config, regionFrom);
     where = backend.description;
     const [answer, caller] = await Promise.all([
-      problemOf(backend.fetch(nothing(), new AbortController().signal)),
+      problemOf(backend.fetch(nothing(type), new AbortController().signal)),
       // Who asks is good to know, but STS may be out of reach where Secrets Manager is not.
       backends.caller(type.name, config).catch((error: unknown) => error as Error),
     ]);
@@ -119,8 +124,9 @@ async function lookAt(backends: Backends, { type, config, regionFrom }: Vault): 
 }
 
 /** A secret that is not there. */
-function nothing() {
-  return { path: `vaultplane-check-${randomUUID()}`, version: { stage: 'AWSCURRENT' } };
+function nothing(type: VaultType): SecretQuery {
+  const path = `vaultplane-check-${randomUUID()}`;
+  return { path, version: type.versionOf({ vault: type.name, path }) };
 }
 
 /** An answer about the secret, be it that it is missing or denied, is one from the vault. */

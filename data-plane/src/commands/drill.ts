@@ -20,11 +20,11 @@ const LOGGED_EVERY_SECONDS = 10;
 export function drillCommand(): Command {
   return commandWithSettings('drill')
     .description(
-      'Cut the data plane that runs here off from its control planes, or from AWS, on purpose and for a time; Ctrl-C ends it.',
+      'Cut the data plane that runs here off from its control planes, or from all vaults of a type, on purpose and for a time; Ctrl-C ends it.',
     )
     .addArgument(new Argument('<outage>', 'what to rehearse').choices(OUTAGES))
     .addOption(new Option('--for <time>', 'for how long: 30s, 10m, 1h').argParser(parseTime).default(60, '60s'))
-    .option('--strict', 'fail the lookups, too, that nothing held can answer; without it AWS is asked for them')
+    .option('--strict', 'fail the lookups, too, that nothing held can answer; without it the vault is asked for them')
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',

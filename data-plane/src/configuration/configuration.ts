@@ -5,6 +5,7 @@ import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition, Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { FLEET_DEFAULT_KEYS } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { DamagedSnapshotFile, readSnapshotFile, SnapshotFile } from './snapshot-file.ts';
 
 export type ConfigurationSource = 'control_plane' | 'disk' | 'fallback';
@@ -180,5 +181,5 @@ export function positionOf({ timeline, version, hash }: ConfigPosition): ConfigP
 }
 
 function sameDefaults(a: ConfigDefaults, b: ConfigDefaults): boolean {
-  return a.vault_aws_region === b.vault_aws_region;
+  return FLEET_DEFAULT_KEYS.every((key) => a[key] === b[key]);
 }

@@ -1,6 +1,7 @@
 import type { SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { parseReference } from '@vaultplane/shared/reference.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 
 /** One item of `prefetch`: a reference, or all secrets of a vault that carry a tag (CONTRACT.md §2). */
 export type PrefetchItem = { reference: string } | { tag: SecretTag; vault: string };
@@ -8,7 +9,8 @@ export type PrefetchItem = { reference: string } | { tag: SecretTag; vault: stri
 const FORM = 'each must be a reference, tag:KEY or tag:KEY=VALUE, the last two with or without @PREFIX';
 /** VALUE may have an @ in it: only what can be a vault's prefix is one. `…@aws` says the default, where that matters. */
 const TAG = /^tag:([^=@]+|[^=]+?)(?:=(.*?))?(?:@([a-z][a-z0-9-]*[a-z0-9]))?$/;
-const DEFAULT_VAULT = 'aws';
+/** Of a tag alone. */
+const DEFAULT_VAULT = [...VAULT_TYPES.values()].find(({ hasTags }) => hasTags)!.name;
 
 /** @throws StartError that says which item is wrong and how */
 export function parsePrefetch(list: readonly string[]): PrefetchItem[] {

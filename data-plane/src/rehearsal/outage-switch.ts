@@ -1,16 +1,20 @@
 import { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { Entry } from '../secrets/entry.ts';
 
-export const OUTAGES = ['cp-outage', 'aws-outage'] as const;
-/** What a data plane can be cut off from on purpose. */
-export type Outage = (typeof OUTAGES)[number];
+/** What a data plane can be cut off from on purpose: its control planes, or all vaults of one type. */
+export type Outage = 'cp-outage' | `${string}-outage`;
+export const OUTAGES: readonly Outage[] = [
+  'cp-outage',
+  ...[...VAULT_TYPES.values()].filter(({ local }) => !local).map(({ name }): Outage => `${name}-outage`),
+];
 
 /** Secrets that are named in a report; more are only counted. */
 const MOST_NAMED = 100;
 
 /**
- * Whether this data plane is cut off from something on purpose just now. Whoever talks to control planes or to AWS asks
- * here first.
+ * Whether this data plane is cut off from something on purpose just now. Whoever talks to control planes or to vaults
+ * asks here first.
  */
 export class OutageSwitch {
   #current: { outage: Outage; strict: boolean } | null = null;
@@ -47,12 +51,13 @@ export class OutageSwitch {
    * an outage; a lookup that holds nothing is what would have failed.
    */
   refusalOf({ address, lifecycle }: Entry): BackendError | null {
-    if (this.#current?.outage !== 'aws-outage' || address.vault.type.name !== 'aws') return null;
+    const { name, description } = address.vault.type;
+    if (this.#current?.outage !== `${name}-outage`) return null;
     if (lifecycle.held === null) {
       this.#miss(`${address.vault.prefix}/${address.query.path}`);
       if (!this.#current.strict) return null;
     }
-    return new BackendError('unavailable', 'a drill (aws-outage) keeps this data plane from AWS');
+    return new BackendError('unavailable', `a drill (${name}-outage) keeps this data plane from ${description}`);
   }
 
   #miss(secret: string): void {

@@ -1,4 +1,5 @@
-import { printReference, type ReferenceOption } from '@vaultplane/shared/reference.ts';
+import { printReference, type ReferenceOptions } from '@vaultplane/shared/reference.ts';
+import { referenceVersion } from '@vaultplane/shared/vaults/vault-type.ts';
 import type { Entry } from './entry.ts';
 import type { State } from './lifecycle.ts';
 
@@ -44,15 +45,18 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
 
 function referenceOf({ address }: Entry): string {
   const { vault, overrides, query, roleArn } = address;
-  const options: Partial<Record<ReferenceOption, string>> = {};
+  const options: ReferenceOptions = {};
   for (const name of vault.type.referenceOptions) {
     const value = overrides[name];
     if (value !== undefined) options[name] = String(value);
   }
-  const { id, stage } = query.version;
-  if (id !== undefined) options.version_id = id;
-  if (stage !== undefined && (id !== undefined || stage !== 'AWSCURRENT')) options.version_stage = stage;
-  const text = printReference({ vault: vault.prefix, path: query.path, options });
+  const { version, options: versionOptions } = referenceVersion(vault.type, query.version);
+  const text = printReference({
+    vault: vault.prefix,
+    path: query.path,
+    options: { ...options, ...versionOptions },
+    ...(version !== undefined && { version }),
+  });
   // No reference can name a role, and under it another secret may be meant.
   return roleArn === undefined ? text : `${text} as ${roleArn}`;
 }

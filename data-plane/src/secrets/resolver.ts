@@ -13,6 +13,7 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { homeRegionOf, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
 import type { Random } from './backoff.ts';
 import { Binding, bindingKey, mayAssume } from './binding.ts';
 import { Cache } from './cache.ts';
@@ -27,7 +28,7 @@ import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
 import { SteadyTime } from './steady-time.ts';
 import { type FetchCounts, Upstream, type UpstreamOptions } from './upstream.ts';
-import { type RejectedVault, VaultDirectory, type VaultSettings } from './vault-directory.ts';
+import { type RejectedVault, VaultDirectory } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
 export type { ResolveOptions } from './lookup.ts';
@@ -104,7 +105,7 @@ export class Resolver {
         log,
         trustedCertificates: settings.ssl_trusted_certificate ?? ['system'],
         ownListen: options.ownListen,
-        homeRegion: settings.vault_aws_region,
+        homeRegion: homeRegionOf(settings),
         deadlines: deadlinesOf(settings),
         counts: this.#counts,
       });

@@ -1,25 +1,12 @@
 import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/backends/address.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
-import { isPlainUrl } from '@vaultplane/shared/settings.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import { fits } from '@vaultplane/shared/vaults/field-value.ts';
+import { type VaultSettings, vaultConfigOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { type ConfigField, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
-
-/** What the data plane's own settings say of vaults (CONTRACT.md §2): `vault_<type>_<field>`. */
-export interface VaultSettings {
-  vault_aws_region?: string | undefined;
-  vault_aws_endpoint_url?: string | undefined;
-  vault_aws_assume_role_arn?: string | undefined;
-  vault_aws_role_session_name?: string | undefined;
-  vault_aws_sts_endpoint_url?: string | undefined;
-  vault_aws_ttl?: number | undefined;
-  vault_aws_neg_ttl?: number | undefined;
-  vault_aws_resurrect_ttl?: number | undefined;
-  vault_aws_allowed_role_arns?: string[] | undefined;
-  vault_env_prefix?: string | undefined;
-}
 
 /** One vault as references see it; immutable, and the same object for as long as its configuration is the same. */
 export interface Vault {
@@ -65,7 +52,7 @@ export class VaultDirectory {
     const rejected = this.#rejected.find((candidate) => candidate.prefix === prefix);
     throw new VaultplaneError(
       'unknown_vault',
-      rejected ? `the vault ${prefix} can't be used: ${rejected.reason}` : `there is no vault ${prefix}`,
+      rejected ? `the vault ${prefix} can't be used: ${rejected.reason}` : absenceOf(prefix),
     );
   }
 
@@ -84,7 +71,13 @@ export class VaultDirectory {
     this.#rejected = [];
     this.#hasSnapshot = snapshot !== null;
     for (const type of VAULT_TYPES.values()) {
-      this.#add(before, { id: type.name, prefix: type.name, config: this.#settingsOf(type) }, type, defaults);
+      const config = vaultConfigOf(type, this.#settings);
+      if (!type.ambient && Object.keys(config).length === 0) continue;
+      for (const { name, fleetDefault } of type.fields) {
+        // It has a source of its own, which is named.
+        if (fleetDefault) delete config[name];
+      }
+      this.#add(before, { id: type.name, prefix: type.name, config }, type, defaults);
     }
     for (const { id, prefix, name, config } of snapshot?.vaults ?? []) {
       const type = VAULT_TYPES.get(name);
@@ -106,9 +99,8 @@ export class VaultDirectory {
     defaults: ConfigDefaults,
   ): void {
     const config = withDefaults(type, entity.config);
-    const regionFrom = type.fields.some(({ name }) => name === 'region')
-      ? this.#fillRegion(config, defaults)
-      : undefined;
+    const field = type.fields.find(({ fleetDefault }) => fleetDefault);
+    const regionFrom = field && this.#fillIn(config, type, field, defaults);
     const vault = { ...entity, type, config, regionFrom, lifetimes: lifetimesOf(config) };
     const old = before.get(entity.prefix);
     const unchanged =
@@ -121,40 +113,35 @@ export class VaultDirectory {
   }
 
   /** The order of CONTRACT.md §2 and §3 behind an entity's own region; behind these come AWS's own settings. */
-  #fillRegion(config: VaultConfig, defaults: ConfigDefaults): string | undefined {
-    if (config.region !== undefined) return "the vault's region";
+  #fillIn(config: VaultConfig, type: VaultType, field: ConfigField, defaults: ConfigDefaults): string | undefined {
+    const { name } = field;
+    if (config[name] !== undefined) return `the vault's ${name}`;
+    const key = vaultSettingKey(type, field);
     const candidates = [
-      [this.#settings.vault_aws_region, 'vault_aws_region'],
-      [defaults.vault_aws_region, "the control plane's vault_aws_region"],
+      [this.#settings[key], key],
+      [defaults[key], `the control plane's ${key}`],
     ] as const;
-    for (const [region, from] of candidates) {
-      if (region === undefined) continue;
-      config.region = region;
+    for (const [value, from] of candidates) {
+      if (value === undefined) continue;
+      config[name] = value;
       return from;
     }
     return undefined;
   }
+}
 
-  #settingsOf(type: VaultType): VaultConfig {
-    const config: VaultConfig = {};
-    for (const { name } of type.fields) {
-      const value = this.#settings[`vault_${type.name}_${name}` as keyof VaultSettings];
-      if (value !== undefined) config[name] = value;
-    }
-    // Its region has a source of its own, which is named.
-    delete config.region;
-    return config;
-  }
+function absenceOf(prefix: string): string {
+  const isUnset = VAULT_TYPES.has(prefix) ? `: no setting vault_${prefix}_… configures it` : '';
+  return `there is no vault ${prefix}${isUnset}`;
 }
 
 function meansTheSame(before: Vault, now: Vault | undefined): boolean {
   if (now === before) return true;
   if (!now || now.id !== before.id || now.type !== before.type) return false;
   const { type } = now;
-  return (
-    identityOf(type, now.config) === identityOf(type, before.config) &&
-    JSON.stringify(now.config.allowed_role_arns) === JSON.stringify(before.config.allowed_role_arns)
-  );
+  const granted = ({ config }: Vault) =>
+    JSON.stringify(type.fields.filter(({ grants }) => grants).map(({ name }) => config[name]));
+  return identityOf(type, now.config) === identityOf(type, before.config) && granted(now) === granted(before);
 }
 
 /** What this build can't use of a configuration that the control plane accepted; undefined where it can use all. */
@@ -165,15 +152,9 @@ function faultOf(type: VaultType, config: VaultConfig): string | undefined {
     if (!field) return `this build does not know config.${name} of vaults of type ${type.name}`;
     if (!fits(field, value)) return `config.${name} is not one that this build can use`;
   }
-  return undefined;
-}
-
-function fits(field: ConfigField, value: unknown): boolean {
-  if (field.type === 'array')
-    return Array.isArray(value) && value.every((item) => fits({ ...field, type: 'string' }, item));
-  if (typeof value !== field.type) return false;
-  if (typeof value === 'number') return !field.between || (value >= field.between[0] && value <= field.between[1]);
-  if (typeof value !== 'string') return true;
-  if (field.format === 'url' && !isPlainUrl(value)) return false;
-  return !field.match || field.match.test(value);
+  for (const { name, required } of type.fields) {
+    if (required && config[name] === undefined) return `config.${name} is missing`;
+  }
+  const [wrong] = Object.entries(type.check?.(withDefaults(type, config)) ?? {});
+  return wrong && `config.${wrong[0]}: ${wrong[1]}`;
 }

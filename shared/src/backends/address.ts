@@ -2,6 +2,7 @@ import { VaultplaneError } from '../errors.ts';
 import { printReference, type Reference, secondReading } from '../reference.ts';
 import type { Pick } from '../secret-value.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
+import { optionField, optionValue } from '../vaults/field-value.ts';
 import type { VaultType } from '../vaults/vault-type.ts';
 import type { SecretQuery } from './backend.ts';
 
@@ -37,15 +38,20 @@ export interface Address {
  */
 export function addressOf(type: VaultType, config: VaultConfig, reference: Reference): Address {
   const merged: VaultConfig = { ...config };
+  let regionFrom: string | undefined;
   for (const [name, value] of Object.entries(reference.options ?? {})) {
-    if (!type.referenceOptions.some((allowed) => allowed === name)) {
+    if (!type.referenceOptions.includes(name) && name !== 'json_pointer') {
       throw new VaultplaneError(
         'invalid_option',
         `a reference to a vault of type ${type.name} can't set ${name}; it may set ${type.referenceOptions.join(', ')}`,
       );
     }
-    const field = type.fields.find((candidate) => candidate.name === name);
-    if (field) merged[name] = field.type === 'number' ? Number(value) : value;
+    const field = optionField(type, name);
+    if (!field || value === undefined) continue;
+    const read = optionValue(field, value);
+    if (read instanceof VaultplaneError) throw read;
+    merged[name] = read;
+    if (field.fleetDefault) regionFrom = `the reference's ${name}`;
   }
   const second = secondReading(reference);
   const version = type.versionOf(reference);
@@ -56,7 +62,7 @@ export function addressOf(type: VaultType, config: VaultConfig, reference: Refer
   });
   return {
     config: merged,
-    ...(reference.options?.region !== undefined && { regionFrom: "the reference's region" }),
+    ...(regionFrom !== undefined && { regionFrom }),
     lifetimes: lifetimesOf(merged),
     readings: second ? [reading(reference), reading(second)] : [reading(reference)],
   };

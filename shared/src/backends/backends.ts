@@ -1,11 +1,6 @@
 import type { VaultConfig } from '../vaults/entity.ts';
+import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import type { BackendContext, BackendFamily, Caller, SecretBackend } from './backend.ts';
-
-// A type's code is loaded when the first vault of that type is asked for something.
-const FAMILIES: Record<string, () => Promise<{ startFamily(context: BackendContext): BackendFamily }>> = {
-  env: () => import('./env.ts'),
-  aws: () => import('./aws/family.ts'),
-};
 
 /** Opens the backend of a vault type, and stops what they share. */
 export interface BackendSource {
@@ -41,9 +36,9 @@ export class Backends implements BackendSource {
     if (this.#stopped) throw new Error('the backends are stopped');
     let family = this.#families.get(type);
     if (!family) {
-      const load = FAMILIES[type];
-      if (!load) throw new Error(`there is no backend for vaults of type ${type}`);
-      family = load().then((module) => module.startFamily(this.#context));
+      const known = VAULT_TYPES.get(type);
+      if (!known) throw new Error(`there is no backend for vaults of type ${type}`);
+      family = known.loadBackend().then((module) => module.startFamily(this.#context));
       this.#families.set(type, family);
     }
     return family;

@@ -2,6 +2,7 @@ import { errorMessage, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parseReference } from '../reference.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
+import { type VaultSettings, vaultConfigOf } from '../vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import { type Address, addressOf, type ReadingAddress } from './address.ts';
@@ -26,8 +27,8 @@ export interface SettingAddress {
 }
 
 /**
- * What a setting that is a reference means, as the other settings say. Only the vaults that settings configure, `env`
- * and `aws`, can be named: entities are in the database that such a setting may open.
+ * What a setting that is a reference means, as the other settings say. Only the vaults that settings configure can be
+ * named: entities are in the database that such a setting may open.
  *
  * @throws VaultplaneError
  */
@@ -38,11 +39,7 @@ export function settingAddress(settings: Record<string, unknown>, text: string):
     const known = [...VAULT_TYPES.keys()].join(' and ');
     throw new VaultplaneError('unknown_vault', `a setting can refer to the vaults ${known}, not to ${reference.vault}`);
   }
-  const config: VaultConfig = {};
-  for (const { name } of type.fields) {
-    const value = settings[`vault_${type.name}_${name}`];
-    if (value !== undefined) config[name] = value as VaultConfig[string];
-  }
+  const config = vaultConfigOf(type, settings as VaultSettings);
   return { type, config, address: addressOf(type, withDefaults(type, config), reference) };
 }
 

@@ -1,16 +1,24 @@
 import { VaultplaneError } from '../errors.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
+const ROLE_ARN = { match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/, allowed: "a role's ARN" };
+
 /** AWS Secrets Manager. Source of the fields: Kong's aws vault; allowed_role_arns is ours (CONTRACT.md §5). */
 export const aws: VaultType = {
   name: 'aws',
   description: 'AWS Secrets Manager',
+  ambient: true,
+  credentials: 'AWS credentials',
+  hasTags: true,
   fields: [
     {
       name: 'region',
       type: 'string',
       identity: true,
+      fleetDefault: true,
+      // The region becomes part of a host name: nothing but a region's own form may get there.
       match: /^[a-z]{2,}(-[a-z0-9]+)+$/,
+      allowed: 'a region such as eu-central-1',
       description: 'The AWS region, such as us-east-1.',
     },
     {
@@ -24,7 +32,7 @@ export const aws: VaultType = {
       name: 'assume_role_arn',
       type: 'string',
       identity: true,
-      match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/,
+      ...ROLE_ARN,
       description: 'The role to assume, on top of whatever credentials the data plane has.',
     },
     {
@@ -33,6 +41,7 @@ export const aws: VaultType = {
       identity: true,
       default: 'KongVault',
       match: /^[\w+=,.@-]{2,64}$/,
+      allowed: '2 to 64 of A-Z a-z 0-9 _ + = , . @ -',
       description: 'The session name of assume_role_arn.',
     },
     {
@@ -47,7 +56,8 @@ export const aws: VaultType = {
       name: 'allowed_role_arns',
       type: 'array',
       default: [],
-      match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/,
+      grants: true,
+      ...ROLE_ARN,
       description: 'The roles that a roleArn parameter of /secretsmanager/get may name. Empty: none.',
     },
   ],
@@ -64,4 +74,14 @@ export const aws: VaultType = {
     }
     return { stage: version === 1 ? 'AWSCURRENT' : 'AWSPREVIOUS' };
   },
+  referenceVersion({ id, stage }) {
+    const isCurrent = id === undefined && stage === 'AWSCURRENT';
+    return {
+      options: {
+        ...(id !== undefined && { version_id: id }),
+        ...(stage !== undefined && !isCurrent && { version_stage: stage }),
+      },
+    };
+  },
+  loadBackend: () => import('../backends/aws/family.ts'),
 };

@@ -6,12 +6,15 @@ export const env: VaultType = {
   name: 'env',
   description: "The data plane's environment variables",
   local: true,
+  ambient: true,
   fields: [
     {
       name: 'prefix',
       type: 'string',
       identity: true,
+      freeInReference: true,
       match: /^[a-zA-Z_][a-zA-Z0-9_-]*$/,
+      allowed: 'letters, digits, _ and -',
       description: 'Put before a name, before it is upper-cased and its dashes become underscores.',
     },
     ...LIFETIME_FIELDS,
@@ -21,4 +24,5 @@ export const env: VaultType = {
     if (version === 1) return {};
     throw new VaultplaneError('unsupported_version', `an environment variable has only version 1, not ${version}`);
   },
+  loadBackend: () => import('../backends/env.ts'),
 };

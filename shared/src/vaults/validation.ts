@@ -1,9 +1,9 @@
+import { isPlainUrl } from '../plain-url.ts';
 import { VAULT_PREFIX } from '../reference.ts';
-import { isPlainUrl } from '../settings.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 import { type FieldError, type FieldErrors, SchemaViolation } from './schema-violation.ts';
 import { isMask } from './sensitive.ts';
-import type { ConfigField, VaultType } from './vault-type.ts';
+import { type ConfigField, type VaultType, withDefaults } from './vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
 
 /** What a user gives of a vault: what is absent here is for the store to fill in. */
@@ -58,7 +58,10 @@ export function checkVault(input: Record<string, unknown>): VaultInput {
   const prefix = read('prefix', checkPrefix);
   if (prefix === undefined && errors.prefix === undefined) errors.prefix = 'required field missing';
   const description = read('description', checkText) ?? null;
-  const config = read('config', (value) => checkConfig(type, value)) ?? {};
+  const { config: given = {} } = input;
+  const checkedConfig = checkConfig(type, given ?? {});
+  if ('error' in checkedConfig) errors.config = checkedConfig.error;
+  const config = 'error' in checkedConfig ? {} : checkedConfig.value;
   const tags = read('tags', checkTags) ?? null;
   const createdAt = read('created_at', checkTimestamp);
   read('updated_at', checkTimestamp);
@@ -126,6 +129,10 @@ function checkConfig(type: VaultType, value: unknown): Checked<VaultConfig> {
       else config[name] = checked.value;
     }
   }
+  for (const { name, required } of type.fields) {
+    if (required && config[name] === undefined) errors[name] ??= 'required field missing';
+  }
+  if (Object.keys(errors).length === 0) Object.assign(errors, type.check?.(withDefaults(type, config)));
   return Object.keys(errors).length > 0 ? { error: errors } : { value: config };
 }
 
@@ -135,6 +142,7 @@ function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
     case 'number': {
       if (typeof value !== 'number' || !Number.isFinite(value)) return { error: 'expected a number' };
       const [min, max] = field.between ?? [-Infinity, Infinity];
+      if (field.whole && !Number.isSafeInteger(value)) return { error: 'expected an integer' };
       // -0 would have another text than the 0 that it is read back as.
       if (value >= min && value <= max) return { value: value + 0 };
       return { error: `value should be between ${min} and ${max}` };
@@ -153,6 +161,9 @@ function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
 function checkFieldText(field: ConfigField, value: unknown): Checked<string> {
   const text = checkText(value);
   if ('error' in text) return text;
+  if (field.oneOf && !field.oneOf.includes(text.value)) {
+    return { error: `expected one of: ${field.oneOf.join(', ')}` };
+  }
   if (field.match && !field.match.test(text.value)) {
     return { error: field.sensitive ? 'invalid value' : `invalid value: ${shown(text.value)}` };
   }

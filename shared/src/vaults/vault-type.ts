@@ -1,4 +1,5 @@
-import type { Reference, ReferenceOption } from '../reference.ts';
+import type { BackendContext, BackendFamily } from '../backends/backend.ts';
+import type { Reference } from '../reference-text.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 
 /** One member of a vault type's `config`. */
@@ -7,16 +8,30 @@ export interface ConfigField {
   type: 'string' | 'number' | 'boolean' | 'array';
   description: string;
   default?: ConfigValue;
+  /** A vault must have it. Kong's error is `required field missing`. */
+  required?: true;
   /** Inclusive bounds of a number. */
   between?: readonly [number, number];
+  /** A number must be whole. */
+  whole?: true;
+  /** What a string may be. Kong's error is `expected one of: …`. */
+  oneOf?: readonly string[];
   /** What a string (of an array: each member) must match. Kong's error is `invalid value: …`. */
   match?: RegExp;
+  /** What `match` allows, in words, such as `a region such as us-east-1`. */
+  allowed?: string;
   /** `url`: must be an absolute http or https URL without credentials, query or fragment. */
   format?: 'url';
-  /** Encrypted at rest and masked in answers. */
+  /** A credential: encrypted at rest and masked in answers. Never of `identity`, which is written to logs and disks. */
   sensitive?: true;
   /** A change of it makes another secret: a value fetched before is never served after (CONTRACT.md §4). */
   identity?: true;
+  /** It says what may be had by the vault: after a change nothing is kept that was had before. */
+  grants?: true;
+  /** Where neither the vault nor the data plane's settings say it, the control plane's setting does. One a type at most. */
+  fleetDefault?: true;
+  /** In a reference it may be anything, also nothing: `match` is for entities and settings. */
+  freeInReference?: true;
 }
 
 /** Which version of a secret is meant; nothing set: the only one, or the current one, of a type that has no stages. */
@@ -25,22 +40,51 @@ export interface VersionSelector {
   stage?: string;
 }
 
-/** Everything that distinguishes one type of vault from another, but for the code that fetches (shared/src/backends). */
+/** The code that fetches from vaults of one type (shared/src/backends). */
+export interface BackendModule {
+  startFamily(context: BackendContext): BackendFamily;
+}
+
+/** Everything that distinguishes one type of vault from another; all that is said of it anywhere is made of this. */
 export interface VaultType {
-  /** As in an entity's `name`; no entity may have it as its prefix. */
+  /** As in an entity's `name`, and the vault that settings configure; no entity may have it as its prefix. */
   name: string;
+  /** What people call the place that it asks. */
   description: string;
   fields: readonly ConfigField[];
   /** What it holds is this machine's own: always at hand, so that none of it is kept on disk. */
   local?: true;
-  /** What a reference may say behind its `?` for this type (CONTRACT.md §3). */
-  referenceOptions: readonly ReferenceOption[];
+  /**
+   * The vault by the type's name is there whether or not settings configure it, since all that it needs may come from
+   * the data plane's surroundings. Without it, one of `vault_<type>_<field>` has to be set.
+   */
+  ambient?: true;
+  /** What the credentials of its surroundings are called, where it has some and can say whose they are. */
+  credentials?: string;
+  /** Its secrets can be chosen by tags. The first such type is the one that `prefetch` means by a tag alone. */
+  hasTags?: true;
+  /**
+   * What a reference may say behind its `?` for this type (CONTRACT.md §3): fields by their names, which are checked as
+   * in an entity, and others, which only `versionOf` reads. Never one that could send credentials elsewhere.
+   */
+  referenceOptions: readonly string[];
+  /**
+   * What is wrong with a configuration whose members are right each by itself, by the name of the member; empty where
+   * nothing is.
+   *
+   * @param config with its defaults
+   */
+  check?(config: VaultConfig): Record<string, string>;
   /**
    * The version that a reference means.
    *
    * @throws VaultplaneError unsupported_version
    */
   versionOf(reference: Reference): VersionSelector;
+  /** How a reference names a version; without it an id that is a whole number stands behind the `#`. */
+  referenceVersion?(version: VersionSelector): Pick<Reference, 'version' | 'options'>;
+  /** Loads the code that fetches, when the first vault of this type is asked for something. */
+  loadBackend(): Promise<BackendModule>;
 }
 
 /** Seconds; every vault type has these three. Source: Kong's vault schemas, CONTRACT.md §4. */
@@ -76,4 +120,10 @@ export function withDefaults(type: VaultType, config: VaultConfig): VaultConfig 
     if (value !== undefined) complete[field.name] = value;
   }
   return complete;
+}
+
+/** How a reference to a vault of this type names a version. */
+export function referenceVersion(type: VaultType, version: VersionSelector): Pick<Reference, 'version' | 'options'> {
+  if (type.referenceVersion) return type.referenceVersion(version);
+  return version.id !== undefined && /^[1-9]\d{0,14}$/.test(version.id) ? { version: Number(version.id) } : {};
 }

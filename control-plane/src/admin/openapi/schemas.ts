@@ -168,9 +168,15 @@ function fieldSchema(field: ConfigField): Schema {
     type: 'string',
     minLength: 1,
     ...(field.match && { pattern: field.match.source }),
+    ...(field.oneOf && { enum: field.oneOf }),
     ...(field.format === 'url' && { format: 'uri', pattern: '^https?://' }),
   };
-  const value = field.type === 'array' ? list(member) : field.type === 'string' ? member : { type: field.type };
+  const value =
+    field.type === 'array'
+      ? list(member)
+      : field.type === 'string'
+        ? member
+        : { type: field.whole ? 'integer' : field.type };
   const { sensitive, between } = field;
   return {
     ...(sensitive ? { anyOf: [value, { const: field.type === 'array' ? [MASK] : MASK }] } : value),

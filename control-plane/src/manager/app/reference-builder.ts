@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { html } from './html.ts';
 
-type Printer = typeof import('@vaultplane/shared/reference.ts');
+type Printer = typeof import('@vaultplane/shared/reference-text.ts');
 
 /** Writes a reference for a secret's name and key, encoded as the data planes read it, and says what they will read. */
 export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNode {
@@ -14,7 +14,7 @@ export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNo
   const [copied, setCopied] = useState(false);
   // The very code by which data planes read it.
   useEffect(() => {
-    void import('@vaultplane/shared/reference.ts').then(setPrinter);
+    void import('@vaultplane/shared/reference-text.ts').then(setPrinter);
   }, []);
   const parts = { vault, path, ...(key !== '' && { key }), ...(version === 'previous' && { version: 2 }) };
   const text = printer && path !== '' ? printer.printReference(parts) : '';

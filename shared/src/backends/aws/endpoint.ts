@@ -1,4 +1,4 @@
-import { isPlainUrl } from '../../settings.ts';
+import { isPlainUrl } from '../../plain-url.ts';
 import { BackendError } from '../backend.ts';
 
 /** An address other than AWS's own, and the setting that it came from. */
