@@ -24,6 +24,7 @@ const SUITES = [
   'control-plane/src/**/*.test.ts',
   'data-plane/src/**/*.test.ts',
   'test/aws-emulator/src/**/*.test.ts',
+  'test/gcp-emulator/src/**/*.test.ts',
   'shared/src/**/*.test.ts',
   'test/*.test.ts',
   'deploy/**/*.test.ts',

@@ -96,6 +96,11 @@ export class Exchange<C extends LoggedCall, E extends Error> {
         const headers = { 'content-type': 'application/octet-stream' };
         return this.#send(call, response, { status: behaviour.status ?? 200, headers, body, errorCode: null }, gone);
       }
+      case 'alter': {
+        const answer = produce();
+        const body = String(answer.body).replace(new RegExp(behaviour.pattern), behaviour.replacement);
+        return this.#send(call, response, { ...answer, body }, gone);
+      }
       case 'cut':
         if (behaviour.afterBytes === undefined) response.destroy();
         else await this.#sendPart(call, response, produce(), behaviour.afterBytes);

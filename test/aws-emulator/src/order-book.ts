@@ -14,6 +14,8 @@ export type Behaviour =
   | { kind: 'throttle' }
   /** Something that is not the protocol, with `status` (200 when absent) and `body`. */
   | { kind: 'garbage'; status?: number; body?: string }
+  /** The service's own answer, in which what `pattern` matches is replaced: bytes that were changed on their way. */
+  | { kind: 'alter'; pattern: string; replacement: string }
   /** Closes the connection: before anything is done, or, with `afterBytes`, once that much of the body is out. */
   | { kind: 'cut'; afterBytes?: number };
 
@@ -146,7 +148,17 @@ export function readMatch(json: unknown, names: string[], services: readonly str
 }
 
 function parseBehaviour(json: unknown): Behaviour {
-  const spec = members(json, 'a behaviour', ['kind', 'ms', 'status', 'code', 'message', 'body', 'afterBytes']);
+  const spec = members(json, 'a behaviour', [
+    'kind',
+    'ms',
+    'status',
+    'code',
+    'message',
+    'body',
+    'pattern',
+    'replacement',
+    'afterBytes',
+  ]);
   const number = (name: string, min: number, max: number) => {
     const value = spec[name];
     if (typeof value !== 'number' || !(value >= min && value <= max)) {
@@ -171,11 +183,26 @@ function parseBehaviour(json: unknown): Behaviour {
         ...(spec.status === undefined ? {} : { status: number('status', 200, 599) }),
         ...(typeof spec.body === 'string' ? { body: spec.body } : {}),
       };
+    case 'alter': {
+      const { pattern, replacement } = spec;
+      if (typeof pattern !== 'string' || typeof replacement !== 'string' || !isPattern(pattern)) {
+        throw new SpecError('pattern of alter is a regular expression, and replacement a string');
+      }
+      return { kind: 'alter', pattern, replacement };
+    }
     case 'cut':
       return spec.afterBytes === undefined
         ? { kind: 'cut' }
         : { kind: 'cut', afterBytes: number('afterBytes', 0, Number.MAX_SAFE_INTEGER) };
     default:
-      throw new SpecError('kind of a behaviour is delay, hang, error, throttle, garbage or cut');
+      throw new SpecError('kind of a behaviour is delay, hang, error, throttle, garbage, alter or cut');
+  }
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
   }
 }
