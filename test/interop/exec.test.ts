@@ -122,7 +122,7 @@ describe('vaultplane-dp exec', () => {
   it('restarts the child with the new value when one rotates, once for all members of a secret', async () => {
     scene.emulator.putSecret('us-east-1', 'rotating', { user: 'canary-user-1', password: 'canary-pw-1' });
     const user = '{vault://aws-sm-vault/rotating/user}';
-    const script = 'echo "start $U $P"; trap "echo stopping; exit 0" TERM; while :; do sleep 0.05; done';
+    const script = 'trap "echo stopping; exit 0" TERM; echo "start $U $P"; while :; do sleep 0.05; done';
     const run = scene.command([
       ...['exec', '--restart-on-rotation', '--env', `U=${user}`, '--env', 'P={vault://aws-sm-vault/rotating/password}'],
       ...['--', 'sh', '-c', script],
@@ -147,7 +147,7 @@ describe('vaultplane-dp exec', () => {
   it('kills a child that does not stop within the grace period', async () => {
     scene.emulator.putSecret('us-east-1', 'stubborn', { foo: 'canary-s1' });
     const reference = '{vault://aws-sm-vault/stubborn/foo}';
-    const script = 'echo "start $S"; trap "echo no" TERM; while :; do sleep 0.05; done';
+    const script = 'trap "echo no" TERM; echo "start $S"; while :; do sleep 0.05; done';
     const run = scene.command([
       ...['exec', '--restart-on-rotation', '--grace', '0.2', '--env', `S=${reference}`, '--', 'sh', '-c', script],
     ]);
@@ -169,7 +169,7 @@ describe('vaultplane-dp exec', () => {
 
   it('keeps the child running with what it has when the secret is deleted', async () => {
     scene.emulator.putSecret('us-east-1', 'doomed', { foo: 'canary-d1' });
-    const script = 'echo "start $S"; trap "echo stopping; exit 5" TERM; while :; do sleep 0.05; done';
+    const script = 'trap "echo stopping; exit 5" TERM; echo "start $S"; while :; do sleep 0.05; done';
     await scene.controlPlane.putVault('short-lived', {
       name: 'aws',
       'config.region': 'us-east-1',
@@ -196,7 +196,7 @@ describe('vaultplane-dp exec', () => {
     scene.emulator.putSecret('us-east-1', 'alone', { foo: 'canary-a1' });
     const reference = '{vault://aws-sm-vault/alone/foo}';
     await scene.process.stop();
-    const script = 'echo "start $S"; trap "exit 0" TERM; while :; do sleep 0.05; done';
+    const script = 'trap "exit 0" TERM; echo "start $S"; while :; do sleep 0.05; done';
     const run = scene.command(['exec', '--restart-on-rotation', '--env', `S=${reference}`, '--', 'sh', '-c', script]);
     await run.writes('start canary-a1');
     scene.process = await scene.dataPlane.start();
