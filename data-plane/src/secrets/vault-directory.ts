@@ -5,7 +5,7 @@ import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';
 import { type VaultSettings, vaultConfigOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
-import { type ConfigField, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
+import { type ConfigField, faultsOf, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 
 /** One vault as references see it; immutable, and the same object for as long as its configuration is the same. */
@@ -152,9 +152,6 @@ function faultOf(type: VaultType, config: VaultConfig): string | undefined {
     if (!field) return `this build does not know config.${name} of vaults of type ${type.name}`;
     if (!fits(field, value)) return `config.${name} is not one that this build can use`;
   }
-  for (const { name, required } of type.fields) {
-    if (required && config[name] === undefined) return `config.${name} is missing`;
-  }
-  const [wrong] = Object.entries(type.check?.(withDefaults(type, config)) ?? {});
-  return wrong && `config.${wrong[0]}: ${wrong[1]}`;
+  const [fault] = Object.entries(faultsOf(type, config));
+  return fault && `config.${fault[0]}: ${fault[1]}`;
 }

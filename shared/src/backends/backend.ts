@@ -32,16 +32,24 @@ export class BackendError extends VaultplaneError {
   declare readonly code: BackendErrorCode;
   /** The vault asked to be asked less. */
   readonly throttled: boolean;
+  /** The vault takes the credentials no more: with others the same call may succeed. */
+  readonly credentialsRefused: boolean;
   /** The vault's own name of the error, such as AWS's `ResourceNotFoundException`; undefined where it gave none that is known. */
   readonly upstreamCode: string | undefined;
 
   constructor(
     code: BackendErrorCode,
     message: string,
-    options: { throttled?: boolean; retryAfterSeconds?: number; upstreamCode?: string } = {},
+    options: {
+      throttled?: boolean;
+      retryAfterSeconds?: number;
+      upstreamCode?: string;
+      credentialsRefused?: boolean;
+    } = {},
   ) {
     super(code, message, options);
     this.throttled = options.throttled ?? false;
+    this.credentialsRefused = options.credentialsRefused ?? false;
     this.upstreamCode = options.upstreamCode;
   }
 }

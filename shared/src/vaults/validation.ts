@@ -3,7 +3,7 @@ import { VAULT_PREFIX } from '../reference.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 import { type FieldError, type FieldErrors, SchemaViolation } from './schema-violation.ts';
 import { isMask } from './sensitive.ts';
-import { type ConfigField, type VaultType, withDefaults } from './vault-type.ts';
+import { type ConfigField, faultsOf, type VaultType } from './vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
 
 /** What a user gives of a vault: what is absent here is for the store to fill in. */
@@ -130,9 +130,9 @@ function checkConfig(type: VaultType, value: unknown): Checked<VaultConfig> {
     }
   }
   for (const { name, required } of type.fields) {
-    if (required && config[name] === undefined) errors[name] ??= 'required field missing';
+    if (required && (given[name] ?? null) === null) errors[name] = 'required field missing';
   }
-  if (Object.keys(errors).length === 0) Object.assign(errors, type.check?.(withDefaults(type, config)));
+  if (Object.keys(errors).length === 0) Object.assign(errors, faultsOf(type, config));
   return Object.keys(errors).length > 0 ? { error: errors } : { value: config };
 }
 

@@ -1,7 +1,7 @@
 import { StartError } from '../errors.ts';
 import type { SettingSpec } from '../settings.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
-import { type ConfigField, type VaultType, withDefaults } from './vault-type.ts';
+import { type ConfigField, faultsOf, type VaultType } from './vault-type.ts';
 import { VAULT_TYPES } from './vault-types.ts';
 
 /** `vault_<type>_<field>` (CONTRACT.md §2). */
@@ -44,13 +44,12 @@ export function checkVaultSettings(settings: VaultSettings): void {
     const config = vaultConfigOf(type, settings);
     const [set] = Object.keys(config);
     if (set === undefined) continue;
-    for (const field of type.fields) {
-      if (field.required && config[field.name] === undefined) {
-        throw new StartError(`vault_${type.name}_${set} needs ${vaultSettingKey(type, field)} beside it`);
-      }
-    }
-    const [wrong] = Object.entries(type.check?.(withDefaults(type, config)) ?? {});
-    if (wrong) throw new StartError(`vault_${type.name}_${wrong[0]}: ${wrong[1]}`);
+    const [fault] = Object.entries(faultsOf(type, config));
+    if (!fault) continue;
+    const key = `vault_${type.name}_${fault[0]}`;
+    const isMissing =
+      config[fault[0]] === undefined && type.fields.some(({ name, required }) => required && name === fault[0]);
+    throw new StartError(isMissing ? `vault_${type.name}_${set} needs ${key} beside it` : `${key}: ${fault[1]}`);
   }
 }
 

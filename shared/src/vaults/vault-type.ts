@@ -74,7 +74,7 @@ export interface VaultType {
    *
    * @param config with its defaults
    */
-  check?(config: VaultConfig): Record<string, string>;
+  check?(config: VaultConfig): { [member: string]: string | undefined };
   /**
    * The version that a reference means.
    *
@@ -120,6 +120,19 @@ export function withDefaults(type: VaultType, config: VaultConfig): VaultConfig 
     if (value !== undefined) complete[field.name] = value;
   }
   return complete;
+}
+
+/** What is wrong with a configuration whose members are right each by itself, by the name of the member. */
+export function faultsOf(type: VaultType, config: VaultConfig): Record<string, string> {
+  const faults: Record<string, string> = {};
+  for (const { name, required } of type.fields) {
+    if (required && config[name] === undefined) faults[name] = 'required field missing';
+  }
+  if (Object.keys(faults).length > 0) return faults;
+  for (const [name, fault] of Object.entries(type.check?.(withDefaults(type, config)) ?? {})) {
+    if (fault !== undefined) faults[name] = fault;
+  }
+  return faults;
 }
 
 /** How a reference to a vault of this type names a version. */
