@@ -1,15 +1,13 @@
-import type { BackendError, UpstreamCall, UpstreamCounts } from '../backend.ts';
+import type { BackendError } from '../backend.ts';
+import { type CountedCall, countedCall } from '../counted-call.ts';
 import { type BoundedCall, withinDeadline } from '../deadline.ts';
 import type { CredentialStore } from './credential-store.ts';
 import { CredentialsRefused, fromAwsException } from './errors.ts';
 
 /** One call to AWS, as people and counters see it. */
-export interface AwsCall extends BoundedCall {
-  /** AWS's name of it, such as GetSecretValue. */
-  operation: string;
+export interface AwsCall extends BoundedCall, CountedCall {
   /** Whose answers may be refused, and then be had anew. */
   credentials: CredentialStore;
-  counts?: UpstreamCounts;
 }
 
 /**
@@ -40,23 +38,15 @@ async function attemptTwice<T>(call: AwsCall, send: () => Promise<T>, credential
 type Attempt<T> = { failed: null; answer: T } | { failed: BackendError; clockCorrected: boolean };
 
 async function attempt<T>(call: AwsCall, send: () => Promise<T>): Promise<Attempt<T>> {
-  const { operation, subject, target, counts } = call;
-  const begun = performance.now();
-  const ended = (outcome: UpstreamCall['outcome']) =>
-    counts?.ended?.({ operation, outcome, seconds: (performance.now() - begun) / 1000 });
-  if (counts) counts.calls++;
-  try {
-    const answer = await send();
-    ended('ok');
-    return { failed: null, answer };
-  } catch (error) {
-    const failed = fromAwsException(error, subject, target);
-    if (counts) {
-      counts.errors++;
-      if (failed.throttled) counts.throttled++;
-    }
-    ended(failed.throttled ? 'throttled' : failed.code);
+  let clockCorrected = false;
+  const errorOf = (error: unknown) => {
     const { $metadata } = error as { $metadata?: { clockSkewCorrected?: boolean } };
-    return { failed, clockCorrected: $metadata?.clockSkewCorrected === true };
+    clockCorrected = $metadata?.clockSkewCorrected === true;
+    return fromAwsException(error, call.subject, call.target);
+  };
+  try {
+    return { failed: null, answer: await countedCall(call, send, errorOf) };
+  } catch (error) {
+    return { failed: error as BackendError, clockCorrected };
   }
 }
