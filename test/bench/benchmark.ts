@@ -51,6 +51,8 @@ export interface Surroundings {
   leaveOut(text: string): void;
   /** Sizes of a few, to see that everything works; the figures then mean nothing. */
   tiny: boolean;
+  /** Only cases in whose names this stands are measured; '' is all. */
+  only: string;
 }
 
 /** Surroundings of one benchmark. */
@@ -103,8 +105,9 @@ export async function runBenchmark(benchmark: Benchmark, rounds: number, surroun
   try {
     const prepared = await benchmark.prepare({ ...surroundings, stoppers });
     const rows: Row[] = [];
-    for (const [index, one] of prepared.cases.entries()) {
-      const place = `${one.name} (${index + 1} of ${prepared.cases.length})`;
+    const cases = prepared.cases.filter(({ name }) => name.includes(surroundings.only));
+    for (const [index, one] of cases.entries()) {
+      const place = `${one.name} (${index + 1} of ${cases.length})`;
       const noteThere = (text: string) => note(`${place}: ${text}`);
       rows.push(...(await runCase(benchmark.name, one, rounds, { ...surroundings, note: noteThere })));
     }

@@ -14,6 +14,7 @@ const program = new Command('npm run bench --')
   )
   .argument('[name...]', 'benchmarks to run; all where none is named')
   .option('--list', 'say which there are')
+  .option('--case <text>', 'only the cases in whose names this stands')
   .option('--rounds <n>', 'counted rounds of each', '3')
   .option('--out <dir>', 'where results.json and index.html are written', 'data/bench')
   .option('--tiny', 'sizes of a few and one round, to see that all works; the figures mean nothing')
@@ -24,7 +25,7 @@ await runCli(program);
 
 async function bench(
   names: string[],
-  options: { rounds: string; out: string; json?: true; list?: true; tiny?: true },
+  options: { rounds: string; out: string; json?: true; list?: true; tiny?: true; case?: string },
 ): Promise<void> {
   if (options.list) {
     for (const { name, title } of BENCHMARKS) process.stdout.write(`${name.padEnd(22)} ${title}\n`);
@@ -50,6 +51,7 @@ async function bench(
         signal,
         note: (text) => progress.show(index / wanted.length, `${benchmark.name}: ${text}`),
         tiny: options.tiny === true,
+        only: options.case ?? '',
         leaveOut: (text) => leftOut.push(`${benchmark.name}: ${text}`),
       });
       rows.push(...got);

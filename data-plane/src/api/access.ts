@@ -13,6 +13,9 @@ const LOOK_EVERY_MS = 1000;
 /** A token that was replaced is taken for so long still, so that applications can take up the new one in peace. */
 export const OVERLAP_MS = 600_000;
 
+/** Tokens of which the grant is remembered. */
+const MOST_SHOWN = 256;
+
 /** The name of whoever has the token of api_token_file; no policy can have it. */
 const OWNER = '(api_token_file)';
 
@@ -34,6 +37,8 @@ export class Access {
   generation = 0;
   /** By the digest of the token. */
   #grants = new Map<string, Grant>();
+  /** Of tokens that were found lately: an application shows the same one with every call, and a digest is a good part of one. */
+  readonly #shown = new Map<string, Grant>();
   /** What changed meanwhile is read anew; the same fault is told once. */
   #lastFault = '';
   readonly #owner: Client;
@@ -101,8 +106,14 @@ export class Access {
   }
 
   #find(token: string): Grant | undefined {
-    const grant = this.#grants.get(tokenDigest(token));
-    return grant && grant.until > this.#options.clock.monotonic() ? grant : undefined;
+    let grant = this.#shown.get(token);
+    if (!grant) {
+      grant = this.#grants.get(tokenDigest(token));
+      if (!grant) return undefined;
+      if (this.#shown.size >= MOST_SHOWN) this.#shown.clear();
+      this.#shown.set(token, grant);
+    }
+    return grant.until === Infinity || grant.until > this.#options.clock.monotonic() ? grant : undefined;
   }
 
   #arm(): void {
@@ -147,6 +158,7 @@ export class Access {
     });
     if (!changed && next.size === before.size) return;
     this.generation++;
+    this.#shown.clear();
     for (const listener of this.#listeners) listener();
   }
 

@@ -7,10 +7,11 @@ import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { asVaultplaneError, sendErrorText } from './answer.ts';
+import type { Grant } from './client.ts';
 import { Connections } from './connections.ts';
 import type { Door } from './door.ts';
 import { BadToken, isForwarded, namesThisMachine, requireMethod } from './guards.ts';
-import type { Call, Routes } from './route.ts';
+import { Call, type Routes } from './route.ts';
 import { apiRoutes, PING } from './routes.ts';
 import { ShortWay } from './short-way.ts';
 import { Watchers } from './watch.ts';
@@ -136,10 +137,9 @@ function answerCalls(
     const path = at < 0 ? url : url.slice(0, at);
     const route = routes.find(path);
     const begun = takeBegun(request.socket);
+    // Nobody is told who is not there any more.
     const fail = (thrown: unknown) => {
-      // Nobody is there any more to be told.
-      if (response.destroyed) return;
-      (route?.sendError ?? sendErrorText)(response, asVaultplaneError(thrown, door.log));
+      if (!response.destroyed) (route?.sendError ?? sendErrorText)(response, asVaultplaneError(thrown, door.log));
     };
     const refuse = (reason: 'forwarded' | 'foreign_host' | 'bad_token', error: VaultplaneError) => {
       door.refusals.add(reason, { door: route?.door ?? 'unknown' });
@@ -156,8 +156,8 @@ function answerCalls(
       if (grant) connections.prove(request.socket, grant.client);
       if (!route) throw new VaultplaneError('not_found', 'Not found');
       requireMethod(request, route.methods);
-      const call = { request, response, path, client: grant?.client, grant, begun } as Omit<Call, 'query'>;
-      const going = route.handle({ ...call, query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)) });
+      const search = at < 0 ? '' : url.slice(at + 1);
+      const going = route.handle(new Call(request, response, path, search, grant as Grant, begun));
       if (going instanceof Promise) going.catch(fail);
     } catch (error) {
       fail(error);

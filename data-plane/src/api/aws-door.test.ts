@@ -61,6 +61,37 @@ describe("AWS Secrets Manager's door", () => {
     }
   });
 
+  it('gives the same body what it means now, under whatever configuration, byte for byte', async () => {
+    emulator.putSecret('us-east-1', 'moves', 'größer – 💡');
+    emulator.putSecret('eu-west-1', 'moves', 'away');
+    const ask = () => post('GetSecretValue', { SecretId: 'moves' }, '/aws/mover');
+    const values = [];
+    const here = { region: 'us-east-1' };
+    const there = { region: 'eu-west-1' };
+    const movers: Array<Parameters<ApiBench['configure']>[0][string]> = [here, there, { name: 'env' }, here];
+    for (const mover of movers) {
+      bench.configure({ eu: there, envs: { name: 'env' }, mover });
+      for (let time = 0; time < 2; time++) {
+        const { status, json } = await ask();
+        values.push(status === 200 ? json.SecretString : json.__type);
+      }
+    }
+    bench.configure({ eu: { region: 'eu-west-1' }, envs: { name: 'env' } });
+    values.push((await ask()).json.__type);
+    assert.deepEqual(values, [
+      ...['größer – 💡', 'größer – 💡', 'away', 'away', 'InvalidParameterException', 'InvalidParameterException'],
+      ...['größer – 💡', 'größer – 💡', 'ResourceNotFoundException'],
+    ]);
+  });
+
+  it('gives the same body to no other token', async () => {
+    assert.equal((await post('GetSecretValue', { SecretId: 's' })).status, 200);
+    const { status, json } = await post('GetSecretValue', { SecretId: 's' }, '/', {
+      'x-amz-security-token': 'another',
+    });
+    assert.deepEqual([status, json.__type], [403, 'UnrecognizedClientException']);
+  });
+
   it('gives many at once, each with its value or its error', async () => {
     const { json } = await post('BatchGetSecretValue', { SecretIdList: ['s', 'none', 'team/db'] });
     assert.deepEqual(

@@ -1,22 +1,21 @@
-import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { beginError, type ErrorForm, send } from './answer.ts';
 import { awsErrorOf } from './aws-error.ts';
+import { AWS_JSON_TYPE, AwsValues, awsValueBody, nextRequestId } from './aws-values.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Client } from './client.ts';
 import type { Door } from './door.ts';
 import { MethodNotAllowed } from './guards.ts';
-import { readJson } from './request-body.ts';
+import { parseJson, readText } from './request-body.ts';
 import type { Call, Route } from './route.ts';
-import { referenceTo, secretMembers } from './secret-request.ts';
+import { referenceTo } from './secret-request.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
 
 // AWS Secrets Manager's own protocol (JSON 1.1), for AWS's SDKs and CLI (CONTRACT.md §6). Signatures are not checked: the
 // token, which stands in for the session token, is what lets a caller in.
 
-const TYPE = 'application/x-amz-json-1.1';
 const TARGET_PREFIX = 'secretsmanager.';
 const DEFAULT_VAULT = 'aws';
 const LARGEST_BODY_BYTES = 64 * 1024;
@@ -33,6 +32,7 @@ interface Outcome {
 
 /** POST /, and POST /aws/PREFIX for another vault than `aws`. */
 export function awsRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers): Route {
+  const values = new AwsValues();
   return {
     door: 'AWS',
     methods: ['POST'],
@@ -41,17 +41,23 @@ export function awsRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers):
     async handle(call) {
       const vault = vaultOf(call.path);
       const operation = operationOf(call);
-      const fields = await readFields(call, bodies);
-      const type = door.resolver.vaultType(vault);
-      if (type !== 'aws') {
-        throw new VaultplaneError(
-          'bad_request',
-          `vault ${vault} is of type ${type}; this interface is for vaults of type aws`,
-        );
+      const text = await readText(call.request, bodies, LARGEST_BODY_BYTES);
+      let outcome: Outcome;
+      if (operation === 'GetSecretValue') {
+        const reference = values.referenceOf(vault, text, () => valueReference(vault, fieldsOf(text)));
+        requireAws(door, vault);
+        const result = door.lookups.one(call.client, reference, {});
+        const resolved = result instanceof Promise ? await result : result;
+        if (values.send(call.response, resolved)) return;
+        outcome = { results: [resolved], body: awsValueBody(resolved) };
+      } else {
+        const fields = fieldsOf(text);
+        requireAws(door, vault);
+        outcome = await carryOut(door, call.client, operation, vault, fields);
       }
-      const { results, body } = await carryOut(door, call.client, operation, vault, fields);
-      call.response.setHeader('x-amzn-requestid', randomUUID());
-      await unread.send(call.response, call.client, TYPE, results, () => JSON.stringify(body));
+      const { results, body } = outcome;
+      call.response.setHeader('x-amzn-requestid', nextRequestId());
+      await unread.send(call.response, call.client, AWS_JSON_TYPE, results, () => JSON.stringify(body));
     },
   };
 }
@@ -70,16 +76,24 @@ function operationOf({ request }: Call): string {
   throw unsupported('this is a part of AWS Secrets Manager; X-Amz-Target names no operation of it');
 }
 
-async function readFields({ request }: Call, bodies: ByteBudget): Promise<Fields> {
-  const body = await readJson(request, bodies, LARGEST_BODY_BYTES);
+/** @throws VaultplaneError bad_request */
+function requireAws({ resolver }: Door, vault: string): void {
+  const type = resolver.vaultType(vault);
+  if (type === 'aws') return;
+  throw new VaultplaneError(
+    'bad_request',
+    `vault ${vault} is of type ${type}; this interface is for vaults of type aws`,
+  );
+}
+
+function fieldsOf(text: string): Fields {
+  const body = parseJson(text);
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Fields;
   throw invalid('The body must be a JSON object.');
 }
 
 function carryOut(door: Door, client: Client, operation: string, vault: string, fields: Fields): Promise<Outcome> {
   switch (operation) {
-    case 'GetSecretValue':
-      return getSecretValue(door, client, vault, fields);
     case 'BatchGetSecretValue':
       return batchGetSecretValue(door, client, vault, fields);
     case 'DescribeSecret':
@@ -89,15 +103,13 @@ function carryOut(door: Door, client: Client, operation: string, vault: string, 
   }
 }
 
-async function getSecretValue(door: Door, client: Client, vault: string, fields: Fields): Promise<Outcome> {
-  const reference = referenceTo({
+function valueReference(vault: string, fields: Fields): string {
+  return referenceTo({
     vault,
     secretId: requiredText(fields, 'SecretId', 2048),
     versionId: optionalText(fields, 'VersionId', 64),
     versionStage: optionalText(fields, 'VersionStage', 256),
   });
-  const resolved = await door.lookups.one(client, reference, {});
-  return { results: [resolved], body: valueBody(resolved) };
 }
 
 async function batchGetSecretValue(door: Door, client: Client, vault: string, fields: Fields): Promise<Outcome> {
@@ -120,7 +132,7 @@ async function batchGetSecretValue(door: Door, client: Client, vault: string, fi
   const errors: object[] = [];
   for (const [index, result] of results.entries()) {
     if (!(result instanceof VaultplaneError)) {
-      values.push(valueBody(result));
+      values.push(awsValueBody(result));
       continue;
     }
     const { type, message } = awsErrorOf(result);
@@ -158,17 +170,6 @@ async function describeSecret(door: Door, client: Client, vault: string, fields:
   return { results: [], body };
 }
 
-/** AWS leaves the labels out for a version that has none. */
-function valueBody(resolved: Resolved): object {
-  const { VersionStages, ...members } = secretMembers(resolved);
-  const { createdAt } = resolved.secret;
-  return {
-    ...members,
-    ...(VersionStages.length > 0 && { VersionStages }),
-    ...(createdAt !== null && { CreatedDate: createdAt / 1000 }),
-  };
-}
-
 function requiredText(fields: Fields, name: string, most: number): string {
   const text = optionalText(fields, name, most);
   if (text === undefined) throw invalid(`${name} is required.`);
@@ -195,8 +196,8 @@ const sendAwsError: ErrorForm = (response: ServerResponse, error: VaultplaneErro
   if (!beginError(response, error)) return;
   const { type, status, message } = awsErrorOf(error);
   const body = JSON.stringify({ __type: type, message, Message: message });
-  send(response, error instanceof MethodNotAllowed ? 405 : status, TYPE, body, {
+  send(response, error instanceof MethodNotAllowed ? 405 : status, AWS_JSON_TYPE, body, {
     'x-amzn-errortype': type,
-    'x-amzn-requestid': randomUUID(),
+    'x-amzn-requestid': nextRequestId(),
   });
 };

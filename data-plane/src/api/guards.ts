@@ -13,9 +13,15 @@ export function isForwarded({ headers }: IncomingMessage): boolean {
  * if it were the page's own. The name gives it away.
  */
 export function namesThisMachine({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
-  const host = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
-  return LOOPBACK_HOST.test(host);
+  const { host = '' } = headers;
+  if (host === lastGood) return true;
+  const isGood = LOOPBACK_HOST.test(host.replace(/:\d+$/, '').toLowerCase());
+  if (isGood) lastGood = host;
+  return isGood;
 }
+
+/** Nearly all calls have the same. */
+let lastGood: string | null = null;
 
 const LOOPBACK_HOST = /^(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 

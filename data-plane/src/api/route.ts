@@ -4,17 +4,43 @@ import type { Content, ErrorForm } from './answer.ts';
 import type { Client, Grant } from './client.ts';
 
 /** One call that passed every guard. */
-export interface Call {
-  request: IncomingMessage;
-  response: ServerResponse;
+export class Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
   /** As it was sent: not decoded. */
-  path: string;
-  query: URLSearchParams;
-  /** Whose token it carries. */
-  client: Client;
-  grant: Grant;
+  readonly path: string;
+  readonly grant: Grant;
   /** What `plainLookup` of its route asks for is being looked up already. */
-  begun?: Promise<Resolved> | undefined;
+  readonly begun: Promise<Resolved> | undefined;
+  readonly #search: string;
+  #query: URLSearchParams | null = null;
+
+  /** @param search what stands behind the path's `?` */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    search: string,
+    grant: Grant,
+    begun: Promise<Resolved> | undefined,
+  ) {
+    this.request = request;
+    this.response = response;
+    this.path = path;
+    this.grant = grant;
+    this.begun = begun;
+    this.#search = search;
+  }
+
+  /** Whose token it carries. */
+  get client(): Client {
+    return this.grant.client;
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#search);
+    return this.#query;
+  }
 }
 
 /** A call that is nothing but a lookup of what may be in memory: what is looked up, and what is answered with it. */

@@ -5,10 +5,7 @@ import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 
-/**
- * What tokens are kept and compared as. How long it takes to look a digest up tells nothing about the token that it is of,
- * and nothing that is in memory is a token.
- */
+/** What tokens are kept and compared as. How long it takes to look a digest up tells nothing about the token that it is of. */
 export function tokenDigest(token: string): string {
   return hash('sha256', token, 'hex');
 }
