@@ -1,8 +1,23 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompressSync } from 'node:zlib';
 import { Packr, Unpackr } from 'msgpackr';
-import Type, { type Static } from 'typebox';
-import { Compile } from 'typebox/compile';
+import {
+  anything,
+  boolean,
+  byType,
+  bytes as byteString,
+  exactly,
+  integer,
+  listOf,
+  mapOf,
+  type Of,
+  object,
+  optional,
+  orNull,
+  text,
+  textLike,
+  tuple,
+} from './message-form.ts';
 import type { Delta, Snapshot } from './snapshot.ts';
 import type { VaultEntity } from './vaults/entity.ts';
 import { FLEET_DEFAULT_KEYS, type VaultSettingKey } from './vaults/vault-settings.ts';
@@ -32,166 +47,181 @@ export const MOST_REFERENCES_A_MESSAGE = 1000;
 /** A message of fewer bytes than this is not worth compressing. */
 const COMPRESS_FROM_BYTES = 8 * 1024;
 
-const text = Type.String({ maxLength: 1024 });
-const Uuid = Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' });
-const Version = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const Hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
-const Position = Type.Object({ timeline: Uuid, version: Version, hash: Hash });
+const shortText = text(1024);
+const Uuid = textLike(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+const Version = integer(0, Number.MAX_SAFE_INTEGER);
+const Hash = textLike(/^[0-9a-f]{64}$/);
+const position = { timeline: Uuid, version: Version, hash: Hash };
+const Position = object(position);
 
 // A vault of a type that this build does not know passes: whoever applies the snapshot reports it and applies the rest.
-const Vault = Type.Object({
+const Vault = object({
   id: Uuid,
-  prefix: Type.String({ maxLength: 256 }),
-  name: Type.String({ maxLength: 64 }),
-  description: Type.Union([Type.String(), Type.Null()]),
-  config: Type.Record(Type.String(), Type.Any()),
-  tags: Type.Union([Type.Array(Type.String()), Type.Null()]),
-  created_at: Type.Integer(),
-  updated_at: Type.Integer(),
+  prefix: text(256),
+  name: text(64),
+  description: orNull(text()),
+  config: mapOf(anything),
+  tags: orNull(listOf(text())),
+  created_at: integer(),
+  updated_at: integer(),
 });
 
 /** Settings of the control plane that its data planes use where they have none of their own (CONTRACT.md §2). */
-const Defaults = Type.Object(Object.fromEntries(FLEET_DEFAULT_KEYS.map((key) => [key, Type.Optional(text)])));
+const Defaults = object(Object.fromEntries(FLEET_DEFAULT_KEYS.map((key) => [key, optional(shortText)])));
 export type ConfigDefaults = { [key: VaultSettingKey]: string | undefined };
 
 /** Message types and forms that a peer accepts beyond those of the first release of this protocol. */
-const Accepts = Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 }));
-const UnixSeconds = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Accepts = optional(listOf(text(64), 64));
+const UnixSeconds = integer(0, Number.MAX_SAFE_INTEGER);
 
 // ---- from the data plane ----
 
 /** The first message of a link. `config` is what the data plane has, null where it has nothing yet. */
-const Hello = Type.Object({
-  type: Type.Literal('hello'),
-  protocols: Type.Array(Type.Integer(), { maxItems: 64 }),
+const Hello = object({
+  type: exactly('hello'),
+  protocols: listOf(integer(), 64),
   node_id: Uuid,
-  hostname: text,
-  program_version: text,
-  config: Type.Union([Position, Type.Null()]),
-  labels: Type.Record(Type.String(), Type.String()),
+  hostname: shortText,
+  program_version: shortText,
+  config: orNull(Position),
+  labels: mapOf(text()),
   accepts: Accepts,
 });
 /** The configuration of this position is applied and in use. */
-const Ack = Type.Object({ type: Type.Literal('ack'), ...Position.properties });
+const Ack = object({ type: exactly('ack'), ...position });
 /** What was sent could not be applied; `position` is what is in use instead. The control plane answers with the whole snapshot. */
-const Nack = Type.Object({
-  type: Type.Literal('nack'),
+const Nack = object({
+  type: exactly('nack'),
   version: Version,
-  reason: text,
-  position: Type.Union([Position, Type.Null()]),
+  reason: shortText,
+  position: orNull(Position),
 });
-const StateCounts = Type.Object({
+const stateCounts = {
   fresh: Version,
   stale: Version,
   resurrected: Version,
   negative: Version,
-});
-export type StateCounts = Static<typeof StateCounts>;
+};
+const StateCounts = object(stateCounts);
+export type StateCounts = Of<typeof StateCounts>;
 /** How this data plane is; sent now and then, and when something changed. Never a value. */
-const Report = Type.Object({
-  type: Type.Literal('report'),
+const Report = object({
+  type: exactly('report'),
   references: StateCounts,
   /** Vaults that this data plane could not use, and why. */
-  rejected_vaults: Type.Array(Type.Object({ prefix: text, reason: text }), { maxItems: 1000 }),
+  rejected_vaults: listOf(object({ prefix: shortText, reason: shortText }), 1000),
   /** The same counts for each vault that anything is held of. */
-  vaults: Type.Optional(Type.Array(Type.Object({ prefix: text, ...StateCounts.properties }), { maxItems: 1000 })),
+  vaults: optional(listOf(object({ prefix: shortText, ...stateCounts }), 1000)),
   /** Of the certificate that this data plane will show next: it may have been renewed under a link that lasts. */
-  cert_expires_at: Type.Optional(Type.Union([UnixSeconds, Type.Null()])),
+  cert_expires_at: optional(orNull(UnixSeconds)),
 });
 
 /** In the order of their numbers on the link. */
 export const REFERENCE_STATES = ['fresh', 'stale', 'resurrected', 'negative'] as const;
 export type ReferenceState = (typeof REFERENCE_STATES)[number];
 /** A number that the data plane gives a reference, for this link; free again once it is `gone`. */
-const ReferenceNumber = Type.Integer({ minimum: 0, maximum: MOST_REFERENCES - 1 });
-const NamedReference = Type.Tuple([ReferenceNumber, Type.String({ maxLength: 256 }), Type.String({ maxLength: 8192 })]);
-const HeldReference = Type.Tuple([
+const ReferenceNumber = integer(0, MOST_REFERENCES - 1);
+const NamedReference = tuple(ReferenceNumber, text(256), text(8192));
+const HeldReference = tuple(
   ReferenceNumber,
-  Type.Integer({ minimum: 0, maximum: REFERENCE_STATES.length - 1 }),
-  Type.Union([Type.String({ maxLength: 256 }), Type.Null()]),
-  Type.Union([UnixSeconds, Type.Null()]),
-]);
+  integer(0, REFERENCE_STATES.length - 1),
+  orNull(text(256)),
+  orNull(UnixSeconds),
+);
 /**
  * What has changed of what this data plane holds, secret by secret; the first of a link begin with nothing. Never a
  * value, nor anything made of one. What a message does not name is as it was told last.
  */
-const References = Type.Object({
-  type: Type.Literal('references'),
+const References = object({
+  type: exactly('references'),
   /** Numbers, and the vault's prefix and the whole secret's reference that they stand for from now on. */
-  names: Type.Array(NamedReference, { maxItems: MOST_REFERENCES_A_MESSAGE }),
+  names: listOf(NamedReference, MOST_REFERENCES_A_MESSAGE),
   /** Number, state, version id (null: it has none, or nothing is held), time of its fetch (null: nothing is held). */
-  held: Type.Array(HeldReference, { maxItems: MOST_REFERENCES_A_MESSAGE }),
-  gone: Type.Array(ReferenceNumber, { maxItems: MOST_REFERENCES_A_MESSAGE }),
+  held: listOf(HeldReference, MOST_REFERENCES_A_MESSAGE),
+  gone: listOf(ReferenceNumber, MOST_REFERENCES_A_MESSAGE),
   /** With this message everything has been told. */
-  complete: Type.Boolean(),
+  complete: boolean,
 });
 /** What became of a command. */
-const CommandResult = Type.Object({
-  type: Type.Literal('command_result'),
+const CommandResult = object({
+  type: exactly('command_result'),
   id: Uuid,
-  status: Type.Union([Type.Literal('done'), Type.Literal('refused')]),
+  status: exactly('done', 'refused'),
   /** Why it was refused. */
-  reason: Type.Optional(text),
+  reason: optional(shortText),
   /** Secrets that were asked for anew, those that came, those of them that have another version now, and the rest. */
   asked: Version,
   refreshed: Version,
   changed: Version,
   failed: Version,
 });
-export const DataPlaneMessage = Type.Union([Hello, Ack, Nack, Report, References, CommandResult]);
-export type DataPlaneMessage = Static<typeof DataPlaneMessage>;
-export type HelloMessage = Static<typeof Hello>;
-export type ReportMessage = Static<typeof Report>;
-export type ReferencesMessage = Static<typeof References>;
-export type CommandResultMessage = Static<typeof CommandResult>;
+export const DataPlaneMessage = byType({
+  hello: Hello,
+  ack: Ack,
+  nack: Nack,
+  report: Report,
+  references: References,
+  command_result: CommandResult,
+});
+export type DataPlaneMessage = Of<typeof DataPlaneMessage>;
+export type HelloMessage = Of<typeof Hello>;
+export type ReportMessage = Of<typeof Report>;
+export type ReferencesMessage = Of<typeof References>;
+export type CommandResultMessage = Of<typeof CommandResult>;
 
 // ---- from the control plane ----
 
 /** The answer to a hello; a snapshot or a delta follows where the data plane is not at `config` yet. */
-const Welcome = Type.Object({
-  type: Type.Literal('welcome'),
-  protocol: Type.Integer(),
+const Welcome = object({
+  type: exactly('welcome'),
+  protocol: integer(),
   control_plane_id: Uuid,
-  program_version: text,
+  program_version: shortText,
   config: Position,
   defaults: Defaults,
   accepts: Accepts,
 });
-const SnapshotOf = Type.Object({ type: Type.Literal('snapshot'), ...Position.properties, vaults: Type.Array(Vault) });
-const DeltaOf = Type.Object({
-  type: Type.Literal('delta'),
+const SnapshotOf = object({ type: exactly('snapshot'), ...position, vaults: listOf(Vault) });
+const DeltaOf = object({
+  type: exactly('delta'),
   timeline: Uuid,
   from: Version,
   fromHash: Hash,
   to: Version,
   hash: Hash,
-  upserts: Type.Array(Vault),
-  deletes: Type.Array(Uuid),
+  upserts: listOf(Vault),
+  deletes: listOf(Uuid),
 });
 /** The last message before the control plane closes the link. */
-const Refuse = Type.Object({ type: Type.Literal('refuse'), code: text, reason: text });
+const Refuse = object({ type: exactly('refuse'), code: shortText, reason: shortText });
 /** What the data plane is to do now, beside what it does anyway; it answers with a command_result. */
-const Command = Type.Object({
-  type: Type.Literal('command'),
+const Command = object({
+  type: exactly('command'),
   id: Uuid,
   /** `refresh`: fetch anew what is held of a vault. A data plane refuses a command that it does not know. */
-  command: Type.String({ maxLength: 64 }),
-  vault: Type.String({ maxLength: 256 }),
+  command: text(64),
+  vault: text(256),
   /** Only secrets of these names; absent: all. */
-  paths: Type.Optional(Type.Array(Type.String({ maxLength: 4096 }), { maxItems: 16 })),
+  paths: optional(listOf(text(4096), 16)),
   /** The calls are spread over this long, so that a fleet does not ask in step. */
-  spread_ms: Type.Integer({ minimum: 0, maximum: 600_000 }),
+  spread_ms: integer(0, 600_000),
 });
 /** Another message, compressed: read as if that one had come. */
-const Compressed = Type.Object({
-  type: Type.Literal('compressed'),
-  encoding: Type.Literal('zstd'),
-  message: Type.Refine(Type.Unsafe<Uint8Array>({}), (value) => value instanceof Uint8Array),
+const Compressed = object({
+  type: exactly('compressed'),
+  encoding: exactly('zstd'),
+  message: byteString,
 });
-export const ControlPlaneMessage = Type.Union([Welcome, SnapshotOf, DeltaOf, Refuse, Command]);
-export type ControlPlaneMessage = Static<typeof ControlPlaneMessage>;
-export type WelcomeMessage = Static<typeof Welcome>;
-export type CommandMessage = Static<typeof Command>;
+export const ControlPlaneMessage = byType({
+  welcome: Welcome,
+  snapshot: SnapshotOf,
+  delta: DeltaOf,
+  refuse: Refuse,
+  command: Command,
+});
+export type ControlPlaneMessage = Of<typeof ControlPlaneMessage>;
+export type WelcomeMessage = Of<typeof Welcome>;
+export type CommandMessage = Of<typeof Command>;
 
 /** A message that is not one of the protocol's. It closes the link that it came by, and harms nothing else. */
 export class ProtocolError extends Error {
@@ -231,15 +261,11 @@ export function deltaMessage(delta: Delta): ControlPlaneMessage {
 }
 
 /** The vaults of a message that has passed its schema are entities as far as the link is concerned. */
-export function vaultsOf(vaults: Static<typeof Vault>[]): VaultEntity[] {
+export function vaultsOf(vaults: Of<typeof Vault>[]): VaultEntity[] {
   return vaults as VaultEntity[];
 }
 
-const checkers = {
-  data_plane: Compile(DataPlaneMessage),
-  control_plane: Compile(ControlPlaneMessage),
-  compressed: Compile(Compressed),
-};
+const forms = { data_plane: DataPlaneMessage, control_plane: ControlPlaneMessage };
 
 /** @throws ProtocolError */
 export function decodeDataPlaneMessage(bytes: Uint8Array): DataPlaneMessage {
@@ -252,7 +278,7 @@ export function decodeControlPlaneMessage(bytes: Uint8Array): ControlPlaneMessag
 }
 
 /** @throws ProtocolError also where the message inside is larger than one outside may be */
-function decompress(envelope: Static<typeof Compressed>): Uint8Array {
+function decompress(envelope: Of<typeof Compressed>): Uint8Array {
   try {
     return zstdDecompressSync(envelope.message, { maxOutputLength: MAX_CONTROL_PLANE_MESSAGE_BYTES });
   } catch {
@@ -270,8 +296,8 @@ function unpack(bytes: Uint8Array): unknown {
 
 function decode(sender: 'data_plane' | 'control_plane', bytes: Uint8Array): unknown {
   let message = unpack(bytes);
-  if (sender === 'control_plane' && checkers.compressed.Check(message)) message = unpack(decompress(message));
-  if (!checkers[sender].Check(message)) {
+  if (sender === 'control_plane' && Compressed(message)) message = unpack(decompress(message));
+  if (!forms[sender](message)) {
     const type = (message as { type?: unknown } | null)?.type;
     const named = typeof type === 'string' ? JSON.stringify(type.slice(0, 40)) : 'without a type';
     throw new ProtocolError(
