@@ -3,8 +3,8 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 
-import { awsSurroundings } from '@vaultplane/shared/backends/aws/surroundings.ts';
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
+import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
@@ -137,7 +137,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const lookups = new Lookups(resolver, refusals);
     const { continuity } = resolver;
     const { data_dir: dataDir } = settings;
-    const onDisk = key && { dataDir, key, nodeId, surroundings: await awsSurroundings(env), continuity };
+    const onDisk = key && { dataDir, key, nodeId, surroundings: await surroundingsOf(env), continuity };
     const vaultFile = onDisk && (await openVaultFile({ ...onDisk, clock, bootClock, log }));
     const noVaultFile = vaultFile ? null : await removeVaultFile(dataDir, log);
     if (vaultFile) parts.add('secrets on disk', () => vaultFile.stop());

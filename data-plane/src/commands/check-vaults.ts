@@ -155,6 +155,6 @@ function findingOf({ prefix, type, config, regionFrom }: Vault, { where, caller,
   };
 }
 
-function describeCaller({ source, account, arn }: Caller): string {
-  return `${arn}, account ${account}, with credentials from ${source}`;
+function describeCaller({ source, account, accountKind, arn }: Caller): string {
+  return `${arn}, ${accountKind ?? 'account'} ${account}, with credentials from ${source}`;
 }

@@ -21,7 +21,7 @@ export interface SavedSecret {
 /** What the file says of itself. */
 export interface VaultFileHead {
   saved: Moment;
-  /** As awsSurroundings: of another region, endpoint or role it is another vault's file. */
+  /** As surroundingsOf: of another region, endpoint, role or project it is another vault's file. */
   surroundings: string;
 }
 

@@ -27,7 +27,7 @@ export interface VaultFileOptions {
   dataDir: string;
   key: SecretsKey;
   nodeId: string;
-  /** As awsSurroundings. */
+  /** As surroundingsOf. */
   surroundings: string;
   continuity: Continuity;
   clock: Clock;

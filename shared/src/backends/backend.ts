@@ -130,6 +130,8 @@ export interface Caller {
   /** Where the credentials came from. */
   source: string;
   account: string;
+  /** What `account` is, where it is not called so. */
+  accountKind?: 'project';
   arn: string;
 }
 

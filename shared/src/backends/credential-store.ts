@@ -43,6 +43,11 @@ export class CredentialStore<C extends Expiring> {
     return held.credentials;
   }
 
+  /** Others in place of those that are held, which stay in use where they can't be had. @throws BackendError */
+  renew(): Promise<C> {
+    return this.#refresh();
+  }
+
   /** Forgets credentials that were refused; others, had meanwhile, stay. */
   discard(refused: C): void {
     if (this.#held?.credentials === refused) this.#held = null;

@@ -9,9 +9,9 @@ import { PacedFile } from '../paced-file.ts';
 import { BrokenSeal, type Seal, Sealer, unseal } from '../sealed-file.ts';
 import { readSecretsKey, type SecretsKey } from '../secrets-key.ts';
 import { type Address, identityOf } from './address.ts';
-import { awsSurroundings } from './aws/surroundings.ts';
 import type { BackendSource } from './backends.ts';
 import { settingAddress, settingResolver } from './setting-references.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 export const KEPT_SETTINGS_FILE_NAME = 'settings.cache';
 const KIND = 'settings.cache 1';
@@ -152,7 +152,7 @@ export class SettingReferences {
     // As old as it was: there is nothing new to write.
     if (used.length === this.#old.length) return;
     const seal: Seal = { kind: KIND, key, nodeId };
-    const surroundings = this.#surroundings || (await awsSurroundings(env));
+    const surroundings = this.#surroundings || (await surroundingsOf(env));
     const saved = this.#begun;
     const failure = 'the values of settings could not be written to disk; a start without their vault would lack them';
     this.#file = new PacedFile({ path, clock: this.#clock, log, intervalMs: 0, failure });
@@ -182,7 +182,7 @@ export class SettingReferences {
     if (this.#opened || typeof dataDir !== 'string' || typeof keyFile !== 'string') return;
     this.#opened = true;
     const { env, log, readOnly } = this.#options;
-    this.#surroundings = await awsSurroundings(env);
+    this.#surroundings = await surroundingsOf(env);
     try {
       this.#key = readSecretsKey(keyFile, readOnly ? undefined : log);
     } catch (error) {

@@ -83,5 +83,9 @@ export const aws: VaultType = {
       },
     };
   },
+  async surroundings(env) {
+    const { awsSurroundings } = await import('../backends/aws/surroundings.ts');
+    return awsSurroundings(env);
+  },
   loadBackend: () => import('../backends/aws/family.ts'),
 };

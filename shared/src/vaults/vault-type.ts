@@ -83,6 +83,11 @@ export interface VaultType {
   versionOf(reference: Reference): VersionSelector;
   /** How a reference names a version; without it an id that is a whole number stands behind the `#`. */
   referenceVersion?(version: VersionSelector): Pick<Reference, 'version' | 'options'>;
+  /**
+   * Everything outside of a vault's configuration whose change makes the same name another secret (CONTRACT.md §4), such
+   * as what the environment says of a region; undefined where it says nothing.
+   */
+  surroundings?(env: NodeJS.ProcessEnv): Promise<string | undefined>;
   /** Loads the code that fetches, when the first vault of this type is asked for something. */
   loadBackend(): Promise<BackendModule>;
 }

@@ -1,5 +1,6 @@
 import { aws } from './aws.ts';
 import { env } from './env.ts';
+import { gcp } from './gcp.ts';
 import type { VaultType } from './vault-type.ts';
 
 const types = new Map<string, VaultType>();
@@ -24,3 +25,4 @@ export function addVaultType(type: VaultType): void {
 
 addVaultType(aws);
 addVaultType(env);
+addVaultType(gcp);

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { BARE_ENV, openAws } from '../testing/open-aws.ts';
-import { silentPort } from '../testing/silent-port.ts';
+import { answerlessPort, silentPort } from '../testing/silent-port.ts';
 
 const EVERYTHING = [{ effect: 'allow' as const, actions: ['*'] }];
 const folder = mkdtempSync(join(tmpdir(), 'vaultplane-credentials-'));
@@ -303,16 +301,3 @@ describe('AWS credentials', () => {
     for (const secret of [secretAccessKey, sessionToken]) assert.ok(!said.includes(secret));
   });
 });
-
-/** A port that takes every connection and says nothing. */
-async function answerlessPort(): Promise<AsyncDisposable & { port: number }> {
-  const server = createServer(() => {}).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      server.close();
-    },
-  };
-}

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 
 /** A port of this machine that takes no connection and refuses none, as an address behind a lost route. */
 export async function silentPort(): Promise<AsyncDisposable & { port: number }> {
@@ -18,6 +18,22 @@ export async function silentPort(): Promise<AsyncDisposable & { port: number }> 
       for (const socket of fillers) socket.destroy();
       child.kill('SIGKILL');
       await once(child, 'exit');
+    },
+  };
+}
+
+/** A port that takes every connection and says nothing. */
+export async function answerlessPort(): Promise<AsyncDisposable & { port: number }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
     },
   };
 }

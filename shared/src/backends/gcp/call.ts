@@ -1,0 +1,67 @@
+import { BackendError } from '../backend.ts';
+import { type CountedCall, countedCall } from '../counted-call.ts';
+import { type BoundedCall, withinDeadline } from '../deadline.ts';
+import type { HttpAnswer } from '../http-exchange.ts';
+import type { GoogleConnections } from './connections.ts';
+import type { GoogleCredentials } from './credential-sources.ts';
+import { CredentialsRefused, fromConnection, fromGoogleAnswer, jsonOf } from './errors.ts';
+import type { Tokens } from './tokens.ts';
+
+/** One call of Secret Manager, as people and counters see it. */
+export interface GoogleCall extends BoundedCall, CountedCall {
+  connections: GoogleConnections;
+  /** Whose answers may be refused, and then be had anew. */
+  tokens: Tokens;
+  /** What is asked, by whom. @throws BackendError */
+  urlFor(credentials: GoogleCredentials): URL;
+}
+
+/**
+ * Asks under a deadline. Where Google refuses the token, another is had at once and the call is made once more.
+ *
+ * @param read makes the answer's JSON what is wanted, or throws BackendError
+ * @throws BackendError
+ */
+export async function callGoogle<T>(call: GoogleCall, read: (json: Record<string, unknown>) => T): Promise<T> {
+  return withinDeadline(call, async (signal) => {
+    const used = await call.tokens.get();
+    try {
+      return await attempt(call, used, read, signal);
+    } catch (error) {
+      if (!(error instanceof CredentialsRefused)) throw error;
+      call.tokens.discard(used);
+      const anew = await call.tokens.get();
+      if (anew.token === used.token) throw error;
+      return attempt(call, anew, read, signal);
+    }
+  });
+}
+
+async function attempt<T>(
+  call: GoogleCall,
+  credentials: GoogleCredentials,
+  read: (json: Record<string, unknown>) => T,
+  signal: AbortSignal,
+): Promise<T> {
+  const { subject, target, connections } = call;
+  const url = call.urlFor(credentials);
+  const send = async (): Promise<T> => {
+    const { token, quotaProject } = credentials;
+    const headers = {
+      authorization: `Bearer ${token}`,
+      accept: 'application/json',
+      ...(quotaProject !== null && { 'x-goog-user-project': quotaProject }),
+    };
+    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, signal);
+    if (answer.status !== 200) throw fromGoogleAnswer(answer, subject, target);
+    const json = jsonOf(answer.body);
+    if (!json) {
+      throw new BackendError(
+        'unavailable',
+        `${subject}: ${target} answered with something that is not Google's protocol`,
+      );
+    }
+    return read(json);
+  };
+  return countedCall(call, send, (error) => fromConnection(error, subject, target));
+}

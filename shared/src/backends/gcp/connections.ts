@@ -1,0 +1,51 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { type BackendContext, BackendError } from '../backend.ts';
+import { exchange, type HttpAnswer, type HttpRequest } from '../http-exchange.ts';
+import { OwnAddress } from '../own-address.ts';
+import { trustedCertificates } from '../trusted-certificates.ts';
+
+/** Connections at once to one host. */
+const MAX_SOCKETS = 50;
+/** A value has at most 64 KiB; a page of a list is larger. */
+const LARGEST_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** The kept-alive connections of all gcp vaults of one program, and whom they trust. */
+export class GoogleConnections {
+  readonly #context: BackendContext;
+  readonly #own: OwnAddress;
+  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  #https: HttpsAgent | undefined;
+
+  constructor(context: BackendContext) {
+    this.#context = context;
+    this.#own = new OwnAddress(context);
+  }
+
+  /** @throws Error of the connection, with its `code`; BackendError unavailable */
+  async send(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    const { hostname, protocol } = request.url;
+    const secure = protocol === 'https:';
+    const port = Number(request.url.port) || (secure ? 443 : 80);
+    if (await this.#own.isAt(hostname, port)) {
+      throw new BackendError(
+        'unavailable',
+        `${hostname}:${port} is this program's own api_listen, so it would ask itself; endpoint_url must lead to Google`,
+      );
+    }
+    const limits = { connect: this.#context.deadlines.connect, answer: LARGEST_ANSWER_BYTES };
+    return exchange(request, secure ? this.#secure() : this.#http, limits, signal);
+  }
+
+  stop(): void {
+    this.#http.destroy();
+    this.#https?.destroy();
+  }
+
+  /** Made at the first call: whoever asks nobody reads no certificates. */
+  #secure(): HttpsAgent {
+    const ca = () => trustedCertificates(this.#context.trustedCertificates);
+    this.#https ??= new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ca: ca() });
+    return this.#https;
+  }
+}

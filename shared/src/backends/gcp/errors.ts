@@ -1,0 +1,124 @@
+import { BackendError } from '../backend.ts';
+import type { HttpAnswer } from '../http-exchange.ts';
+
+/** The access token was refused, or has expired: another may do. */
+export class CredentialsRefused extends BackendError {
+  constructor(message: string) {
+    super('unavailable', message);
+  }
+}
+
+/** There was no answer: the next secret would get none either. */
+export class NoAnswer extends BackendError {
+  constructor(message: string) {
+    super('unavailable', message);
+  }
+}
+
+/** What a Google API says of an error (AIP-193). */
+interface GoogleFailure {
+  /** The canonical code, such as NOT_FOUND. */
+  status: string;
+  message: string;
+  /** For programs, such as IAM_PERMISSION_DENIED; empty where there is none. */
+  reason: string;
+}
+
+/** What an answer that is none of success means. Google's sentence is not passed on: only what is known to be harmless. */
+export function fromGoogleAnswer(answer: HttpAnswer, subject: string, target: string): BackendError {
+  const { status: httpStatus } = answer;
+  const failure = failureOf(answer);
+  const upstreamCode = failure?.status;
+  const known = { ...(upstreamCode !== undefined && { upstreamCode }) };
+  const retryAfter = Number(answer.headers['retry-after']);
+  const retry = Number.isFinite(retryAfter) && retryAfter > 0 && { retryAfterSeconds: retryAfter };
+  if (httpStatus === 429 || upstreamCode === 'RESOURCE_EXHAUSTED') {
+    const text = `${subject}: ${target} throttles calls (${upstreamCode ?? 'HTTP 429'})`;
+    return new BackendError('unavailable', text, { throttled: true, ...known, ...retry });
+  }
+  if (!failure) {
+    const text = `${subject}: ${target} answered with something that is not Google's protocol (HTTP ${httpStatus})`;
+    return new BackendError('unavailable', text, { ...retry });
+  }
+  switch (failure.status) {
+    case 'NOT_FOUND':
+    // A name or a version that Google takes for none: there can be no such secret.
+    case 'INVALID_ARGUMENT':
+      return new BackendError('not_found', `${subject}: not found (${failure.status})`, known);
+    case 'FAILED_PRECONDITION':
+      return fromPrecondition(failure, subject, target);
+    case 'PERMISSION_DENIED':
+      return new BackendError('access_denied', `${subject}: access denied${denied(failure)}`, known);
+    case 'UNAUTHENTICATED':
+      return new CredentialsRefused(`${subject}: ${target} refuses the credentials (UNAUTHENTICATED)`);
+    default:
+      return new BackendError('unavailable', `${subject}: ${target} failed (${failure.status}, HTTP ${httpStatus})`, {
+        ...known,
+        ...retry,
+      });
+  }
+}
+
+/** A version that is there and gives no value: to whoever asks it is gone, unless it is its key that does not open it. */
+function fromPrecondition({ status, message }: GoogleFailure, subject: string, target: string): BackendError {
+  const state = /is in (DISABLED|DESTROYED) state/.exec(message)?.[1];
+  if (state !== undefined) {
+    const text = `${subject}: not found (the version is ${state.toLowerCase()})`;
+    return new BackendError('not_found', text, { upstreamCode: status });
+  }
+  if (/\bKMS\b/.test(message)) {
+    const text = `${subject}: access denied (its Cloud KMS key does not open it)`;
+    return new BackendError('access_denied', text, { upstreamCode: status });
+  }
+  return new BackendError('unavailable', `${subject}: ${target} failed (${status})`, { upstreamCode: status });
+}
+
+function denied({ message, reason }: GoogleFailure): string {
+  if (reason === 'SERVICE_DISABLED') return ': the Secret Manager API is not enabled in the project';
+  if (reason === 'BILLING_DISABLED') return ': the project has no billing';
+  const permission = /Permission '(secretmanager\.[a-zA-Z.]{1,60})' denied/.exec(message)?.[1];
+  return permission === undefined ? '' : `: the service account has no ${permission}`;
+}
+
+/** Undefined for what is no error of a Google API, as a proxy's page. */
+function failureOf(answer: HttpAnswer): GoogleFailure | undefined {
+  const { error } = (jsonOf(answer.body) ?? {}) as { error?: Record<string, unknown> };
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { status, message, details } = error;
+  if (typeof status !== 'string' || !/^[A-Z][A-Z_]{1,39}$/.test(status)) return undefined;
+  const infos = Array.isArray(details) ? (details as Array<{ reason?: unknown } | null>) : [];
+  const reason = infos.find((info) => typeof info?.reason === 'string')?.reason;
+  return {
+    status,
+    message: typeof message === 'string' ? message : '',
+    reason: typeof reason === 'string' ? reason : '',
+  };
+}
+
+/** Undefined for what is no JSON object. A parser's message would quote what it could not read. */
+export function jsonOf(body: Buffer): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(body.toString('utf8'));
+    return typeof json === 'object' && json !== null && !Array.isArray(json)
+      ? (json as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a thrown error means; of its own words only the system's code is shown. */
+export function fromConnection(error: unknown, subject: string, target: string): BackendError {
+  if (error instanceof BackendError) return error;
+  const reason = connectionProblem(error);
+  const hint = /CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY/.test(reason)
+    ? '; ssl_trusted_certificate says whom to trust'
+    : '';
+  return new NoAnswer(`${subject}: ${target} can't be reached (${reason}${hint})`);
+}
+
+export function connectionProblem(error: unknown): string {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) return code;
+  return name === 'AbortError' || name === 'TimeoutError' ? 'timeout' : 'unknown error';
+}

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import type { VaultConfig } from '../../vaults/entity.ts';
+import type { BackendContext, BackendFamily, Caller, SecretBackend } from '../backend.ts';
+import { withinDeadline } from '../deadline.ts';
+import { GoogleConnections } from './connections.ts';
+import {
+  configuredCredentials,
+  findCredentials,
+  type GoogleCredentials,
+  type SourceContext,
+} from './credential-sources.ts';
+import { MetadataServer } from './metadata-server.ts';
+import { SecretManagerBackend } from './secret-manager.ts';
+import { Tokens } from './tokens.ts';
+
+const ENDPOINT = 'https://secretmanager.googleapis.com';
+/** Vaults with a key of their own whose tokens are kept; what was opened longest ago goes first. */
+const MOST_KEYS = 100;
+
+/** Vaults of type `gcp` of one program: one chain of credentials, one pool of connections. */
+class GcpFamily implements BackendFamily {
+  readonly #context: BackendContext;
+  readonly #connections: GoogleConnections;
+  readonly #metadata: MetadataServer;
+  readonly #local: Tokens;
+  /** Of vaults with a key of their own, by the key's digest. */
+  readonly #ofKeys = new Map<string, Tokens>();
+  readonly #stop = new AbortController();
+
+  constructor(context: BackendContext) {
+    this.#context = context;
+    this.#connections = new GoogleConnections(context);
+    this.#metadata = new MetadataServer(this.#connections, context);
+    let source = '';
+    this.#local = this.#tokens(async (sources) => {
+      const found = await findCredentials(sources);
+      if (found.source !== source) {
+        source = found.source;
+        context.log.info({ source, email: found.email, project: found.projectId }, 'Google credentials found');
+      }
+      return found;
+    });
+  }
+
+  async open(config: VaultConfig): Promise<SecretBackend> {
+    const { endpoint_url: endpoint, project_id: project } = config;
+    return new SecretManagerBackend({
+      endpoint: typeof endpoint === 'string' ? endpoint.replace(/\/+$/, '') : ENDPOINT,
+      atEndpoint: typeof endpoint === 'string',
+      project: typeof project === 'string' ? project : null,
+      tokens: this.#tokensOf(config),
+      connections: this.#connections,
+      context: this.#context,
+    });
+  }
+
+  /** The service account and the project that vaults of this configuration are asked as. */
+  async caller(config: VaultConfig): Promise<Caller> {
+    const { source, email, projectId } = await this.#tokensOf(config).get();
+    const project = typeof config.project_id === 'string' ? config.project_id : projectId;
+    return { source, account: project ?? 'unknown', accountKind: 'project', arn: email };
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#connections.stop();
+  }
+
+  #tokensOf({ service_account: key }: VaultConfig): Tokens {
+    if (typeof key !== 'string') return this.#local;
+    const digest = createHash('sha256').update(key).digest('base64');
+    const tokens = this.#ofKeys.get(digest) ?? this.#tokens((sources) => configuredCredentials(key, sources));
+    this.#ofKeys.delete(digest);
+    this.#ofKeys.set(digest, tokens);
+    const [oldest] = this.#ofKeys.keys();
+    if (this.#ofKeys.size > MOST_KEYS && oldest !== undefined) this.#ofKeys.delete(oldest);
+    return tokens;
+  }
+
+  /** Had for all who wait for them: whoever gives up ends nobody's but their own waiting. */
+  #tokens(find: (sources: SourceContext) => Promise<GoogleCredentials>): Tokens {
+    const { env, deadlines } = this.#context;
+    const call = {
+      subject: 'Google credentials',
+      target: 'their source',
+      deadline: deadlines.total,
+      signal: this.#stop.signal,
+    };
+    const parts = { env, connections: this.#connections, metadata: this.#metadata };
+    return new Tokens(() => withinDeadline(call, (signal) => find({ ...parts, signal })));
+  }
+}
+
+export function startFamily(context: BackendContext): BackendFamily {
+  return new GcpFamily(context);
+}

@@ -1,0 +1,102 @@
+import type { BackendContext } from '../backend.ts';
+import { BackendError } from '../backend.ts';
+import type { HttpAnswer } from '../http-exchange.ts';
+import type { GoogleConnections } from './connections.ts';
+import { connectionProblem, jsonOf } from './errors.ts';
+import type { AccessToken } from './token-request.ts';
+
+/** Its address on every machine and in every pod of Google's; by number, since a name may take long to be unknown. */
+const ADDRESS = '169.254.169.254';
+const HEADERS = { 'metadata-flavor': 'Google' };
+/** In which it finds out that there is none. One that is there answers within milliseconds. */
+const PROBE_TIMEOUT_MS = 1000;
+
+/** What a machine, or a pod with workload identity, has. */
+export interface MachineIdentity extends AccessToken {
+  email: string;
+  projectId: string;
+}
+
+/**
+ * The metadata server of Compute Engine and of GKE. Google's own library waits for three seconds for one that is not
+ * there, remembers for ever that it was not, and reads the process's environment; so it is not used here.
+ */
+export class MetadataServer {
+  readonly #connections: GoogleConnections;
+  readonly #env: NodeJS.ProcessEnv;
+  /** It has answered once: so it is there, and may be waited for. */
+  #seen = false;
+
+  constructor(connections: GoogleConnections, { env }: Pick<BackendContext, 'env'>) {
+    this.#connections = connections;
+    this.#env = env;
+  }
+
+  /** @throws BackendError unavailable where there is one that does not give what it should */
+  async identity(signal: AbortSignal): Promise<MachineIdentity | { none: string }> {
+    const off = ['METADATA_SERVER_DETECTION', 'NO_GCE_CHECK'].find((name) =>
+      ['none', 'true'].includes(this.#env[name]?.trim().toLowerCase() ?? ''),
+    );
+    if (off !== undefined) return { none: `${off} is ${this.#env[off]}` };
+    const base = this.#base();
+    if (base === undefined) throw new BackendError('unavailable', 'GCE_METADATA_HOST is no HOST:PORT');
+    if (!this.#seen) {
+      const problem = await this.#probe(base, signal);
+      if (problem !== undefined) return { none: `no answer from ${base.host} (${problem})` };
+      this.#seen = true;
+    }
+    const account = 'instance/service-accounts/default/';
+    const [projectId, email, answer] = await Promise.all([
+      this.#text(base, 'project/project-id', signal),
+      this.#text(base, `${account}email`, signal),
+      this.#ask(base, `${account}token`, signal),
+    ]);
+    const asked = Date.now();
+    const { access_token: token, expires_in: seconds } = jsonOf(answer.body) ?? {};
+    if (typeof token !== 'string' || token === '' || typeof seconds !== 'number') {
+      throw new BackendError('unavailable', `${base.host} answered without a token`);
+    }
+    return { token, expiration: new Date(asked + seconds * 1000), email, projectId };
+  }
+
+  #base(): URL | undefined {
+    const host = this.#env.GCE_METADATA_HOST || this.#env.GCE_METADATA_IP || ADDRESS;
+    const url = `http://${host}/computeMetadata/v1/`;
+    return URL.canParse(url) ? new URL(url) : undefined;
+  }
+
+  /** Why there is none; undefined where there is one. */
+  async #probe(base: URL, signal: AbortSignal): Promise<string | undefined> {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+    try {
+      const answer = await this.#connections.send({ method: 'GET', url: base, headers: HEADERS }, soon);
+      return answer.headers['metadata-flavor'] === 'Google' ? undefined : 'something else answers there';
+    } catch (error) {
+      if (error instanceof BackendError) return error.message;
+      return soon.aborted ? 'timeout' : connectionProblem(error);
+    }
+  }
+
+  async #text(base: URL, path: string, signal: AbortSignal): Promise<string> {
+    const text = (await this.#ask(base, path, signal)).body.toString('utf8').trim();
+    if (/^[\w.:@-]{1,256}$/.test(text)) return text;
+    throw new BackendError('unavailable', `${base.host} answered with something that is no metadata`);
+  }
+
+  async #ask(base: URL, path: string, signal: AbortSignal): Promise<HttpAnswer> {
+    let answer: HttpAnswer;
+    try {
+      answer = await this.#connections.send({ method: 'GET', url: new URL(path, base), headers: HEADERS }, signal);
+    } catch (error) {
+      if (error instanceof BackendError) throw error;
+      throw new BackendError('unavailable', `${base.host} can't be reached (${connectionProblem(error)})`);
+    }
+    if (answer.status === 404 && path.startsWith('instance/service-accounts/')) {
+      throw new BackendError('unavailable', `${base.host} says that this machine has no service account (HTTP 404)`);
+    }
+    if (answer.status !== 200 || answer.headers['metadata-flavor'] !== 'Google') {
+      throw new BackendError('unavailable', `${base.host} failed (HTTP ${answer.status})`);
+    }
+    return answer;
+  }
+}

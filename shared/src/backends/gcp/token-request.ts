@@ -1,0 +1,93 @@
+import { BackendError } from '../backend.ts';
+import type { GoogleConnections } from './connections.ts';
+import { connectionProblem, jsonOf } from './errors.ts';
+import { GOOGLE_TOKEN_URL, type GoogleKey } from './key.ts';
+
+export const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
+
+export interface AccessToken {
+  token: string;
+  expiration: Date;
+}
+
+/**
+ * Has an access token for a key, by Google's own library, which signs, and is loaded here only.
+ *
+ * @throws BackendError unavailable; nothing of what Google's endpoint answered is in it but OAuth's name of the error
+ */
+export async function requestToken(
+  key: GoogleKey,
+  connections: GoogleConnections,
+  signal: AbortSignal,
+): Promise<AccessToken> {
+  const { gaxios, JWT, UserRefreshClient } = await import('google-auth-library');
+  let refusal: string | undefined;
+  const send = async (input: unknown, init?: { method?: string; headers?: unknown; body?: unknown }) => {
+    // The library always asks Google's own address, whatever the key says.
+    const asked = String((input as { url?: string }).url ?? input);
+    const url = new URL(asked === GOOGLE_TOKEN_URL ? key.token_uri : asked);
+    const headers = Object.fromEntries(new Headers(init?.headers as Record<string, string>));
+    const body = String(init?.body ?? '');
+    const answer = await connections.send(
+      { method: 'POST', url, headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, body },
+      signal,
+    );
+    if (answer.status !== 200) refusal = refusalOf(answer.status, jsonOf(answer.body));
+    return new Response(new Uint8Array(answer.body), {
+      status: answer.status,
+      headers: { 'content-type': 'application/json' },
+    });
+  };
+  /** Asks once: trying again is for others to decide. */
+  class Transporter extends gaxios.Gaxios {
+    override request<T>(options: Parameters<InstanceType<typeof gaxios.Gaxios>['request']>[0] = {}) {
+      const once = { ...options.retryConfig, retry: 0, noResponseRetries: 0 };
+      return super.request<T>({ ...options, retryConfig: once });
+    }
+  }
+  const transporter = new Transporter({ fetchImplementation: send as typeof fetch });
+  // Its interceptors would write requests and answers, tokens and all, to stderr where GOOGLE_SDK_NODE_LOGGING says so.
+  const shared = { transporter, useAuthRequestParameters: false };
+  const client =
+    key.type === 'service_account'
+      ? new JWT({
+          ...shared,
+          email: key.client_email,
+          key: key.private_key,
+          scopes: [SCOPE],
+          additionalClaims: { aud: key.token_uri },
+        })
+      : new UserRefreshClient({
+          ...shared,
+          clientId: key.client_id,
+          clientSecret: key.client_secret,
+          refreshToken: key.refresh_token,
+        });
+  try {
+    const { token } = await client.getAccessToken();
+    const { expiry_date: end } = client.credentials;
+    if (typeof token === 'string' && token !== '' && typeof end === 'number') {
+      return { token, expiration: new Date(end) };
+    }
+  } catch (error) {
+    if (error instanceof BackendError) throw error;
+    const { cause } = error as { cause?: unknown };
+    if (cause instanceof BackendError) throw cause;
+    throw new BackendError('unavailable', refusal ?? problemOf(error, key));
+  }
+  throw new BackendError('unavailable', `${new URL(key.token_uri).host} answered without a token`);
+}
+
+function refusalOf(status: number, body: Record<string, unknown> | undefined): string {
+  const name = body?.error;
+  const shown = typeof name === 'string' && /^[a-z_]{3,40}$/.test(name) ? name : 'an unknown error';
+  return `Google's token endpoint refuses it (${shown}, HTTP ${status})`;
+}
+
+function problemOf(error: unknown, key: GoogleKey): string {
+  const { code } = error as { code?: unknown };
+  // What OpenSSL says of a key that it can't read.
+  if (typeof code === 'string' && /^ERR_(OSSL|CRYPTO)/.test(code)) return 'its private_key is no RSA key in PEM';
+  const problem = connectionProblem((error as { cause?: unknown }).cause ?? error);
+  return `${new URL(key.token_uri).host} can't be reached (${problem})`;
+}

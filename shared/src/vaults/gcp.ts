@@ -1,0 +1,46 @@
+import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
+
+/** Google Secret Manager. Source of the fields: Kong's gcp vault; endpoint_url and service_account are ours. */
+export const gcp: VaultType = {
+  name: 'gcp',
+  description: 'Google Secret Manager',
+  ambient: true,
+  credentials: 'Google credentials',
+  hasTags: true,
+  fields: [
+    {
+      name: 'project_id',
+      type: 'string',
+      identity: true,
+      // It becomes part of a URL's path.
+      match: /^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$/,
+      allowed: "a project's id or number, such as my-project",
+      description: "The Google Cloud project. Without it that of the data plane's credentials.",
+    },
+    {
+      name: 'endpoint_url',
+      type: 'string',
+      identity: true,
+      format: 'url',
+      description: "Where Secret Manager answers, if not at Google's own address; may have a path.",
+    },
+    {
+      name: 'service_account',
+      type: 'string',
+      sensitive: true,
+      description:
+        "The JSON of a service account's key, in place of the credentials that the data plane has: GCP_SERVICE_ACCOUNT, " +
+        "GOOGLE_APPLICATION_CREDENTIALS or the metadata server. (Not Kong's.)",
+    },
+    ...LIFETIME_FIELDS,
+  ],
+  referenceOptions: ['project_id', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  versionOf({ version }) {
+    return version === undefined ? {} : { id: String(version) };
+  },
+  async surroundings(env) {
+    const { googleSurroundings } = await import('../backends/gcp/surroundings.ts');
+    return googleSurroundings(env);
+  },
+  loadBackend: () => import('../backends/gcp/family.ts'),
+};
