@@ -1,6 +1,8 @@
 import { AWS_LACKS, startAwsHarness } from '@vaultplane/shared/backends/testing/aws-harness.ts';
 import { ENV_LACKS, startEnvHarness } from '@vaultplane/shared/backends/testing/env-harness.ts';
+import { GCP_LACKS, startGcpHarness } from '@vaultplane/shared/backends/testing/gcp-harness.ts';
 import { resolverContract } from './testing/resolver-contract.ts';
 
 resolverContract('aws on the emulator', AWS_LACKS, startAwsHarness);
+resolverContract('gcp on the emulator', GCP_LACKS, startGcpHarness);
 resolverContract('env', ENV_LACKS, startEnvHarness);
