@@ -6,6 +6,7 @@ import { tryCommand } from './command.ts';
 import { Composition } from './composition.ts';
 import { type Engine, NoEngine, onPath, openEngine } from './engine.ts';
 import { fleetSuite } from './fleet-suite.ts';
+import { tutorialSuite } from './tutorial-suite.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const IMAGE = 'vaultplane-test/vaultplane';
@@ -122,4 +123,6 @@ describe('containers', { skip: leftOut }, () => {
       POSTGRES_IMAGE: bases!.postgres,
     },
   }));
+
+  tutorialSuite(() => ({ engine: engine!, env: { BASE: bases!.node, POSTGRES_IMAGE: bases!.postgres } }));
 });
