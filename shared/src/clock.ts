@@ -1,3 +1,5 @@
+import { forNoRequest } from './request-id.ts';
+
 /** Time, handed in, so that everything that depends on it can be tested without waiting. */
 export interface Clock {
   /** Milliseconds since 1970. May jump, as the machine's clock may. */
@@ -27,7 +29,8 @@ export const systemClock: Clock = {
           ? setTimeout(arm, LONGEST_TIMER_MS).unref()
           : setTimeout(task, Math.max(0, left)).unref();
     };
-    arm();
+    // What a timer does later is no part of the request that it was set by.
+    forNoRequest(arm);
     return () => clearTimeout(timer);
   },
 };

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { currentRequestId } from './request-id.ts';
 
 /**
  * The levels of `log_level`. Kong's words are understood beside pino's, since a kong.conf's may be read (CONTRACT.md §2).
@@ -38,9 +39,15 @@ export function createLog(program: string, level: LogLevel = 'info', destination
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: pino.stdSerializers.errWithCause },
+    mixin: () => {
+      const id = currentRequestId();
+      return id === undefined ? NO_REQUEST : { request_id: id };
+    },
   };
   return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })));
 }
+
+const NO_REQUEST = {};
 
 function wrap(target: ReturnType<typeof pino>, root = target): Log {
   // A child of pino keeps the level that it was born with.

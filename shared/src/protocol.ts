@@ -205,6 +205,8 @@ const Command = object({
   paths: optional(listOf(text(4096), 16)),
   /** The calls are spread over this long, so that a fleet does not ask in step. */
   spread_ms: integer(0, 600_000),
+  /** The request to the Admin API by which it was given; for the log. */
+  request_id: optional(text(128)),
 });
 /** Another message, compressed: read as if that one had come. */
 const Compressed = object({

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { forRequest, REQUEST_ID_HEADER, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import type { Tracing } from '@vaultplane/shared/tracing.ts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -74,8 +75,10 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   await acceptBodies(app);
 
   app.decorateRequest('actor');
+  // By a callback: what comes after it, and all that it waits for, is done for this request.
+  app.addHook('onRequest', (request, _reply, done) => forRequest(request.id, done));
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-kong-admin-request-id', request.id);
+    reply.headers({ [REQUEST_ID_HEADER]: request.id, 'x-kong-admin-request-id': request.id });
     // The manager's own files say nothing of what is kept here; what they show, they ask this API for.
     if (request.routeOptions.config?.open !== true) request.actor = await options.authentication.identify(request);
   });
@@ -152,7 +155,8 @@ function createApp({ certificateFile, keyFile, log }: AdminServerOptions): Fasti
     }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 60_000,
-    genReqId: () => randomUUID().replaceAll('-', ''),
+    // In Kong's form, unless the caller has given one.
+    genReqId: ({ headers }) => sentRequestId(headers) ?? randomUUID().replaceAll('-', ''),
     // A stop waits for requests in progress, and for no connection that is merely open.
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },

@@ -66,6 +66,8 @@ interface CommandRow {
   vault: string;
   paths: string[] | null;
   spread_ms: number;
+  /** Of the Admin API, there and in every program's log. */
+  request_id: string | null;
 }
 
 interface Tally {
@@ -112,15 +114,14 @@ export class FleetCommands {
     request: WriteRequest,
     { vault, path, paths, spreadMs }: RefreshRequest,
   ): Promise<string> {
-    // The request's own, so that its lines are found in every program's log.
-    const id = uuidOf(request.requestId) ?? randomUUID();
+    const id = randomUUID();
     const { database, clock } = this.#options;
     await database.transaction(async (transaction) => {
       await transaction.query("delete from fleet_commands where made_at < now() - interval '1 day'");
       await transaction.query(
-        `insert into fleet_commands (id, actor, command, vault, path, paths, spread_ms)
-         values ($1, $2, 'refresh', $3, $4, $5, $6)`,
-        [id, actor.name, vault, path ?? null, paths ?? null, spreadMs],
+        `insert into fleet_commands (id, actor, command, vault, path, paths, spread_ms, request_id)
+         values ($1, $2, 'refresh', $3, $4, $5, $6, $7)`,
+        [id, actor.name, vault, path ?? null, paths ?? null, spreadMs, request.requestId ?? null],
       );
       const [state] = await transaction.query<{ version: number }>('select version from config_state');
       await insertAuditRequest(transaction, clock.now(), actor, request, state!.version, state!.version);
@@ -185,17 +186,21 @@ export class FleetCommands {
 
   #recent(): Promise<CommandRow[]> {
     return this.#options.database.query<CommandRow>(
-      `select id, command, vault, paths, spread_ms from fleet_commands
+      `select id, command, vault, paths, spread_ms, request_id from fleet_commands
        where made_at > now() - make_interval(secs => $1) order by made_at`,
       [STALE_AFTER_S],
     );
   }
 
-  #take({ id, command, vault, paths, spread_ms }: CommandRow): void {
+  #take({ id, command, vault, paths, spread_ms, request_id }: CommandRow): void {
     if (this.#taken.has(id)) return;
     this.#taken.add(id);
     const { members, clock, log } = this.#options;
-    const message: CommandMessage = { type: 'command', id, command, vault, spread_ms, ...(paths && { paths }) };
+    const message: CommandMessage = {
+      ...{ type: 'command', id, command, vault, spread_ms },
+      ...(paths && { paths }),
+      ...(request_id !== null && { request_id }),
+    };
     const tally: Tally = { ...NOTHING, reasons: new Set() };
     for (const member of members()) {
       const answer = member.command(message);
@@ -210,7 +215,7 @@ export class FleetCommands {
         this.#writeLater(id, tally);
       });
     }
-    log.info({ command, id, vault, data_planes: tally.sent }, 'a command was sent to the data planes');
+    log.info({ request_id, command, id, vault, data_planes: tally.sent }, 'a command was sent to the data planes');
     this.#writeLater(id, tally);
   }
 
@@ -264,10 +269,4 @@ function count(tally: Tally, result: CommandResultMessage | undefined): void {
     for (const name of ['asked', 'refreshed', 'changed', 'failed'] as const) tally[name] += result[name];
     if (result.reason !== undefined && tally.reasons.size < MOST_REASONS) tally.reasons.add(result.reason);
   }
-}
-
-/** Undefined for what is no UUID, with dashes or without. */
-function uuidOf(text: string | undefined): string | undefined {
-  const parts = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/.exec(text ?? '');
-  return parts?.slice(1).join('-');
 }

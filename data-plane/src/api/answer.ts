@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { currentRequestId, REQUEST_ID_HEADER } from '@vaultplane/shared/request-id.ts';
 import { MethodNotAllowed } from './guards.ts';
 
 /** The body of an error (CONTRACT.md §6). */
@@ -62,7 +63,8 @@ export function contentOf(
 }
 
 export function sendContent(response: ServerResponse, { status, headers, body }: Content): void {
-  response.writeHead(status, headers);
+  const id = currentRequestId();
+  response.writeHead(status, id === undefined ? headers : { ...headers, [REQUEST_ID_HEADER]: id });
   response.end(body);
 }
 

@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { forRequest, nextRequestId, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
 import type { Resolved } from '../secrets/resolver.ts';
@@ -123,7 +124,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
 }
 
-/** Every call passes the guards in this order, and then is its route's. */
+/**
+ * Every call gets an id, passes the guards in this order, and then is its route's. Only a caller whose token is taken may
+ * choose the id: nothing that anybody else sends comes into the log.
+ */
 function answerCalls(
   door: Door,
   routes: Routes,
@@ -137,31 +141,37 @@ function answerCalls(
     const path = at < 0 ? url : url.slice(0, at);
     const route = routes.find(path);
     const begun = takeBegun(request.socket);
+    const grant = door.access.grantOf(request.headers, route?.takesSessionToken);
     // Nobody is told who is not there any more.
     const fail = (thrown: unknown) => {
-      if (!response.destroyed) (route?.sendError ?? sendErrorText)(response, asVaultplaneError(thrown, door.log));
+      if (response.destroyed) return;
+      const error = asVaultplaneError(thrown, door.log);
+      door.log.debug({ door: route?.door ?? 'unknown', code: error.code }, 'a call was answered with an error');
+      (route?.sendError ?? sendErrorText)(response, error);
     };
     const refuse = (reason: 'forwarded' | 'foreign_host' | 'bad_token', error: VaultplaneError) => {
       door.refusals.add(reason, { door: route?.door ?? 'unknown' });
       fail(error);
     };
-    if (isForwarded(request)) return refuse('forwarded', new VaultplaneError('bad_request', 'Forwarded'));
-    if (hostIsChecked && !namesThisMachine(request)) {
-      const message = 'the Host header must name this machine, such as 127.0.0.1 or localhost';
-      return refuse('foreign_host', new VaultplaneError('bad_request', message));
-    }
-    const grant = door.access.grantOf(request.headers, route?.takesSessionToken);
-    if (!grant && path !== PING) return refuse('bad_token', new BadToken());
-    try {
-      if (grant) connections.prove(request.socket, grant.client);
-      if (!route) throw new VaultplaneError('not_found', 'Not found');
-      requireMethod(request, route.methods);
-      const search = at < 0 ? '' : url.slice(at + 1);
-      const going = route.handle(new Call(request, response, path, search, grant as Grant, begun));
-      if (going instanceof Promise) going.catch(fail);
-    } catch (error) {
-      fail(error);
-    }
+    const answer = () => {
+      if (isForwarded(request)) return refuse('forwarded', new VaultplaneError('bad_request', 'Forwarded'));
+      if (hostIsChecked && !namesThisMachine(request)) {
+        const message = 'the Host header must name this machine, such as 127.0.0.1 or localhost';
+        return refuse('foreign_host', new VaultplaneError('bad_request', message));
+      }
+      if (!grant && path !== PING) return refuse('bad_token', new BadToken());
+      try {
+        if (grant) connections.prove(request.socket, grant.client);
+        if (!route) throw new VaultplaneError('not_found', 'Not found');
+        requireMethod(request, route.methods);
+        const search = at < 0 ? '' : url.slice(at + 1);
+        const going = route.handle(new Call(request, response, path, search, grant as Grant, begun));
+        if (going instanceof Promise) going.catch(fail);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    forRequest((grant && sentRequestId(request.headers)) ?? nextRequestId(), answer);
   };
 }
 

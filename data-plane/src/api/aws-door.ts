@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { currentRequestId } from '@vaultplane/shared/request-id.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { beginError, type ErrorForm, send } from './answer.ts';
 import { awsErrorOf } from './aws-error.ts';
-import { AWS_JSON_TYPE, AwsValues, awsValueBody, nextRequestId } from './aws-values.ts';
+import { AWS_JSON_TYPE, AwsValues, awsValueBody } from './aws-values.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Client } from './client.ts';
 import type { Door } from './door.ts';
@@ -56,7 +57,7 @@ export function awsRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers):
         outcome = await carryOut(door, call.client, operation, vault, fields);
       }
       const { results, body } = outcome;
-      call.response.setHeader('x-amzn-requestid', nextRequestId());
+      call.response.setHeader('x-amzn-requestid', currentRequestId()!);
       await unread.send(call.response, call.client, AWS_JSON_TYPE, results, () => JSON.stringify(body));
     },
   };
@@ -198,6 +199,7 @@ const sendAwsError: ErrorForm = (response: ServerResponse, error: VaultplaneErro
   const body = JSON.stringify({ __type: type, message, Message: message });
   send(response, error instanceof MethodNotAllowed ? 405 : status, AWS_JSON_TYPE, body, {
     'x-amzn-errortype': type,
-    'x-amzn-requestid': nextRequestId(),
+    // What SDKs show as an error's request id, and what this program's log has it by.
+    'x-amzn-requestid': currentRequestId()!,
   });
 };

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { currentRequestId, REQUEST_ID_HEADER } from '@vaultplane/shared/request-id.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { contentOf } from './answer.ts';
 import { secretMembers } from './secret-request.ts';
@@ -46,22 +46,12 @@ export class AwsValues {
       answer = { headers: Object.entries(headers).flat().map(String), text, encoding: isAscii ? 'latin1' : 'utf8' };
       this.#answers.set(resolved, answer);
     }
-    response.writeHead(200, [...answer.headers, 'x-amzn-requestid', nextRequestId()]);
+    const id = currentRequestId()!;
+    response.writeHead(200, [...answer.headers, REQUEST_ID_HEADER, id, 'x-amzn-requestid', id]);
     // A text goes out with the head in one piece.
     response.end(answer.text, answer.encoding);
     return true;
   }
-}
-
-/** Of this process, and none else's: all but the last part of a random UUID. */
-const PROCESS_PART = randomUUID().slice(0, -12);
-/** Twelve digits of base 16, for as long as any process runs. */
-let requests = 2 ** 44 + Math.floor(Math.random() * 2 ** 40);
-
-/** An id in AWS's form, for logs on both sides. */
-export function nextRequestId(): string {
-  requests++;
-  return PROCESS_PART + requests.toString(16);
 }
 
 /** What GetSecretValue answers. AWS leaves the labels out for a version that has none. */
