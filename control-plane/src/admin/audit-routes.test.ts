@@ -60,8 +60,8 @@ describe('/audit/requests', () => {
       answers.map(({ headers }) => headers.get('x-kong-admin-request-id')),
     );
     assert.equal(new Set(rows.map((row) => row.request_id)).size, 6);
-    const logged = cp.logged().find(({ request_id }) => request_id === rows[0]!.request_id);
-    assert.equal(logged?.msg, 'admin request');
+    const logged = cp.logged().filter(({ request_id }) => request_id === rows[0]!.request_id);
+    assert.ok(logged.some(({ msg }) => msg === 'admin request'));
   });
 
   it('can be filtered, and pages keep the filter', async () => {

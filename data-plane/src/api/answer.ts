@@ -62,9 +62,14 @@ export function contentOf(
   };
 }
 
-export function sendContent(response: ServerResponse, { status, headers, body }: Content): void {
+/** The headers of an answer, and the id of the call that it is to. */
+export function withRequestId(headers: Content['headers']): Content['headers'] {
   const id = currentRequestId();
-  response.writeHead(status, id === undefined ? headers : { ...headers, [REQUEST_ID_HEADER]: id });
+  return id === undefined ? headers : { ...headers, [REQUEST_ID_HEADER]: id };
+}
+
+export function sendContent(response: ServerResponse, { status, headers, body }: Content): void {
+  response.writeHead(status, withRequestId(headers));
   response.end(body);
 }
 

@@ -1,6 +1,6 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { RehearsalOrder, RehearsalProgress, RehearsalReport } from '../rehearsal/rehearsals.ts';
-import { sendError, sendJson } from './answer.ts';
+import { sendError, sendJson, withRequestId } from './answer.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
 import { readJson, requireJson } from './request-body.ts';
@@ -38,7 +38,8 @@ export function drillRoute({ rehearsals, refusals }: Door, bodies: ByteBudget): 
       if (response.destroyed) return;
       const tell = (line: DrillLine) => {
         if (!response.headersSent) {
-          response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+          const headers = { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' };
+          response.writeHead(200, withRequestId(headers));
         }
         response.write(`${JSON.stringify(line)}\n`);
         if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();

@@ -1,6 +1,6 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Resolved } from '../secrets/resolver.ts';
-import { type Content, contentOf, errorBody, JSON_TYPE, sendContent, sendError } from './answer.ts';
+import { type Content, contentOf, errorBody, JSON_TYPE, sendContent, sendError, withRequestId } from './answer.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
 import { entityTag, matchesTag } from './entity-tag.ts';
@@ -63,7 +63,7 @@ function resolveOne(door: Door, { client, query, request, response, begun }: Cal
   const answer = (resolved: Resolved) => {
     const etag = entityTag(resolved);
     if (matchesTag(request.headers['if-none-match'], etag)) {
-      response.writeHead(304, { etag, 'cache-control': 'no-store' }).end();
+      response.writeHead(304, withRequestId({ etag, 'cache-control': 'no-store' })).end();
       return;
     }
     sendContent(response, answerOf(door, resolved));

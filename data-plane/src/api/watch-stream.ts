@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Resolved } from '../secrets/resolver.ts';
-import { errorBody } from './answer.ts';
+import { errorBody, withRequestId } from './answer.ts';
 import { entityTag } from './entity-tag.ts';
 import { type ResolvedBody, resolvedBody } from './resolve.ts';
 import type { WatchStory } from './watch-history.ts';
@@ -42,11 +42,12 @@ export class WatchStream {
   constructor(options: WatchStreamOptions) {
     this.#options = options;
     const { response } = options;
-    response.writeHead(200, {
+    const headers = {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-    });
+    };
+    response.writeHead(200, withRequestId(headers));
     response.write('retry: 1000\n\n');
     // Its own heartbeats say whether it is alive.
     response.socket?.setTimeout(0);
