@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
@@ -11,7 +12,6 @@ import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
-import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
@@ -23,15 +23,10 @@ import { backendContextOf } from './backend-context.ts';
 import { carryOut } from './configuration/carry-out.ts';
 import { type LinkCredentials, loadLinkCredentials } from './configuration/cluster-connection.ts';
 import { openConfiguration } from './configuration/configuration.ts';
-import {
-  ConfigurationFallback,
-  type ConfigurationFallbackOptions,
-  exportTrust,
-} from './configuration/configuration-fallback.ts';
-import { startControlPlaneLink } from './configuration/control-plane-link.ts';
+import type { ConfigurationFallback, ConfigurationFallbackOptions } from './configuration/configuration-fallback.ts';
+import type { ControlPlaneLink } from './configuration/control-plane-link.ts';
 import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
-import { startPrefetching } from './prefetch/prefetching.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
 import { OutageSwitch } from './rehearsal/outage-switch.ts';
 import { Rehearsals } from './rehearsal/rehearsals.ts';
@@ -45,12 +40,16 @@ import {
   proxyOf,
   refuseOwnEndpoint,
 } from './settings.ts';
-import { createMetrics, UpstreamDurations } from './status/metrics.ts';
+import type { MetricSources, Metrics } from './status/metrics.ts';
 import { type StatusFacts, statusFacts } from './status/status-facts.ts';
 import { startStatusServer } from './status/status-server.ts';
+import { UpstreamDurations } from './status/upstream-durations.ts';
 
 /** Paths that traces may tell; others hold names of secrets. */
 const TRACED_ROUTES = ['/v1/resolve', '/v1/watch', '/v1/refresh', '/secretsmanager/get', '/ping'];
+
+/** The library that metrics come from is loaded when they are first asked for, or so long after the start. */
+const METRICS_AFTER_MS = 2_000;
 
 /** A data plane that runs. */
 export interface DataPlane {
@@ -151,10 +150,11 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     await settingReferences.keep(settings, nodeId);
     parts.add('values of settings', () => settingReferences.stop());
 
+    let link: ControlPlaneLink | undefined;
     const rehearsals = new Rehearsals({
       outages,
       facts: () => facts(),
-      dropLink: () => link.drop('a drill (cp-outage) has ended the link'),
+      dropLink: () => link?.drop('a drill (cp-outage) has ended the link'),
       clock,
       log,
     });
@@ -176,7 +176,12 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('API', () => api.stop());
     parts.add('drill', () => rehearsals.stop());
 
-    const link = startControlPlaneLink({
+    // Applications can ask from here on; what only the rest needs is loaded behind them.
+    await nextTurn();
+    const { startControlPlaneLink } = await import('./configuration/control-plane-link.ts');
+    const { startPrefetching } = await import('./prefetch/prefetching.ts');
+
+    const linked = startControlPlaneLink({
       endpoints: controlPlanesOf(settings),
       credentials: async () => {
         outages.refuseControlPlane();
@@ -199,13 +204,14 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       log,
       random,
     });
-    parts.add('control plane link', () => link.stop());
+    link = linked;
+    parts.add('control plane link', () => linked.stop());
     const prefetching = await startPrefetching({ settings, resolver, clock, random, log });
     parts.add('prefetching', () => prefetching.stop());
-    const fallback = startFallback(settings, {
+    const fallback = await startFallback(settings, {
       configuration,
       credentials: () => credentials.current,
-      isLinked: () => link.state().connected,
+      isLinked: () => linked.state().connected,
       env,
       clock,
       log,
@@ -215,7 +221,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     configuration.onChange(() => {
       configure();
       prefetching.configured();
-      link.reportNow();
+      linked.reportNow();
     });
 
     const watchers = () => api.watchers.count;
@@ -223,7 +229,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       version: PROGRAM_VERSION,
       nodeId,
       configuration,
-      link,
+      link: linked,
       resolver,
       lookups,
       refusals,
@@ -237,22 +243,29 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       certificate: () => ({ expiresAt: certificateExpiresAt(), problem: credentials.error }),
       clock,
     });
+    const sources: MetricSources = {
+      facts,
+      answered: () => lookups.answered(),
+      fetches: () => resolver.fetchCounts(),
+      cache: () => resolver.cacheUsage(),
+      inventory: () => resolver.inventory(),
+      certificate: async () => (await loadLinkCredentials(settings)).certificate,
+      now: () => clock.now(),
+      secretNames: settings.metrics_secret_names,
+    };
+    let metrics: Promise<Metrics> | undefined;
+    const loadMetrics = () => {
+      metrics ??= import('./status/metrics.ts').then(({ createMetrics }) => createMetrics(sources, durations));
+      return metrics;
+    };
+    parts.add(
+      'metrics',
+      clock.after(METRICS_AFTER_MS, () => void loadMetrics()),
+    );
     const status = await startStatusServer({
       listen: settings.status_listen,
       facts,
-      metrics: createMetrics(
-        {
-          facts,
-          answered: () => lookups.answered(),
-          fetches: () => resolver.fetchCounts(),
-          cache: () => resolver.cacheUsage(),
-          inventory: () => resolver.inventory(),
-          certificate: async () => (await loadLinkCredentials(settings)).certificate,
-          now: () => clock.now(),
-          secretNames: settings.metrics_secret_names,
-        },
-        durations,
-      ),
+      metrics: loadMetrics,
       log,
     });
     parts.add('status', () => status.stop());
@@ -287,16 +300,18 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 }
 
 /** The looking at config_fallback_url; undefined where that is not set. */
-function startFallback(
+async function startFallback(
   settings: DataPlaneSettings,
   options: Pick<ConfigurationFallbackOptions, 'configuration' | 'isLinked' | 'clock' | 'log' | 'random'> & {
     env: NodeJS.ProcessEnv;
     credentials: () => LinkCredentials;
   },
-): ConfigurationFallback | undefined {
+): Promise<ConfigurationFallback | undefined> {
   const { env, credentials, ...rest } = options;
   const url = fallbackOf(settings);
   if (!url) return undefined;
+  const { ConfigurationFallback, exportTrust } = await import('./configuration/configuration-fallback.ts');
+  const { openPlace } = await import('@vaultplane/shared/places/open-place.ts');
   const context = backendContextOf(settings, { env, log: options.log });
   const trust = () => exportTrust(credentials(), controlPlanesOf(settings));
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });

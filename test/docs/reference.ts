@@ -5,7 +5,8 @@ import { OPERATIONS } from '@vaultplane/control-plane/admin/openapi/operations.t
 import { CONTROL_PLANE_SETTINGS } from '@vaultplane/control-plane/settings.ts';
 import { Metrics } from '@vaultplane/control-plane/status/metrics.ts';
 import { DATA_PLANE_SETTINGS } from '@vaultplane/data-plane/settings.ts';
-import { createMetrics, UpstreamDurations } from '@vaultplane/data-plane/status/metrics.ts';
+import { createMetrics } from '@vaultplane/data-plane/status/metrics.ts';
+import { UpstreamDurations } from '@vaultplane/data-plane/status/upstream-durations.ts';
 import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
 import { eventOf } from '@vaultplane/shared/log.ts';
 import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import type { UpstreamCall } from '@vaultplane/shared/backends/backend.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AnsweredCounts } from '../api/lookups.ts';
 import { OUTAGES } from '../rehearsal/outage-switch.ts';
 import type { HeldSecret } from '../secrets/inventory.ts';
 import type { FetchCounts } from '../secrets/upstream.ts';
 import type { StatusFacts } from './status-facts.ts';
+import type { UpstreamDurations } from './upstream-durations.ts';
 
 /** Metrics in Prometheus' text form. */
 export interface Metrics {
@@ -27,22 +27,6 @@ export interface MetricSources {
   now: () => number;
   /** metrics_secret_names: whether secrets are told of by name. */
   secretNames: boolean;
-}
-
-/** How long calls to AWS took; made before what makes the calls. */
-export class UpstreamDurations {
-  readonly #calls: Array<UpstreamCall> = [];
-  #observe = (call: UpstreamCall): void => {
-    this.#calls.push(call);
-  };
-
-  readonly ended = (call: UpstreamCall): void => this.#observe(call);
-
-  /** From now on, and for what has been until now. */
-  observeBy(observe: (call: UpstreamCall) => void): void {
-    this.#observe = observe;
-    for (const call of this.#calls.splice(0)) observe(call);
-  }
 }
 
 /** What is held, summed up for one scrape. */

@@ -16,7 +16,8 @@ export interface StatusServer {
 export async function startStatusServer(options: {
   listen: Address;
   facts: () => StatusFacts;
-  metrics: Metrics;
+  /** Makes them at the first call. */
+  metrics: () => Promise<Metrics>;
   log: Log;
 }): Promise<StatusServer> {
   const { facts, metrics } = options;
@@ -33,8 +34,9 @@ export async function startStatusServer(options: {
           return sendJson(response, ready ? 200 : 503, { ready, reasons });
         }
         case '/metrics': {
-          const text = await metrics.text();
-          response.writeHead(200, { 'content-type': metrics.contentType }).end(text);
+          const made = await metrics();
+          const text = await made.text();
+          response.writeHead(200, { 'content-type': made.contentType }).end(text);
           return;
         }
         default:

@@ -1,7 +1,7 @@
+import { existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { parseKnownFiles } from '@smithy/core/config';
 
 /** One section of the shared AWS files. */
 export type Section = Record<string, string | undefined>;
@@ -25,9 +25,16 @@ export async function readProfile(env: NodeJS.ProcessEnv): Promise<Profile> {
     filepath: env.AWS_SHARED_CREDENTIALS_FILE ?? join(directory, 'credentials'),
     configFilepath: env.AWS_CONFIG_FILE ?? join(directory, 'config'),
   };
-  const sections = await parseKnownFiles({ ...files, ignoreCache: true });
+  const sections = await readSections(files);
   const name = env.AWS_PROFILE || 'default';
   return { name, asked: Boolean(env.AWS_PROFILE), section: sections[name], sections, files };
+}
+
+/** Where neither file is there, as on a machine with a role of its own, the SDK's reader is not loaded for it. */
+async function readSections(files: Profile['files']): Promise<Profile['sections']> {
+  if (!existsSync(files.filepath) && !existsSync(files.configFilepath)) return {};
+  const { parseKnownFiles } = await import('@smithy/core/config');
+  return parseKnownFiles({ ...files, ignoreCache: true });
 }
 
 /** Which of the two files can be read, for an error's text. */
