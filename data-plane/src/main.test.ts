@@ -136,6 +136,7 @@ describe('commands of vaultplane-dp over AWS', { skip: noCertificates }, () => {
       AWS_ENDPOINT_URL: emulator.url,
       AWS_REGION: 'us-east-1',
       AWS_EC2_METADATA_DISABLED: 'true',
+      METADATA_SERVER_DETECTION: 'none',
       AWS_ACCESS_KEY_ID: 'AKIAAPP',
       AWS_SECRET_ACCESS_KEY: SECRET_KEY,
       ...more,

@@ -14,6 +14,8 @@ import { cpsDownAnHour } from './cps-down-an-hour.ts';
 import { credentialsRevoked } from './credentials-revoked.ts';
 import { diskFull } from './disk-full.ts';
 import { dpRestartedAlone } from './dp-restarted-alone.ts';
+import { gcpMetadataGone } from './gcp-metadata-gone.ts';
+import { gcpQuota } from './gcp-quota.ts';
 import { linkCut } from './link-cut.ts';
 import { linkHalfOpen } from './link-half-open.ts';
 import { linkLossy } from './link-lossy.ts';
@@ -51,6 +53,8 @@ export const DRILLS: readonly Drill[] = [
   credentialsRevoked,
   stsDown,
   roleChanged,
+  gcpQuota,
+  gcpMetadataGone,
   badConfigRolledBack,
   certificateExpired,
   clockJumps,

@@ -34,9 +34,11 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** This process's environment without anything that a program of ours or the AWS SDK would read. */
+/** This process's environment without anything that a program of ours or a cloud's library would read. */
 export function cleanEnv(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS|VAULTPLANE|KONG)_/.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(AWS|GCE|GCP|GOOGLE|VAULTPLANE|KONG)_/.test(name)),
+  );
 }
 
 /** Where a program runs. */

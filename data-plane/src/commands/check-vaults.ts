@@ -32,15 +32,12 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
 
   const backends = new Backends(backendContextOf(settings, options));
   try {
-    const credentials = [...VAULT_TYPES.values()]
-      .filter(({ credentials }) => credentials !== undefined)
-      .map((type) =>
-        checkCredentials(
-          backends,
-          type,
-          vaults.some((vault) => vault.type === type),
-        ),
-      );
+    const withCredentials = [...VAULT_TYPES.values()].filter(({ credentials }) => credentials !== undefined);
+    const needed = withCredentials.filter((type) => vaults.some((vault) => vault.type === type));
+    // Of a cloud that no vault is in nobody wants to hear, unless there is none yet.
+    const credentials = (needed.length > 0 ? needed : withCredentials).map((type) =>
+      checkCredentials(backends, type, needed.includes(type)),
+    );
     // Vaults of one identity are one place to ask.
     const looks = new Map<string, Promise<Look>>();
     for (const vault of vaults) {

@@ -1,4 +1,5 @@
 import type { EmulatorOptions } from '@vaultplane/aws-emulator/emulator.ts';
+import type { GcpEmulatorOptions } from '@vaultplane/gcp-emulator/emulator.ts';
 import type { Figures } from './applications.ts';
 import type { Need } from './machine.ts';
 import type { Stage } from './stage.ts';
@@ -46,6 +47,8 @@ export interface Scene {
   /** ttl and resurrect_ttl of the vault `aws-sm-vault`, and whatever else it is to have. */
   vault?: Record<string, string>;
   emulator?: EmulatorOptions;
+  /** There is a Google Cloud too, with a vault in it, and the data plane has its machine's identity there. */
+  gcp?: GcpEmulatorOptions;
   /** Settings of every control plane and of the data plane, as environment variables. */
   controlPlaneEnv?: NodeJS.ProcessEnv;
   dataPlaneEnv?: NodeJS.ProcessEnv;

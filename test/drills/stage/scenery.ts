@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { type PostgresServer, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { type GcpEmulator, type GcpEmulatorOptions, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { type ControlPlane, type DataPlane, Deployment, THIS_HOST } from '../../e2e/deployment.ts';
 import { Applications, type Doorway } from './applications.ts';
 import { ClusterCertificate } from './cluster-certificate.ts';
@@ -23,12 +24,16 @@ export const PLAIN = '{vault://aws-sm-vault/api-key}';
 /** A secret of a vault whose values are kept for ever. */
 export const KEPT = '{vault://kept/database/password}';
 
+/** As ROTATING, of a vault in Google Cloud, where the scene has one. */
+export const IN_GOOGLE = '{vault://gcp-sm-vault/in-google/foo}';
+
 /** How often the rotating secret is rotated, milliseconds. */
 const ROTATION_MS = 3000;
 
 interface Parts {
   certificate: ClusterCertificate;
   emulator: Emulator;
+  gcp: GcpEmulator;
   secrets: Secrets;
   dataPlane: Player<DataPlane>;
   applications: Applications;
@@ -50,6 +55,9 @@ export class Scenery {
 
   get emulator(): Emulator {
     return this.#part('emulator');
+  }
+  get gcp(): GcpEmulator {
+    return this.#part('gcp');
   }
   get secrets(): Secrets {
     return this.#part('secrets');
@@ -99,6 +107,7 @@ export class Scenery {
       this.#near = NEAR_HOST;
     }
     await this.#startAws();
+    if (scene.gcp) await this.#startGoogle(scene.gcp);
     await this.#startControlPlanes();
     await this.#startDataPlane();
     await this.#makeVaults();
@@ -113,6 +122,7 @@ export class Scenery {
     await this.deployment.stop();
     await this.#parts.proxy?.stop();
     await this.#parts.emulator?.stop();
+    await this.#parts.gcp?.stop();
     await this.#parts.postgres?.stop();
   }
 
@@ -125,6 +135,7 @@ export class Scenery {
       this.controlPlane.plan,
       {
         ...this.#awsEnvironment(),
+        ...(this.#parts.gcp && { GCE_METADATA_HOST: this.gcp.metadataHost }),
         VAULTPLANE_CLUSTER_CONTROL_PLANE: proxy?.address ?? addresses.join(','),
         ...(farHost && { VAULTPLANE_API_UNIX_SOCKET: join(this.deployment.folder, `${name}.sock`) }),
         ...env,
@@ -154,10 +165,24 @@ export class Scenery {
       ...(timeRate !== undefined && { clock: () => origin + (Date.now() - origin) * timeRate }),
       ...emulator,
     });
-    this.#parts.secrets = new Secrets(this.emulator);
+    this.#parts.secrets = new Secrets({
+      put: (name, value) => void this.emulator.putSecret('us-east-1', name, value),
+      delete: (name) => void this.emulator.deleteSecret('us-east-1', name),
+    });
     this.secrets.rotate('secret-name', ROTATION_MS, (turn) => ({ foo: `foo-${turn}`, user: `user-${turn}` }));
     this.secrets.put('api-key', 'a key');
     this.secrets.put('database', { password: 'a password' });
+  }
+
+  async #startGoogle(options: GcpEmulatorOptions): Promise<void> {
+    const emulator = await startGcpEmulator({ host: this.#near.address, ...options });
+    this.#parts.gcp = emulator;
+    const place = {
+      put: (name: string, value: unknown) => void emulator.putSecret(name, value),
+      delete: (name: string) => void emulator.deleteSecret(name),
+    };
+    for (const name of ['in-google', 'late-in-google']) this.secrets.keepIn(place, name);
+    this.secrets.rotate('in-google', ROTATION_MS, (turn) => ({ foo: `foo-in-google-${turn}` }));
   }
 
   async #startControlPlanes(): Promise<void> {
@@ -212,6 +237,8 @@ export class Scenery {
     const region = { name: 'aws', 'config.region': 'us-east-1' };
     await plan.putVault('aws-sm-vault', { ...region, 'config.ttl': '2', ...this.#scene.vault });
     await plan.putVault('kept', region);
+    const { gcp } = this.#parts;
+    if (gcp) await plan.putVault('gcp-sm-vault', { name: 'gcp', 'config.endpoint_url': gcp.url, 'config.ttl': '2' });
     await this.dataPlane.plan.caughtUpWith(plan);
   }
 
@@ -224,7 +251,9 @@ export class Scenery {
     applications.watch({ reference: PLAIN, secret: 'api-key' });
     applications.watch({ reference: KEPT, secret: 'database', key: 'password' });
     applications.watchPair(rotating, { reference: ROTATING_USER, secret: 'secret-name', key: 'user' });
-    const answers = await applications.lookUpMany([ROTATING, ROTATING_USER, PLAIN, KEPT]);
+    const inGoogle = this.#parts.gcp ? [IN_GOOGLE] : [];
+    for (const reference of inGoogle) applications.watch({ reference, secret: 'in-google', key: 'foo' });
+    const answers = await applications.lookUpMany([ROTATING, ROTATING_USER, PLAIN, KEPT, ...inGoogle]);
     const failed = answers.find(({ error }) => error);
     if (failed) throw new Error(`before anything was broken, ${failed.reference} failed: ${failed.error?.message}`);
   }

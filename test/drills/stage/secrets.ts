@@ -1,5 +1,3 @@
-import type { Emulator } from '@vaultplane/aws-emulator/emulator.ts';
-
 type Value = Record<string, string> | string;
 
 interface Version {
@@ -8,25 +6,36 @@ interface Version {
   supersededAt: number;
 }
 
-const REGION = 'us-east-1';
+/** Where secrets are. */
+export interface SecretPlace {
+  put(name: string, value: Value): void;
+  delete(name: string): void;
+}
 
 /**
- * The secrets that the emulated AWS holds, with all that they have ever been: what a lookup gave is right if it is a
- * value of this secret's, and stale for as long as it has been replaced.
+ * The secrets that the emulated AWS holds, and other places, with all that they have ever been: what a lookup gave is
+ * right if it is a value of this secret's, and stale for as long as it has been replaced.
  */
 export class Secrets {
-  readonly #emulator: Emulator;
+  /** By the name of the secret; all others are in the first place. */
+  readonly #places = new Map<string, SecretPlace>();
+  readonly #first: SecretPlace;
   readonly #history = new Map<string, Version[]>();
   readonly #rotations: Array<() => void> = [];
 
-  constructor(emulator: Emulator) {
-    this.#emulator = emulator;
+  constructor(first: SecretPlace) {
+    this.#first = first;
+  }
+
+  /** Secrets of this name are there, and not in the first place. */
+  keepIn(place: SecretPlace, name: string): void {
+    this.#places.set(name, place);
   }
 
   put(name: string, value: Value): void {
     const history = this.#history.get(name) ?? [];
     this.#history.set(name, history);
-    this.#emulator.putSecret(REGION, name, value);
+    this.#placeOf(name).put(name, value);
     const last = history.at(-1);
     if (last) last.supersededAt = performance.now();
     history.push({ value, supersededAt: Infinity });
@@ -46,12 +55,12 @@ export class Secrets {
   }
 
   delete(name: string): void {
-    this.#emulator.deleteSecret(REGION, name);
+    this.#placeOf(name).delete(name);
     const last = this.#history.get(name)?.at(-1);
     if (last) last.supersededAt = performance.now();
   }
 
-  /** The value that AWS gives now. */
+  /** The value that its place gives now. */
   current(name: string, key?: string): string {
     return member(this.#history.get(name)!.at(-1)!.value, key);
   }
@@ -63,6 +72,10 @@ export class Secrets {
   staleness(name: string, key: string | undefined, value: string, askedAt: number): number | undefined {
     const version = this.#history.get(name)?.findLast((known) => member(known.value, key) === value);
     return version && Math.max(0, askedAt - version.supersededAt);
+  }
+
+  #placeOf(name: string): SecretPlace {
+    return this.#places.get(name) ?? this.#first;
   }
 }
 

@@ -7,7 +7,7 @@ import { Applications, type Doorway } from './applications.ts';
 import type { DrillEvent } from './drill.ts';
 import { ROTATING, Scenery } from './scenery.ts';
 
-export { KEPT, PLAIN, ROTATING, ROTATING_USER } from './scenery.ts';
+export { IN_GOOGLE, KEPT, PLAIN, ROTATING, ROTATING_USER } from './scenery.ts';
 
 /** How long anything may take that has no limit of its own, milliseconds. */
 const PATIENCE_MS = 30_000;
@@ -112,10 +112,10 @@ export class Stage extends Scenery {
   }
 
   /** Waits until the rotating secret's current value is what applications get. */
-  async rotationArrives(reference = ROTATING): Promise<void> {
+  async rotationArrives(reference = ROTATING, secret = 'secret-name'): Promise<void> {
     await this.until(
       'applications get the current value of the rotating secret',
-      async () => (await this.applications.lookUp(reference)).value === this.secrets.current('secret-name', 'foo'),
+      async () => (await this.applications.lookUp(reference)).value === this.secrets.current(secret, 'foo'),
     );
   }
 

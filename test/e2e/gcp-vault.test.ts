@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { it, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { type GcpEmulator, MACHINE_ACCOUNT, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
+import { EventSource } from 'eventsource';
+import { DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
+
+const CANARIES = ['canary-gcp-one', 'canary-gcp-two'];
+const REFERENCE = '{vault://gcp-sm-vault/db/password}';
+
+/** What `check` finds, by what it is about. */
+async function check(env: NodeJS.ProcessEnv): Promise<{ ok: boolean; says: Record<string, string>; all: string }> {
+  const args = [DATA_PLANE_MAIN, 'check', '--json'];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env }).catch((failed) => failed);
+  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Array<{ what: string; says: string }> };
+  return { ok, says: Object.fromEntries(findings.map(({ what, says }) => [what, says])), all: stdout + stderr };
+}
+
+/** The values that a watcher is told, as they come. */
+function watch(t: TestContext, dataPlane: DataPlane): { until(value: string): Promise<void> } {
+  const { token } = dataPlane;
+  const source = new EventSource(`${dataPlane.apiUrl}/v1/watch?ref=${encodeURIComponent(REFERENCE)}`, {
+    fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } }),
+  });
+  t.after(() => source.close());
+  const seen = new Set<string>();
+  let wake = () => {};
+  source.addEventListener('value', ({ data }) => {
+    seen.add((JSON.parse(data) as { value: string }).value);
+    wake();
+  });
+  return {
+    async until(value) {
+      while (!seen.has(value)) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+  };
+}
+
+async function stage(t: TestContext): Promise<{ deployment: Deployment; emulator: GcpEmulator }> {
+  const deployment = new Deployment();
+  t.after(() => deployment.stop());
+  const emulator = await startGcpEmulator();
+  t.after(() => emulator.stop());
+  return { deployment, emulator };
+}
+
+it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk with Google and the control plane down', async (t) => {
+  const { deployment, emulator } = await stage(t);
+  emulator.putSecret('db', { password: CANARIES[0] });
+  const controlPlane = await deployment.planControlPlane('cp');
+  const control = await controlPlane.start();
+  await controlPlane.putVault('gcp-sm-vault', { name: 'gcp', 'config.endpoint_url': emulator.url, 'config.ttl': '1' });
+  const keyFile = join(deployment.folder, 'secrets.key');
+  writeFileSync(keyFile, randomBytes(32).toString('hex'), { mode: 0o600 });
+  const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
+    GCE_METADATA_HOST: emulator.metadataHost,
+    VAULTPLANE_SECRETS_PERSIST: 'on',
+    VAULTPLANE_SECRETS_KEY_FILE: keyFile,
+  });
+  const data = await dataPlane.start();
+  await dataPlane.caughtUpWith(controlPlane);
+
+  const first = await dataPlane.resolve(REFERENCE);
+  assert.deepEqual([first.value, first.version?.id, first.vault], [CANARIES[0], '1', 'gcp-sm-vault']);
+  const watched = watch(t, dataPlane);
+  await watched.until(CANARIES[0]!);
+  emulator.putSecret('db', { password: CANARIES[1] });
+  await watched.until(CANARIES[1]!);
+  const old = await dataPlane.resolve('{vault://gcp-sm-vault/db/password#1}');
+  assert.deepEqual([old.value, old.version?.id], [CANARIES[0], '1']);
+  assert.equal((await dataPlane.resolve('{vault://gcp-sm-vault/nope}')).error?.code, 'not_found');
+
+  const { ok, says, all } = await check(dataPlane.env);
+  assert.ok(ok, all);
+  const who = `${MACHINE_ACCOUNT}, project emulator-project, with credentials from metadata server`;
+  assert.equal(says['Google credentials'], who);
+  const where = `Google Secret Manager, in the credentials' project at ${emulator.url} (endpoint_url)`;
+  assert.equal(says['vault gcp-sm-vault'], `${where} answers, as ${who}`);
+  assert.equal(says['AWS credentials'], undefined);
+
+  await dataPlane.until(
+    (facts) => (facts as unknown as { secrets_on_disk: { written: number } }).secrets_on_disk.written === 2,
+  );
+  await Promise.all([control.kill('SIGKILL'), data.kill('SIGKILL'), emulator.stop()]);
+  await dataPlane.start();
+  const kept = await dataPlane.resolve(REFERENCE);
+  assert.equal(kept.value, CANARIES[1]);
+  assert.ok(['fresh', 'stale', 'resurrected'].includes(String(kept.state)));
+  const down = await check(dataPlane.env);
+  assert.equal(down.ok, false);
+  assert.match(down.says['vault gcp-sm-vault']!, /does not answer.*no Google credentials/);
+  assert.deepEqual(deployment.filesWith([...CANARIES, 'ya29.']), []);
+});
