@@ -5,6 +5,7 @@ import { BackendError, type Caller, type SecretQuery } from '@vaultplane/shared/
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
@@ -107,7 +108,7 @@ async function lookAt(backends: Backends, { type, config, regionFrom }: Vault): 
     const backend = await backends.open(type.name, config, regionFrom);
     where = backend.description;
     const [answer, caller] = await Promise.all([
-      problemOf(backend.fetch(nothing(type), new AbortController().signal)),
+      problemOf(backend.fetch(nothing(type, config), new AbortController().signal)),
       // Who asks is good to know, but STS may be out of reach where Secrets Manager is not.
       backends.caller(type.name, config).catch((error: unknown) => error as Error),
     ]);
@@ -121,9 +122,9 @@ async function lookAt(backends: Backends, { type, config, regionFrom }: Vault): 
 }
 
 /** A secret that is not there. */
-function nothing(type: VaultType): SecretQuery {
+function nothing(type: VaultType, config: VaultConfig): SecretQuery {
   const path = `vaultplane-check-${randomUUID()}`;
-  return { path, version: type.versionOf({ vault: type.name, path }) };
+  return { path, version: type.versionOf({ vault: type.name, path }, config) };
 }
 
 /** An answer about the secret, be it that it is missing or denied, is one from the vault. */

@@ -54,7 +54,7 @@ export function addressOf(type: VaultType, config: VaultConfig, reference: Refer
     if (field.fleetDefault) regionFrom = `the reference's ${name}`;
   }
   const second = secondReading(reference);
-  const version = type.versionOf(reference);
+  const version = type.versionOf(reference, merged);
   const reading = (of: Reference): ReadingAddress => ({
     query: { path: of.path, version },
     pick: pickOf(of),

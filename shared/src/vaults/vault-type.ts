@@ -78,9 +78,10 @@ export interface VaultType {
   /**
    * The version that a reference means.
    *
+   * @param config the vault's, with its defaults and the reference's options
    * @throws VaultplaneError unsupported_version
    */
-  versionOf(reference: Reference): VersionSelector;
+  versionOf(reference: Reference, config: VaultConfig): VersionSelector;
   /** How a reference names a version; without it an id that is a whole number stands behind the `#`. */
   referenceVersion?(version: VersionSelector): Pick<Reference, 'version' | 'options'>;
   /**

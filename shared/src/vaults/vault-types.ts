@@ -1,6 +1,7 @@
 import { aws } from './aws.ts';
 import { env } from './env.ts';
 import { gcp } from './gcp.ts';
+import { hcv } from './hcv.ts';
 import type { VaultType } from './vault-type.ts';
 
 const types = new Map<string, VaultType>();
@@ -26,3 +27,4 @@ export function addVaultType(type: VaultType): void {
 addVaultType(aws);
 addVaultType(env);
 addVaultType(gcp);
+addVaultType(hcv);

@@ -1,0 +1,25 @@
+import type { HcvConfig } from '../config.ts';
+import type { Server } from '../server.ts';
+import { type Authentication, type Login, logInAt } from './authentication.ts';
+import { credentialInFile, JWT } from './credential-file.ts';
+
+/** The service account of a Kubernetes pod. */
+export class KubernetesAuthentication implements Authentication {
+  readonly method = 'kubernetes';
+  readonly canLogInAnew = true;
+  readonly description: string;
+  readonly #config: HcvConfig;
+  readonly #server: Server;
+
+  constructor(config: HcvConfig, server: Server) {
+    this.#config = config;
+    this.#server = server;
+    this.description = `role ${config.needed('kube_role')}, by the token in ${config.needed('kube_api_token_file')}`;
+  }
+
+  async logIn(signal: AbortSignal): Promise<Login> {
+    const jwt = await credentialInFile('kube_api_token_file', this.#config.needed('kube_api_token_file'), JWT);
+    const body = { role: this.#config.needed('kube_role'), jwt };
+    return logInAt(this.#server, this.method, this.#config.path('kube_auth_path'), body, signal);
+  }
+}

@@ -1,0 +1,65 @@
+import type { VaultConfig } from '../../vaults/entity.ts';
+import { BackendError } from '../backend.ts';
+
+/** A vault's configuration as this folder reads it; defaults are filled in by whoever opens it (shared/src/vaults/hcv.ts). */
+export class HcvConfig {
+  readonly #config: VaultConfig;
+
+  constructor(config: VaultConfig) {
+    this.#config = config;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#config[name];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  }
+
+  /** @throws BackendError unavailable where it is not set */
+  needed(name: string): string {
+    const value = this.text(name);
+    if (value !== undefined) return value;
+    throw new BackendError('unavailable', `the vault's auth_method is ${this.authMethod}, and it has no ${name}`);
+  }
+
+  isOn(name: string): boolean {
+    return this.#config[name] === true;
+  }
+
+  /** A mount point without the slashes that people write around it. */
+  path(name: string): string {
+    return this.needed(name).replace(/^\/+|\/+$/g, '');
+  }
+
+  get protocol(): 'http' | 'https' {
+    return this.#config.protocol === 'https' ? 'https' : 'http';
+  }
+
+  /** Without the brackets of an IPv6 address. */
+  get host(): string {
+    return (this.text('host') ?? '127.0.0.1').replace(/^\[|\]$/g, '');
+  }
+
+  get port(): number {
+    return typeof this.#config.port === 'number' ? this.#config.port : 8200;
+  }
+
+  get kv(): 'v1' | 'v2' {
+    return this.#config.kv === 'v2' ? 'v2' : 'v1';
+  }
+
+  get authMethod(): string {
+    return this.text('auth_method') ?? 'token';
+  }
+
+  /** The server, for people. */
+  get address(): string {
+    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
+    return `${this.protocol}://${host}:${this.port}`;
+  }
+
+  /** The server and all that is shown to it, as one text; holds credentials. */
+  get fingerprint(): string {
+    const { ttl: _1, neg_ttl: _2, resurrect_ttl: _3, mount: _4, kv: _5, ...rest } = this.#config;
+    return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}

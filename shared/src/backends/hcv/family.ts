@@ -1,0 +1,75 @@
+import { isLoopback } from '../../settings.ts';
+import type { VaultConfig } from '../../vaults/entity.ts';
+import type { BackendContext, BackendFamily, SecretBackend } from '../backend.ts';
+import { authenticationOf } from './authentication/methods.ts';
+import { UnwrappedSecretIds } from './authentication/unwrapped-secret-ids.ts';
+import { HcvConfig } from './config.ts';
+import { KvBackend } from './kv.ts';
+import { Server } from './server.ts';
+import { TokenKeeper } from './token-keeper.ts';
+
+/** A server and the login to it. */
+interface Session {
+  server: Server;
+  tokens: TokenKeeper;
+}
+
+/** Sessions that are kept; what was opened longest ago goes first, and is logged in anew if it is asked again. */
+const MOST_SESSIONS = 100;
+
+/** Vaults of type `hcv` of one program: one login a server and set of credentials, however many vaults have them. */
+class HcvFamily implements BackendFamily {
+  readonly #context: BackendContext;
+  /** By all that is shown to the server, so that no vault reads by the token of another. */
+  readonly #sessions = new Map<string, Session>();
+  readonly #unwrapped = new UnwrappedSecretIds();
+
+  constructor(context: BackendContext) {
+    this.#context = context;
+  }
+
+  async open(vault: VaultConfig): Promise<SecretBackend> {
+    const config = new HcvConfig(vault);
+    return new KvBackend({ config, ...this.#sessionOf(config), context: this.#context });
+  }
+
+  stop(): void {
+    for (const session of this.#sessions.values()) stop(session);
+    this.#sessions.clear();
+  }
+
+  #sessionOf(config: HcvConfig): Session {
+    const key = config.fingerprint;
+    const session = this.#sessions.get(key) ?? this.#begin(config);
+    this.#sessions.delete(key);
+    this.#sessions.set(key, session);
+    const [oldest] = this.#sessions;
+    if (this.#sessions.size > MOST_SESSIONS && oldest) {
+      this.#sessions.delete(oldest[0]);
+      stop(oldest[1]);
+    }
+    return session;
+  }
+
+  #begin(config: HcvConfig): Session {
+    const { log, deadlines } = this.#context;
+    const server = new Server(config, this.#context);
+    const authentication = authenticationOf(config, server, this.#unwrapped);
+    if (config.protocol === 'http' && !isLoopback(config)) {
+      log.warn(
+        { server: server.target },
+        'the vault is asked over plain http: its token and secrets cross the network readable',
+      );
+    }
+    return { server, tokens: new TokenKeeper({ authentication, server, log, deadline: deadlines.total }) };
+  }
+}
+
+function stop({ server, tokens }: Session): void {
+  tokens.stop();
+  server.stop();
+}
+
+export function startFamily(context: BackendContext): BackendFamily {
+  return new HcvFamily(context);
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { BackendError } from '../backend.ts';
+import { trustedCertificates } from '../trusted-certificates.ts';
+import type { HcvConfig } from './config.ts';
+
+/** What both sides of a TLS connection show and trust, as PEM. */
+export interface TlsMaterial {
+  ca: string[];
+  cert?: string;
+  key?: string;
+}
+
+/**
+ * Reads certificates where they are, so that each call gives them as they are now.
+ *
+ * @param trusted `system` and/or PEM files, which the vault's own ca_cert is added to
+ * @throws BackendError unavailable where a file can't be read
+ */
+export function tlsMaterial(config: HcvConfig, trusted: readonly string[]): TlsMaterial {
+  const ca = pemOf(config, 'ca_cert');
+  const cert = pemOf(config, 'cert_auth_cert');
+  const key = pemOf(config, 'cert_auth_cert_key');
+  return {
+    ca: [...trustedCertificates(trusted), ...(ca === undefined ? [] : [ca])],
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+}
+
+/** A field that is PEM itself, or names the file that has it. */
+function pemOf(config: HcvConfig, name: string): string | undefined {
+  const value = config.text(name);
+  if (value === undefined || value.includes('-----BEGIN')) return value;
+  try {
+    return readFileSync(value, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    // A field that should be a key may hold one that is broken: what is no path is not repeated.
+    const shown = value.startsWith('/') && !/\s/.test(value) ? value : 'the file';
+    throw new BackendError('unavailable', `${name}: ${shown} can't be read (${code})`);
+  }
+}

