@@ -4,9 +4,12 @@ import type { SettingReferences } from '@vaultplane/shared/backends/kept-setting
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
+import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
+import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
+import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
@@ -137,6 +140,13 @@ export async function startControlPlane(
     const publisher = await Publisher.start({ store: store.config, database, clock, log });
     stoppers.add('publisher', () => publisher.stop());
     facts.publisher = publisher;
+    const withCredentials = prefixesWithCredentials(publisher.current);
+    if (withCredentials.length > 0) {
+      log.warn(
+        { vaults: withCredentials.slice(0, 20) },
+        'credentials of vaults stand in the configuration, and so on every data plane; a reference such as {vault://env/HCV_TOKEN} keeps them out',
+      );
+    }
     const fleet = await Fleet.start({ controlPlaneId: nodeId, database, clock, log });
     stoppers.add('fleet', () => fleet.stop());
     facts.fleet = fleet;
@@ -155,8 +165,10 @@ export async function startControlPlane(
     });
 
     const defaults = fleetDefaultsOf(settings);
+    const { secrets_key_file: keyFile } = settings;
     const configExport = startExport(settings, {
       nodeId,
+      keyring: keyFile === undefined ? undefined : new Keyring([readSecretsKey(keyFile)]),
       identity: () => identity.current,
       defaults,
       publisher,

@@ -9,6 +9,7 @@ import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
+import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
@@ -95,7 +96,9 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     });
     parts.add('certificates', () => credentials.stop());
     const certificateExpiresAt = () => Date.parse(new X509Certificate(credentials.current.certificate).validTo);
-    const key = settings.secrets_persist ? readSecretsKey(settings.secrets_key_file!, log) : null;
+    const diskKey = settings.secrets_key_file === undefined ? null : readSecretsKey(settings.secrets_key_file, log);
+    const key = settings.secrets_persist ? diskKey : null;
+    const keyring = diskKey ? new Keyring([diskKey]) : undefined;
     await makeDataDir(settings.data_dir);
     const nodeId = await loadNodeId(settings.data_dir, log);
     const tokenFile = apiTokenFile(settings);
@@ -110,7 +113,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const refusals = new Refusals(clock, log);
     parts.add('refusals', () => refusals.stop());
 
-    const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log });
+    const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log, keyring });
     parts.add('configuration', () => configuration.stop());
     const durations = new UpstreamDurations();
     const endpoint = settings.otel_traces_endpoint;
@@ -210,6 +213,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('prefetching', () => prefetching.stop());
     const fallback = await startFallback(settings, {
       configuration,
+      keyring,
       credentials: () => credentials.current,
       isLinked: () => linked.state().connected,
       env,
@@ -302,7 +306,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 /** The looking at config_fallback_url; undefined where that is not set. */
 async function startFallback(
   settings: DataPlaneSettings,
-  options: Pick<ConfigurationFallbackOptions, 'configuration' | 'isLinked' | 'clock' | 'log' | 'random'> & {
+  options: Pick<ConfigurationFallbackOptions, 'configuration' | 'keyring' | 'isLinked' | 'clock' | 'log' | 'random'> & {
     env: NodeJS.ProcessEnv;
     credentials: () => LinkCredentials;
   },

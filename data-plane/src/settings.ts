@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { Keyring } from '@vaultplane/shared/keyring.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
 import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
+import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import {
   type Address,
   COMMON_SETTINGS,
@@ -124,6 +127,11 @@ export function fallbackOf(settings: Pick<DataPlaneSettings, 'config_fallback_ur
   const url = parsePlaceUrl(settings.config_fallback_url);
   if (!url) throw new StartError(`config_fallback_url (not shown) is not allowed; it must be ${PLACE_URL_FORMS}`);
   return url;
+}
+
+/** For what of the configuration is encrypted on disk; undefined where secrets_key_file is not set. @throws StartError */
+export function diskKeyring({ secrets_key_file: file }: DataPlaneSettings, log?: Log): Keyring | undefined {
+  return file === undefined ? undefined : new Keyring([readSecretsKey(file, log)]);
 }
 
 /** The file with the token of application calls. */

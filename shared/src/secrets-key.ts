@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { errorMessage, StartError } from './errors.ts';
+import { KEY_BYTES, keyOfText } from './key-text.ts';
 import type { Log } from './log.ts';
 
 /** The key of what is kept on disk encrypted. */
@@ -10,7 +11,6 @@ export interface SecretsKey {
   readonly id: string;
 }
 
-const KEY_BYTES = 32;
 const HOW_TO_MAKE = '(umask 077; openssl rand -hex 32 > FILE) makes one';
 
 /** A key of exactly 32 bytes. */
@@ -49,8 +49,8 @@ export function readSecretsKey(path: string, log?: Log): SecretsKey {
 
 function keyBytes(content: Buffer): Buffer | undefined {
   const text = content.toString('latin1').trim();
-  if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, 'hex');
-  if (/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return Buffer.from(text, 'base64');
+  const spelt = keyOfText(text);
+  if (spelt) return spelt;
   // 32 characters of text are half a key in hex, or a password: whoever put them there meant something else.
   const isText = /^[\t\n\r -~]*$/.test(content.toString('latin1'));
   return content.byteLength === KEY_BYTES && !isText ? Buffer.from(content) : undefined;

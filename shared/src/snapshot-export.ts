@@ -2,8 +2,10 @@ import { createPrivateKey, type KeyObject, sign, verify, type X509Certificate } 
 import { isIP } from 'node:net';
 import { certificatesIn, chainProblem, commonNameOf, validityProblem } from './certificate-chain.ts';
 import { errorMessage } from './errors.ts';
+import type { Keyring } from './keyring.ts';
 import { type ConfigDefaults, decodeControlPlaneMessage, type EncodedMessage, vaultsOf } from './protocol.ts';
-import { checkSnapshot, type Snapshot } from './snapshot.ts';
+import { openSnapshot } from './sealed-snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /*
  * A configuration that is kept elsewhere for data planes which find no control plane (CONTRACT.md §8). The document:
@@ -57,9 +59,15 @@ export function encodeExport(
  * Checks a document and gives what is in it.
  *
  * @param now ms since 1970, for the validity of certificates
+ * @param keyring opens the credentials in it
  * @throws ExportRefused, saying what is wrong
  */
-export function openExport(document: Buffer, trust: ExportTrust, now: number): ExportedConfiguration {
+export function openExport(
+  document: Buffer,
+  trust: ExportTrust,
+  now: number,
+  keyring?: Keyring | undefined,
+): ExportedConfiguration {
   const [magic, afterMagic] = lineAt(document, 0);
   if (magic !== MAGIC) throw new ExportRefused(`it does not begin with "${MAGIC}"`);
   const [signature, bodyAt] = lineAt(document, afterMagic);
@@ -78,7 +86,7 @@ export function openExport(document: Buffer, trust: ExportTrust, now: number): E
     if (message.type !== 'snapshot') throw new ExportRefused('it holds no snapshot');
     const { type: _, vaults, ...position } = message;
     return {
-      snapshot: checkSnapshot({ ...position, vaults: vaultsOf(vaults) }),
+      snapshot: openSnapshot({ ...position, vaults: vaultsOf(vaults) }, keyring),
       defaults: header.defaults,
       exportedAt: Date.parse(header.exported_at),
     };

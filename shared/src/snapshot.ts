@@ -16,6 +16,11 @@ export interface ConfigPosition {
 export interface Snapshot extends ConfigPosition {
   /** In order of id. */
   vaults: readonly VaultEntity[];
+  /**
+   * Credentials are missing in it, or may be old, since it was kept outside of memory (sealed-snapshot.ts): it has a hash
+   * of its own, and is not given out as what its control plane has.
+   */
+  partial?: true;
 }
 
 /** What turns one snapshot into a later one of the same timeline. */

@@ -65,7 +65,7 @@ function fieldSchema(field: ConfigField) {
       ...(field.required && { required: true }),
       ...(field.default !== undefined && { default: field.default }),
       ...(field.between && { between: field.between }),
-      ...(field.sensitive && { encrypted: true }),
+      ...(field.sensitive && { encrypted: true, referenceable: true }),
       ...(field.type === 'array' ? { elements: { type: 'string', ...text } } : text),
     },
   };

@@ -1,8 +1,10 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { Place } from '@vaultplane/shared/places/place.ts';
-import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
+import { type ConfigDefaults, encodeForMany, snapshotMessage } from '@vaultplane/shared/protocol.ts';
+import { prefixesWithheld, sealSnapshot } from '@vaultplane/shared/sealed-snapshot.ts';
 import { encodeExport } from '@vaultplane/shared/snapshot-export.ts';
 import type { ClusterIdentity } from './peer-check.ts';
 import type { Publisher } from './publisher.ts';
@@ -21,6 +23,8 @@ export interface ConfigExportOptions {
   identity: () => Pick<ClusterIdentity, 'certificate' | 'key'>;
   defaults: ConfigDefaults;
   publisher: Publisher;
+  /** For credentials of vaults; without it they are left out. */
+  keyring?: Keyring | undefined;
   clock: Clock;
   log: Log;
 }
@@ -51,6 +55,7 @@ export class ConfigExport {
   /** Since when there is something that is not exported, by the monotonic clock. */
   #owingSince: number | undefined;
   #failures = 0;
+  #hasWarned = false;
 
   private constructor(options: ConfigExportOptions) {
     this.#options = options;
@@ -100,17 +105,26 @@ export class ConfigExport {
   }
 
   async #write(): Promise<void> {
-    const { place, identity, defaults, publisher, clock, log } = this.#options;
+    const { place, identity, defaults, publisher, clock, log, keyring } = this.#options;
     this.#owingSince = undefined;
     try {
-      const publication = await publisher.whole();
+      const { current } = publisher;
+      const sealed = sealSnapshot(current, keyring);
+      const encoded = sealed === current ? await publisher.whole() : await encodeForMany(snapshotMessage(sealed));
       const exportedAt = clock.now();
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(WRITE_TIMEOUT_MS)]);
-      await place.write(encodeExport(publication, { defaults, exportedAt }, identity()), signal);
-      const { version } = publication.to;
+      await place.write(encodeExport(encoded, { defaults, exportedAt }, identity()), signal);
+      const { version } = current;
       Object.assign(this.#state, { version, exported_at: new Date(exportedAt).toISOString(), error: null });
       this.#failures = 0;
       log.info({ version, place: place.name }, 'the configuration is exported');
+      if (sealed !== current && !keyring && !this.#hasWarned) {
+        this.#hasWarned = true;
+        log.warn(
+          { vaults: prefixesWithheld(sealed).slice(0, 20) },
+          'credentials of vaults are not in the export without secrets_key_file, which data planes must have the same of: who starts from it has these vaults unavailable until a control plane is reached',
+        );
+      }
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       this.#failures++;

@@ -2,16 +2,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
+import { sealedMembers } from '@vaultplane/shared/vaults/sealed-vault.ts';
+import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { DataDirInUse } from '../store/data-dir-lock.ts';
-import { Keyring } from '../store/keyring.ts';
+import type { Database } from '../store/database.ts';
 import { migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open-store.ts';
+import type { StoredVault } from '../store/vault-sealing.ts';
 import { isNotMadeYet } from './migrate.ts';
 
 interface Finding {
@@ -29,7 +33,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     ...checkAdminCertificate(settings),
     ...checkKeyring(settings),
     ...checkSecretsKey(settings),
-    await checkDatabase(settings),
+    ...(await checkDatabase(settings)),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
     const says = `${printAddress(settings.admin_listen)} is not loopback and admin_token is not set: the database must hold a token`;
@@ -95,22 +99,31 @@ function checkSecretsKey({ secrets_key_file: path }: ControlPlaneSettings): Find
   }
 }
 
-async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding> {
+/** Vaults whose configuration has credentials in it, which no key is needed to see. */
+async function checkCredentials(database: Database): Promise<Finding[]> {
+  const vaults = await database.query<StoredVault>('select prefix, config from vaults order by prefix');
+  return vaults
+    .filter((vault) => sealedMembers(vault).length > 0)
+    .map(({ prefix }) => ({ what: `credentials of vault ${prefix}`, ok: true, says: CREDENTIAL_ADVICE }));
+}
+
+async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]> {
   const what = 'database';
-  if (isNotMadeYet(settings)) return { what, ok: true, says: `${settings.data_dir}/db will be made at the start` };
+  if (isNotMadeYet(settings)) return [{ what, ok: true, says: `${settings.data_dir}/db will be made at the start` }];
   try {
     const database = await openDatabase(settings, silentLog, systemClock);
     try {
       const { applied, latest, pending } = await migrationStatus(database);
       const rest = pending.length > 0 ? `; the start brings it to ${latest}` : '';
-      return { what, ok: true, says: `${settings.database}, schema ${applied}${rest}` };
+      const finding = { what, ok: true, says: `${settings.database}, schema ${applied}${rest}` };
+      return applied === latest ? [finding, ...(await checkCredentials(database))] : [finding];
     } finally {
       await database.close();
     }
   } catch (error) {
     if (error instanceof DataDirInUse) {
-      return { what, ok: true, says: `${settings.data_dir}/db is open in a control plane that runs` };
+      return [{ what, ok: true, says: `${settings.data_dir}/db is open in a control plane that runs` }];
     }
-    return { what, ok: false, says: errorMessage(error) };
+    return [{ what, ok: false, says: errorMessage(error) }];
   }
 }

@@ -1,9 +1,9 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { type Actor, insertAuditRequest, type WriteRequest } from './audit-log.ts';
 import { allVaults, ConfigEdit, findVault, VAULT_COLUMNS, type VaultKey } from './config-edit.ts';
 import type { Database, Queryable } from './database.ts';
-import type { Keyring } from './keyring.ts';
 import { type StoredVault, VaultSealing } from './vault-sealing.ts';
 
 /** The channel on which control planes tell each other that there is a new version. */

@@ -1,11 +1,11 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { AuditLog } from './audit-log.ts';
 import { ConfigStore, type ConfigStoreOptions } from './config-store.ts';
 import { type Database, DatabaseUnavailable } from './database.ts';
 import { openEmbeddedDatabase } from './embedded-database.ts';
-import { Keyring } from './keyring.ts';
 import { migrate } from './migrations.ts';
 import { openPostgresDatabase } from './postgres-database.ts';
 import { ensureTimeline } from './timeline.ts';

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { identityOf } from '@vaultplane/shared/backends/address.ts';
+import { accessOf } from '@vaultplane/shared/backends/address.ts';
 import { BackendError, type Caller, type SecretQuery } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
+import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
@@ -13,7 +16,7 @@ import { backendContextOf } from '../backend-context.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { type Vault, VaultDirectory } from '../secrets/vault-directory.ts';
-import type { DataPlaneSettings } from '../settings.ts';
+import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
 import type { Finding } from './finding.ts';
 
 interface CheckOptions {
@@ -31,7 +34,10 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   directory.configure(saved?.snapshot ?? null, saved?.defaults ?? {});
   const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(type, settings));
 
-  const backends = new Backends(backendContextOf(settings, options));
+  const backends: Backends = new Backends(backendContextOf(settings, options), (reference) => {
+    const known = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+    return settingResolver({ settings: { ...saved?.defaults, ...known }, ...options, backends })(reference);
+  });
   try {
     const withCredentials = [...VAULT_TYPES.values()].filter(({ credentials }) => credentials !== undefined);
     const needed = withCredentials.filter((type) => vaults.some((vault) => vault.type === type));
@@ -39,23 +45,42 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
     const credentials = (needed.length > 0 ? needed : withCredentials).map((type) =>
       checkCredentials(backends, type, needed.includes(type)),
     );
-    // Vaults of one identity are one place to ask.
+    const withheld = prefixesWithheld(saved?.snapshot ?? { vaults: [] });
+    const asked = vaults.filter(({ prefix }) => !withheld.includes(prefix));
+    // Vaults that are asked in one way are one place to ask.
     const looks = new Map<string, Promise<Look>>();
-    for (const vault of vaults) {
-      const identity = identityOf(vault.type, vault.config);
-      if (!looks.has(identity)) looks.set(identity, lookAt(backends, vault));
+    for (const vault of asked) {
+      const access = accessOf(vault.type, vault.config);
+      if (!looks.has(access)) looks.set(access, lookAt(backends, vault));
     }
-    const findings = vaults.map(async (vault) => {
-      const look = await looks.get(identityOf(vault.type, vault.config))!;
+    const findings = asked.map(async (vault) => {
+      const look = await looks.get(accessOf(vault.type, vault.config))!;
       return findingOf(vault, look);
     });
     const rejected = directory.rejected.map(({ prefix, reason }) => {
       return { what: `vault ${prefix}`, ok: false, says: `can't be used: ${reason}` };
     });
-    return [finding, ...(await Promise.all(credentials)), ...(await Promise.all(findings)), ...rejected];
+    return [
+      finding,
+      ...(await Promise.all(credentials)),
+      ...(await Promise.all(findings)),
+      ...credentialFindings(saved, withheld),
+      ...rejected,
+    ];
   } finally {
     backends.stop();
   }
+}
+
+/** Vaults that have credentials in their configuration, and those that lack them on this disk. */
+function credentialFindings(saved: SavedConfiguration | undefined, withheld: readonly string[]): Finding[] {
+  const literal = saved ? prefixesWithCredentials(saved.snapshot) : [];
+  const advice = [...literal, ...withheld].map((prefix) => [`credentials of vault ${prefix}`, CREDENTIAL_ADVICE]);
+  const missing = withheld.map((prefix) => [
+    `vault ${prefix}`,
+    'not asked: its credentials are not on this disk (secrets_key_file keeps them there, sealed); a control plane gives them',
+  ]);
+  return [...missing, ...advice].map(([what, says]) => ({ what: what!, ok: true, says: says! }));
 }
 
 /** Whether settings say where the vault by the type's name is, or how to get in: lifetimes alone mean nothing by it. */
@@ -71,7 +96,7 @@ async function readConfiguration(
   const what = 'configuration';
   const path = join(settings.data_dir, SNAPSHOT_FILE_NAME);
   try {
-    const saved = await readSnapshotFile(path);
+    const saved = await readSnapshotFile(path, diskKeyring(settings));
     const says = saved
       ? `version ${saved.snapshot.version} in ${path}, ${saved.snapshot.vaults.length} vaults`
       : `none in ${path} yet; a control plane has to give it`;

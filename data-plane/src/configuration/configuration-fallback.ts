@@ -1,5 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { Place } from '@vaultplane/shared/places/place.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
@@ -20,6 +21,8 @@ export interface ConfigurationFallbackOptions {
   /** Asked for each time: certificates may be renewed. */
   trust: () => ExportTrust;
   configuration: Configuration;
+  /** For credentials of vaults in the export. */
+  keyring?: Keyring | undefined;
   /** While there is a link to a control plane, that is asked and nobody else. */
   isLinked: () => boolean;
   clock: Clock;
@@ -87,7 +90,7 @@ export class ConfigurationFallback {
   }
 
   async #look(): Promise<void> {
-    const { place, trust, configuration, isLinked, clock, log } = this.#options;
+    const { place, trust, configuration, isLinked, clock, log, keyring } = this.#options;
     if (isLinked()) {
       this.#failures = 0;
       this.#error = null;
@@ -97,7 +100,7 @@ export class ConfigurationFallback {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
       const document = await place.read(signal);
       if (!document) throw new Error(`${place.name}: there is nothing`);
-      const exported = openExport(document, trust(), clock.now());
+      const exported = openExport(document, trust(), clock.now(), keyring);
       this.#failures = 0;
       this.#error = null;
       // It may have come meanwhile.

@@ -2,8 +2,10 @@ import { join } from 'node:path';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { setAside } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
+import { filledFrom, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
 import type { ConfigPosition, Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { FLEET_DEFAULT_KEYS } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { DamagedSnapshotFile, readSnapshotFile, SnapshotFile } from './snapshot-file.ts';
@@ -79,7 +81,8 @@ export class Configuration {
     if (verdict === 'older') return verdict;
     if (current && verdict === 'confirmed') {
       current.source = 'control_plane';
-      if (sameDefaults(current.defaults, defaults)) return verdict;
+      const isCompleted = current.snapshot.partial && !snapshot.partial;
+      if (!isCompleted && sameDefaults(current.defaults, defaults)) return verdict;
     }
     if (current && current.snapshot.timeline !== snapshot.timeline) {
       const change = { from: positionOf(current.snapshot), to: positionOf(snapshot) };
@@ -102,9 +105,11 @@ export class Configuration {
    *
    * @returns whether it is in use now
    */
-  acceptFallback(snapshot: Snapshot, defaults: ConfigDefaults): boolean {
+  acceptFallback(exported: Snapshot, defaults: ConfigDefaults): boolean {
     const current = this.#current?.snapshot;
-    if (current && (current.timeline !== snapshot.timeline || current.version >= snapshot.version)) return false;
+    if (current && (current.timeline !== exported.timeline || current.version >= exported.version)) return false;
+    // Credentials that an export has not may have been changed with it, but those in use are the best there are.
+    const snapshot = filledFrom(exported, current);
     const since = this.#clock.now();
     this.#use({ snapshot, defaults, source: 'fallback', since });
     this.#file.save({ snapshot, defaults, savedAt: since });
@@ -115,10 +120,17 @@ export class Configuration {
    * Begins with what the disk has. A damaged file is set aside and reported, never half used; one that can't be read, or
    * not be set aside, is reported and left alone: a control plane that is there is all that a data plane needs.
    */
-  async loadFromDisk(path: string): Promise<void> {
+  async loadFromDisk(path: string, keyring?: Keyring | undefined): Promise<void> {
     try {
-      const saved = await readSnapshotFile(path);
+      const saved = await readSnapshotFile(path, keyring);
       if (!saved) return;
+      const withheld = prefixesWithheld(saved.snapshot);
+      if (withheld.length > 0) {
+        this.#log.warn(
+          { vaults: withheld.slice(0, 20) },
+          'credentials of vaults are not on disk, or not under the key of secrets_key_file: these vaults are unavailable until a control plane is reached',
+        );
+      }
       this.#use({ snapshot: saved.snapshot, defaults: saved.defaults, source: 'disk', since: saved.savedAt });
     } catch (error) {
       const reason = errorMessage(error);
@@ -166,11 +178,17 @@ export function judge(current: ConfigPosition | null, offered: ConfigPosition): 
 }
 
 /** Opens the configuration of a data directory: what the disk has is in use when this returns. */
-export async function openConfiguration(options: { dataDir: string; clock: Clock; log: Log }): Promise<Configuration> {
-  const { clock, log } = options;
+export async function openConfiguration(options: {
+  dataDir: string;
+  clock: Clock;
+  log: Log;
+  /** For credentials of vaults on disk. */
+  keyring?: Keyring | undefined;
+}): Promise<Configuration> {
+  const { clock, log, keyring } = options;
   const path = join(options.dataDir, SNAPSHOT_FILE_NAME);
-  const configuration = new Configuration({ clock, log, file: new SnapshotFile({ path, clock, log }) });
-  await configuration.loadFromDisk(path);
+  const configuration = new Configuration({ clock, log, file: new SnapshotFile({ path, clock, log, keyring }) });
+  await configuration.loadFromDisk(path, keyring);
   return configuration;
 }
 

@@ -14,7 +14,7 @@ import {
   vaultsOf,
   type WelcomeMessage,
 } from '@vaultplane/shared/protocol.ts';
-import { applyDelta, checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { applyDelta, type ConfigPosition, checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { type Configuration, judge, positionOf } from './configuration.ts';
 
 /** Who this data plane is, for the hello. */
@@ -79,7 +79,7 @@ export class Conversation {
       node_id: nodeId,
       hostname,
       program_version: programVersion,
-      config: current && positionOf(current.snapshot),
+      config: current && announcedPosition(current.snapshot),
       labels,
       accepts: [...DATA_PLANE_ACCEPTS],
     };
@@ -169,7 +169,8 @@ export class Conversation {
   }
 
   #acknowledge(snapshot: Snapshot): void {
-    this.#send({ type: 'ack', ...positionOf(snapshot) });
+    const position = announcedPosition(snapshot);
+    if (position) this.#send({ type: 'ack', ...position });
   }
 
   #refuse(version: number, reason: string): void {
@@ -184,10 +185,15 @@ export class Conversation {
       type: 'nack',
       version,
       reason: reason.slice(0, 1024),
-      position: current && positionOf(current.snapshot),
+      position: current && announcedPosition(current.snapshot),
     });
     if (this.#nacks > MOST_NACKS_IN_A_ROW) {
       throw new ConversationEnded(`the control plane's configuration ${version} could not be applied: ${reason}`);
     }
   }
+}
+
+/** Nothing where only a part is here: a control plane would take the part's hash for a change that it never made. */
+function announcedPosition(snapshot: Snapshot): ConfigPosition | null {
+  return snapshot.partial ? null : positionOf(snapshot);
 }

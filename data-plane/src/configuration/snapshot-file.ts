@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { PacedFile } from '@vaultplane/shared/paced-file.ts';
 import {
@@ -11,7 +12,8 @@ import {
   snapshotMessage,
   vaultsOf,
 } from '@vaultplane/shared/protocol.ts';
-import { checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { openSnapshot, prefixesWithCredentials, sealSnapshot } from '@vaultplane/shared/sealed-snapshot.ts';
+import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 
 /** A configuration as it stands in data_dir/config.snapshot. */
 export interface SavedConfiguration {
@@ -31,18 +33,25 @@ export class DamagedSnapshotFile extends Error {
  *   vaultplane config.snapshot 1
  *   SHA-256 of all that follows this line, in hex
  *   {"saved_at":…,"defaults":{…}}
+ * Credentials of vaults are in it encrypted under the key of secrets_key_file, or, without one, not at all.
  */
 const MAGIC = 'vaultplane config.snapshot 1';
 const NEWLINE = 0x0a;
 
-export function encodeSnapshotFile({ snapshot, defaults, savedAt }: SavedConfiguration): Buffer {
+export function encodeSnapshotFile(
+  { snapshot, defaults, savedAt }: SavedConfiguration,
+  keyring?: Keyring | undefined,
+): Buffer {
   const header = JSON.stringify({ saved_at: new Date(savedAt).toISOString(), defaults });
-  const body = Buffer.concat([Buffer.from(`${header}\n`), encodeMessage(snapshotMessage(snapshot))]);
+  const body = Buffer.concat([
+    Buffer.from(`${header}\n`),
+    encodeMessage(snapshotMessage(sealSnapshot(snapshot, keyring))),
+  ]);
   return Buffer.concat([Buffer.from(`${MAGIC}\n${sha256(body)}\n`), body]);
 }
 
 /** @throws DamagedSnapshotFile when anything at all is not as it was written */
-export function decodeSnapshotFile(bytes: Buffer): SavedConfiguration {
+export function decodeSnapshotFile(bytes: Buffer, keyring?: Keyring | undefined): SavedConfiguration {
   const [magic, afterMagic] = lineAt(bytes, 0);
   if (magic !== MAGIC) {
     const form = /^vaultplane config\.snapshot (\w{1,20})$/.exec(magic)?.[1];
@@ -62,7 +71,7 @@ export function decodeSnapshotFile(bytes: Buffer): SavedConfiguration {
     if (Number.isNaN(savedAt) || defaults === null || typeof defaults !== 'object') {
       throw new DamagedSnapshotFile('its header is incomplete');
     }
-    return { snapshot: checkSnapshot({ ...position, vaults: vaultsOf(vaults) }), defaults, savedAt };
+    return { snapshot: openSnapshot({ ...position, vaults: vaultsOf(vaults) }, keyring), defaults, savedAt };
   } catch (error) {
     throw error instanceof DamagedSnapshotFile ? error : new DamagedSnapshotFile(errorMessage(error), { cause: error });
   }
@@ -74,12 +83,15 @@ export function decodeSnapshotFile(bytes: Buffer): SavedConfiguration {
  * @returns undefined where there is none
  * @throws DamagedSnapshotFile; the file system's errors other than ENOENT
  */
-export async function readSnapshotFile(path: string): Promise<SavedConfiguration | undefined> {
+export async function readSnapshotFile(
+  path: string,
+  keyring?: Keyring | undefined,
+): Promise<SavedConfiguration | undefined> {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  return bytes && decodeSnapshotFile(bytes);
+  return bytes && decodeSnapshotFile(bytes, keyring);
 }
 
 /** At most one write in this time: a burst of changes costs the disk one write, of the newest. */
@@ -89,8 +101,14 @@ export const SHORTEST_WRITE_INTERVAL_MS = 1000;
 export class SnapshotFile {
   readonly #file: PacedFile;
   readonly #written = new Set<(saved: SavedConfiguration) => void>();
+  readonly #keyring: Keyring | undefined;
+  readonly #log: Log;
+  #hasWarned = false;
 
-  constructor({ path, clock, log }: { path: string; clock: Clock; log: Log }) {
+  /** @param options.keyring for credentials of vaults; without it they are left out */
+  constructor({ path, clock, log, keyring }: { path: string; clock: Clock; log: Log; keyring?: Keyring | undefined }) {
+    this.#keyring = keyring;
+    this.#log = log;
     const failure =
       'the configuration could not be written to disk; it is in use, but a restart would begin with an older one';
     this.#file = new PacedFile({ path, clock, log, intervalMs: SHORTEST_WRITE_INTERVAL_MS, failure });
@@ -106,7 +124,19 @@ export class SnapshotFile {
     const onWritten = () => {
       for (const listener of this.#written) listener(saved);
     };
-    this.#file.save(() => encodeSnapshotFile(saved), { onWritten });
+    this.#warnOf(saved.snapshot);
+    this.#file.save(() => encodeSnapshotFile(saved, this.#keyring), { onWritten });
+  }
+
+  #warnOf(snapshot: Snapshot): void {
+    if (this.#keyring || this.#hasWarned) return;
+    const vaults = prefixesWithCredentials(snapshot);
+    if (vaults.length === 0) return;
+    this.#hasWarned = true;
+    this.#log.warn(
+      { vaults: vaults.slice(0, 20) },
+      'credentials in the configuration of vaults are not kept on disk without secrets_key_file: after a restart these vaults are unavailable until a control plane is reached',
+    );
   }
 
   /** Called with each configuration that has safely reached the disk. */

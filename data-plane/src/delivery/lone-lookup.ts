@@ -7,7 +7,7 @@ import { ClientError, Secret } from '../client/client.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { startResolver } from '../secrets/resolver.ts';
-import type { DataPlaneSettings } from '../settings.ts';
+import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
 import type { LookupResult } from './lookup.ts';
 
 /** Resolves references once with no data plane running, from the settings and the configuration that the disk has. */
@@ -36,7 +36,7 @@ export async function lookUpAlone(
 
 async function savedConfiguration(settings: DataPlaneSettings, log: Log): Promise<SavedConfiguration | undefined> {
   try {
-    return await readSnapshotFile(join(settings.data_dir, SNAPSHOT_FILE_NAME));
+    return await readSnapshotFile(join(settings.data_dir, SNAPSHOT_FILE_NAME), diskKeyring(settings));
   } catch (error) {
     // A command leaves the file as it is: setting it aside is the data plane's business.
     log.warn(

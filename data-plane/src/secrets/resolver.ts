@@ -13,6 +13,7 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { credentialReferenceError } from '@vaultplane/shared/vaults/credential-reference.ts';
 import { homeRegionOf, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
 import type { Random } from './backoff.ts';
 import { Binding, bindingKey, mayAssume } from './binding.ts';
@@ -100,15 +101,18 @@ export class Resolver {
     this.#directory = new VaultDirectory(settings);
     this.#backends =
       options.backends ??
-      new Backends({
-        env,
-        log,
-        trustedCertificates: settings.ssl_trusted_certificate ?? ['system'],
-        ownListen: options.ownListen,
-        homeRegion: homeRegionOf(settings),
-        deadlines: deadlinesOf(settings),
-        counts: this.#counts,
-      });
+      new Backends(
+        {
+          env,
+          log,
+          trustedCertificates: settings.ssl_trusted_certificate ?? ['system'],
+          ownListen: options.ownListen,
+          homeRegion: homeRegionOf(settings),
+          deadlines: deadlinesOf(settings),
+          counts: this.#counts,
+        },
+        (reference, anew) => this.#credential(reference, anew),
+      );
     const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };
     const time = this.#time;
     const random = this.#random;
@@ -124,6 +128,7 @@ export class Resolver {
       random,
       log,
       refusalOf: options.refusalOf,
+      vaultNow: (vault) => this.#directory.current(vault),
       onSettled,
     });
     const onAged = (entry: Entry) => this.#tellWatchers(entry);
@@ -342,6 +347,13 @@ export class Resolver {
     refusalAt: (now: number, entry: Entry) => this.#refusalAt(now, entry),
     ask: (entry: Entry, anew: boolean) => (anew ? this.#upstream.fetchAnew(entry) : this.#upstream.fetch(entry)),
   };
+
+  /** A vault's credential that stands in a vault of the settings: held, and had again after a restart, as any value. */
+  async #credential(reference: string, anew: boolean): Promise<string> {
+    const error = credentialReferenceError(reference);
+    if (error !== undefined) throw new VaultplaneError('bad_request', error);
+    return (await this.resolve(reference, anew ? { refresh: true } : NO_OPTIONS)).value;
+  }
 
   #refusalAt(now: number, entry: Entry): BackendError | null {
     const refusal = this.#upstream.refusalAt(now, entry);

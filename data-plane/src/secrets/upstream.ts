@@ -1,3 +1,4 @@
+import { accessOf } from '@vaultplane/shared/backends/address.ts';
 import {
   BackendError,
   type BackendErrorCode,
@@ -6,9 +7,11 @@ import {
 } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { Backoff, type Random } from './backoff.ts';
 import type { Entry, Held } from './entry.ts';
 import type { SteadyTime } from './steady-time.ts';
+import type { Vault } from './vault-directory.ts';
 
 export interface UpstreamOptions {
   backends: BackendSource;
@@ -17,6 +20,8 @@ export interface UpstreamOptions {
   log: Log;
   /** Why a vault may not be asked for an entry now; null where it may. */
   refusalOf?: ((entry: Entry) => BackendError | null) | undefined;
+  /** The vault as it is configured now: an entry outlives changes that leave its secret the same one, as of credentials. */
+  vaultNow: (vault: Vault) => Vault;
   /** A fetch of an entry that still is in the cache has ended; its lifecycle knows how. */
   onSettled: (entry: Entry) => void;
 }
@@ -46,6 +51,7 @@ interface Fetch {
  */
 export class Upstream {
   readonly #options: UpstreamOptions;
+  /** By what they are opened with. */
   #backends = new Map<string, Promise<SecretBackend>>();
   /** The last backend of each identity, for what it says of itself. */
   readonly #opened = new Map<string, SecretBackend>();
@@ -122,7 +128,7 @@ export class Upstream {
   }
 
   #send(): void {
-    const byBackend = Map.groupBy(this.#gathered, ({ entry }) => entry.address.identity);
+    const byBackend = Map.groupBy(this.#gathered, ({ entry }) => this.#access(entry).key);
     this.#gathered = [];
     for (const fetches of byBackend.values()) void this.#fetchTogether(fetches);
   }
@@ -169,21 +175,29 @@ export class Upstream {
     }
   }
 
-  #open({ address }: Entry): Promise<SecretBackend> {
-    const { identity, vault, overrides, regionFrom } = address;
-    const known = this.#backends.get(identity);
-    if (known) return known;
+  /** With what an entry's vault is asked now. */
+  #access({ address }: Entry): { config: VaultConfig; key: string } {
+    const { vault: was, overrides } = address;
+    const vault = this.#options.vaultNow(was);
     const config = { ...vault.config, ...overrides };
+    return { config, key: accessOf(vault.type, config) };
+  }
+
+  #open(entry: Entry): Promise<SecretBackend> {
+    const { identity, vault, regionFrom } = entry.address;
+    const { config, key } = this.#access(entry);
+    const known = this.#backends.get(key);
+    if (known) return known;
     const opening = this.#options.backends.open(vault.type.name, config, regionFrom);
     const backends = this.#backends;
     const opened = this.#opened;
     // References name regions freely: what they made is not kept without bound.
     if (backends.size >= 100) backends.clear();
     if (opened.size >= 1000) opened.clear();
-    backends.set(identity, opening);
+    backends.set(key, opening);
     opening.then(
       (backend) => opened.set(identity, backend),
-      () => backends.delete(identity),
+      () => backends.delete(key),
     );
     return opening;
   }

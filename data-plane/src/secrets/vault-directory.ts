@@ -4,6 +4,7 @@ import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';
+import { isCredentialReference, isWithheld } from '@vaultplane/shared/vaults/sensitive.ts';
 import { type VaultSettings, vaultConfigOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { type ConfigField, faultsOf, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
@@ -58,6 +59,14 @@ export class VaultDirectory {
 
   find(prefix: string): Vault | undefined {
     return this.#vaults.get(prefix);
+  }
+
+  /** The vault of this id as it is configured now; the given one where it is no more. */
+  current(vault: Vault): Vault {
+    const now = this.#vaults.get(vault.prefix);
+    if (now?.id === vault.id) return now;
+    for (const candidate of this.#vaults.values()) if (candidate.id === vault.id) return candidate;
+    return vault;
   }
 
   all(): Iterable<Vault> {
@@ -150,6 +159,7 @@ function faultOf(type: VaultType, config: VaultConfig): string | undefined {
     const field = type.fields.find((candidate) => candidate.name === name);
     // What is not known can't be passed over: it may say where credentials go.
     if (!field) return `this build does not know config.${name} of vaults of type ${type.name}`;
+    if (field.sensitive && (isCredentialReference(value) || isWithheld(value))) continue;
     if (!fits(field, value)) return `config.${name} is not one that this build can use`;
   }
   const [fault] = Object.entries(faultsOf(type, config));

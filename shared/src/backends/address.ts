@@ -3,7 +3,7 @@ import { printReference, type Reference, secondReading } from '../reference.ts';
 import type { Pick } from '../secret-value.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { optionField, optionValue } from '../vaults/field-value.ts';
-import type { VaultType } from '../vaults/vault-type.ts';
+import { LIFETIME_FIELDS, type VaultType } from '../vaults/vault-type.ts';
 import type { SecretQuery } from './backend.ts';
 
 /** Milliseconds; what the three lifetime fields of every vault type say (CONTRACT.md §4). */
@@ -81,6 +81,15 @@ export function lifetimesOf(config: VaultConfig): Lifetimes {
 export function identityOf(type: VaultType, config: VaultConfig): string {
   const identity = type.fields.filter((field) => field.identity).map((field) => config[field.name] ?? null);
   return JSON.stringify([type.name, ...identity]);
+}
+
+/**
+ * What a backend is opened with, as one text: the fields that make another secret, and those that only say how to get at
+ * it, credentials among them; not to be shown. Vaults that have it in common can share a backend.
+ */
+export function accessOf(type: VaultType, config: VaultConfig): string {
+  const fields = type.fields.filter((field) => !field.grants && !LIFETIME_FIELDS.includes(field));
+  return JSON.stringify([type.name, ...fields.map(({ name }) => config[name] ?? null)]);
 }
 
 function pickOf(reference: Reference): Pick {

@@ -1,6 +1,8 @@
 import type { VaultConfig } from '../vaults/entity.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import type { BackendContext, BackendFamily, Caller, SecretBackend } from './backend.ts';
+import { type CredentialLookup, Credentials } from './credentials.ts';
+import { RenewingBackend } from './renewing-backend.ts';
 
 /** Opens the backend of a vault type, and stops what they share. */
 export interface BackendSource {
@@ -11,16 +13,27 @@ export interface BackendSource {
 /** The backends of every vault type of this build. */
 export class Backends implements BackendSource {
   readonly #context: BackendContext;
+  readonly #lookUpCredential: CredentialLookup | undefined;
   readonly #families = new Map<string, Promise<BackendFamily>>();
   #stopped = false;
 
-  constructor(context: BackendContext) {
+  /** @param lookUpCredential for vaults whose credentials are references; without it none of those can be opened */
+  constructor(context: BackendContext, lookUpCredential?: CredentialLookup) {
     this.#context = context;
+    this.#lookUpCredential = lookUpCredential;
   }
 
-  /** @throws Error for a vault type that is not in VAULT_TYPES, and after `stop` */
+  /**
+   * Opens the backend with the vault's credentials, wherever they are; where the vault refuses them, with new ones.
+   *
+   * @throws BackendError; Error for a vault type that is not in VAULT_TYPES, and after `stop`
+   */
   async open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend> {
-    return (await this.#family(type)).open(config, regionFrom);
+    const family = await this.#family(type);
+    const credentials = Credentials.of(type, config, this.#lookUpCredential);
+    if (!credentials) return family.open(config, regionFrom);
+    const open = (complete: VaultConfig) => family.open(complete, regionFrom);
+    return RenewingBackend.open(credentials, open);
   }
 
   /**
@@ -29,7 +42,9 @@ export class Backends implements BackendSource {
    * @throws BackendError
    */
   async caller(type: string, config: VaultConfig): Promise<Caller | undefined> {
-    return (await this.#family(type)).caller?.(config);
+    const family = await this.#family(type);
+    const credentials = family.caller && Credentials.of(type, config, this.#lookUpCredential);
+    return family.caller?.(credentials ? await credentials.complete(false) : config);
   }
 
   #family(type: string): Promise<BackendFamily> {

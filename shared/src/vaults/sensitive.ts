@@ -1,3 +1,4 @@
+import { looksLikeReference } from '../reference-text.ts';
 import type { ConfigValue, VaultEntity } from './entity.ts';
 import { SchemaViolation } from './schema-violation.ts';
 import type { ConfigField } from './vault-type.ts';
@@ -9,18 +10,46 @@ import { VAULT_TYPES } from './vault-types.ts';
  */
 export const MASK = '********';
 
-/** The members of a vault's config that are credentials of their own. Of a type that is not known there are none. */
+/**
+ * What stands in the place of a credential on a data plane that started from a configuration kept outside of memory,
+ * where credentials are not kept in the clear, and this one could not be kept sealed or not be opened.
+ */
+export const WITHHELD = '{withheld}';
+
+/** The members of a vault's config that are, or refer to, credentials of its own. Of a type that is not known there are none. */
 export function sensitiveFields(typeName: string): readonly ConfigField[] {
   return VAULT_TYPES.get(typeName)?.fields.filter(({ sensitive }) => sensitive) ?? [];
+}
+
+/** To whoever keeps a credential in a vault's configuration. */
+export const CREDENTIAL_ADVICE =
+  'WARNING: stand in the configuration, and so in the database and on every data plane; a reference such as {vault://env/HCV_TOKEN}, resolved on data planes alone, keeps them out';
+
+/** A credential that stands elsewhere: where is no secret. */
+export function isCredentialReference(value: ConfigValue | undefined): boolean {
+  if (Array.isArray(value)) return value.length > 0 && value.every(looksLikeReference);
+  return typeof value === 'string' && looksLikeReference(value);
+}
+
+export function isWithheld(value: ConfigValue | undefined): boolean {
+  return value === WITHHELD || (Array.isArray(value) && value.length === 1 && value[0] === WITHHELD);
+}
+
+/** The members of a vault that are credentials themselves. */
+export function literalCredentials({ name, config }: Pick<VaultEntity, 'name' | 'config'>): ConfigField[] {
+  return sensitiveFields(name).filter((field) => {
+    const value = config[field.name];
+    return value !== undefined && !isCredentialReference(value) && !isWithheld(value);
+  });
 }
 
 export function isMask(value: unknown): boolean {
   return value === MASK || (Array.isArray(value) && value.length === 1 && value[0] === MASK);
 }
 
-/** The vault as it may be shown: every sensitive value masked. */
+/** The vault as it may be shown: every credential masked; a reference to one is shown. */
 export function masked<V extends Pick<VaultEntity, 'name' | 'config'>>(vault: V): V {
-  const set = sensitiveFields(vault.name).filter(({ name }) => vault.config[name] !== undefined);
+  const set = literalCredentials(vault);
   if (set.length === 0) return vault;
   const masks = set.map(({ name, type }): [string, ConfigValue] => [name, type === 'array' ? [MASK] : MASK]);
   return { ...vault, config: { ...vault.config, ...Object.fromEntries(masks) } };

@@ -1,8 +1,9 @@
 import { isPlainUrl } from '../plain-url.ts';
-import { VAULT_PREFIX } from '../reference.ts';
+import { looksLikeReference, VAULT_PREFIX } from '../reference-text.ts';
+import { credentialReferenceError } from './credential-reference.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 import { type FieldError, type FieldErrors, SchemaViolation } from './schema-violation.ts';
-import { isMask } from './sensitive.ts';
+import { isMask, WITHHELD } from './sensitive.ts';
 import { type ConfigField, faultsOf, type VaultType } from './vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
 
@@ -161,6 +162,11 @@ function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
 function checkFieldText(field: ConfigField, value: unknown): Checked<string> {
   const text = checkText(value);
   if ('error' in text) return text;
+  if (field.sensitive && looksLikeReference(text.value)) {
+    const error = credentialReferenceError(text.value);
+    return error === undefined ? text : { error };
+  }
+  if (field.sensitive && text.value === WITHHELD) return { error: 'invalid value' };
   if (field.oneOf && !field.oneOf.includes(text.value)) {
     return { error: `expected one of: ${field.oneOf.join(', ')}` };
   }

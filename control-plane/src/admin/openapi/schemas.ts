@@ -163,6 +163,11 @@ function schemasOf(type: VaultType): Array<[string, Schema]> {
   ];
 }
 
+function sensitiveForms({ type }: ConfigField, value: Schema): Schema[] {
+  const reference = { type: 'string', pattern: '^\\{vault://.*\\}$' };
+  return type === 'array' ? [value, list(reference), { const: [MASK] }] : [value, reference, { const: MASK }];
+}
+
 function fieldSchema(field: ConfigField): Schema {
   const member: Schema = {
     type: 'string',
@@ -179,8 +184,8 @@ function fieldSchema(field: ConfigField): Schema {
         : { type: field.whole ? 'integer' : field.type };
   const { sensitive, between } = field;
   return {
-    ...(sensitive ? { anyOf: [value, { const: field.type === 'array' ? [MASK] : MASK }] } : value),
-    description: `${field.description}${sensitive ? ` Encrypted in the database; answers have ${MASK}.` : ''}`,
+    ...(sensitive ? { anyOf: sensitiveForms(field, value) } : value),
+    description: `${field.description}${sensitive ? ` A reference such as {vault://env/NAME}, which data planes resolve; or the value, encrypted in the database, for which answers have ${MASK}.` : ''}`,
     ...(field.default !== undefined && { default: field.default }),
     ...(between && { minimum: between[0], maximum: between[1] }),
   };

@@ -1,17 +1,13 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { errorMessage, StartError } from './errors.ts';
+import { KEY_BYTES, keyOfText } from './key-text.ts';
+import type { SecretsKey } from './secrets-key.ts';
 
-const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** Hex digits of a key's name: enough to tell the keys of one file apart, too few to help anybody. */
 const NAME_LENGTH = 16;
-
-interface Key {
-  name: string;
-  bytes: Buffer;
-}
 
 /** A text that only the keyring that sealed it opens. */
 export interface Sealed {
@@ -22,14 +18,14 @@ export interface Sealed {
 }
 
 /**
- * The keys of `keyring_key_file`, under which what is sensitive in the database is encrypted (AES-256-GCM). The first
- * seals, and all open: to change the key, put a new one before the old.
+ * Keys under which texts are encrypted (AES-256-GCM): those of `keyring_key_file`, for what is sensitive in the database,
+ * or that of `secrets_key_file`. The first seals, and all open: to change the key, put a new one before the old.
  */
 export class Keyring {
-  readonly #keys: readonly Key[];
+  readonly #keys: readonly SecretsKey[];
 
-  constructor(keys: readonly Buffer[]) {
-    this.#keys = keys.map((bytes) => ({ name: nameOf(bytes), bytes }));
+  constructor(keys: ReadonlyArray<Buffer | SecretsKey>) {
+    this.#keys = keys.map((key) => (Buffer.isBuffer(key) ? { id: nameOf(key), key: createSecretKey(key) } : key));
   }
 
   /**
@@ -50,7 +46,7 @@ export class Keyring {
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line !== '' && !line.startsWith('#'));
-    const keys = lines.map(keyOfLine);
+    const keys = lines.map(keyOfText);
     if (keys.length === 0 || keys.includes(undefined)) {
       throw new StartError(
         `keyring_key_file = ${file} must hold 32 bytes, or keys of 32 bytes in hex or base64, one a line; \`openssl rand -base64 32\` makes one`,
@@ -61,20 +57,20 @@ export class Keyring {
 
   /** @param context where the text belongs: elsewhere it does not open */
   seal(text: string, context: string): Sealed {
-    const { name, bytes } = this.#keys[0]!;
+    const { id, key } = this.#keys[0]!;
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', bytes, nonce).setAAD(Buffer.from(context));
+    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
     const data = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    return { key: name, data: data.toString('base64') };
+    return { key: id, data: data.toString('base64') };
   }
 
   /** @returns undefined where the keyring has not the key, or the text is not one that was sealed for `context` */
   open({ key, data }: Sealed, context: string): string | undefined {
-    const known = this.#keys.find(({ name }) => name === key);
+    const known = this.#keys.find(({ id }) => id === key);
     const bytes = Buffer.from(data, 'base64');
     if (!known || bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
     const end = bytes.length - TAG_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', known.bytes, bytes.subarray(0, NONCE_BYTES))
+    const decipher = createDecipheriv('aes-256-gcm', known.key, bytes.subarray(0, NONCE_BYTES))
       .setAAD(Buffer.from(context))
       .setAuthTag(bytes.subarray(end));
     try {
@@ -83,11 +79,6 @@ export class Keyring {
       return undefined;
     }
   }
-}
-
-function keyOfLine(line: string): Buffer | undefined {
-  const key = /^[0-9a-f]{64}$/i.test(line) ? Buffer.from(line, 'hex') : Buffer.from(line, 'base64');
-  return key.length === KEY_BYTES && /^[\w+/=-]+$/.test(line) ? key : undefined;
 }
 
 function nameOf(key: Buffer): string {
