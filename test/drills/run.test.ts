@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Deployment } from '../e2e/deployment.ts';
 
 const RUN = fileURLToPath(new URL('run.ts', import.meta.url));
 
@@ -40,16 +41,26 @@ async function runUntil(line: RegExp, signal: NodeJS.Signals, args: string[]) {
   return { folder, code, words };
 }
 
-test('Ctrl-C ends a drill, its programs and what they have written, and the reports are written all the same', async (t) => {
+test('Ctrl-C ends a drill, its programs and what they have written, and the reports are written and told all the same', async (t) => {
   if (process.platform !== 'linux') return t.skip('it looks for processes in /proc');
-  const { folder, code, words } = await runUntil(/cp-killed: ✗/, 'SIGINT', ['cp-killed']);
+  const deployment = new Deployment();
+  const controlPlane = await deployment.planControlPlane('told');
+  await controlPlane.start();
+  const tell = ['--report-to', controlPlane.adminUrl];
+  const { folder, code, words } = await runUntil(/cp-killed: ✗/, 'SIGINT', ['cp-killed', ...tell]);
   try {
+    const { data } = (await controlPlane.get('/drills')) as { data: Array<Record<string, unknown>> };
+    assert.deepEqual(
+      data.map(({ name, passed, problems }) => ({ name, passed, problems })),
+      [{ name: 'cp-killed', passed: false, problems: ['it was stopped'] }],
+    );
     assert.equal(code, 1);
     assert.match(words, /cp-killed: failed \(it was stopped\)/);
     assert.deepEqual(readdirSync(folder), ['out']);
     assert.deepEqual(readdirSync(join(folder, 'out')).sort(), ['report.html', 'report.json']);
     assert.deepEqual(processesWith(folder), []);
   } finally {
+    await deployment.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DrillReporter } from '@vaultplane/shared/drill-report.ts';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { Command, InvalidArgumentError } from 'commander';
@@ -11,6 +12,7 @@ import type { Drill, DrillReport } from './stage/drill.ts';
 import { play } from './stage/drill-process.ts';
 import { reportPage } from './stage/report-page.ts';
 import { reportTable } from './stage/report-table.ts';
+import { toldDrill } from './stage/told-drill.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -20,6 +22,8 @@ interface Options {
   json?: true;
   at: number;
   out: string;
+  reportTo?: string;
+  reportTokenFile?: string;
 }
 
 const program = new Command('npm run drill --')
@@ -30,6 +34,8 @@ const program = new Command('npm run drill --')
   .option('--json', 'print the reports as JSON')
   .option('--at <number>', 'how many run side by side', parseCount, 4)
   .option('--out <folder>', 'where report.html and report.json go', join(ROOT, 'data/drills'))
+  .option('--report-to <url>', "tell a control plane's Admin API what came of it; its manager shows that")
+  .option('--report-token-file <file>', "holds an editor's token for it; VAULTPLANE_ADMIN_TOKEN where not given")
   .action(drill);
 
 await runCli(program);
@@ -43,17 +49,36 @@ async function drill(names: string[], options: Options): Promise<void> {
   if (unknown.length > 0) throw new UsageError(`there is no drill ${unknown.join(', ')}; see --list`);
   if (names.length === 0 && !options.all) throw new UsageError('name a drill, or give --all or --list');
   const chosen = DRILLS.filter(({ name }) => options.all || names.includes(name));
+  const reporter = DrillReporter.of(options);
+  await reporter?.check();
   const stop = stopOnSignals();
   const begun = new Date();
-  const reports = await playAll(chosen, options.at, stop);
+  const told: Array<Promise<Error | undefined>> = [];
+  const reports = await playAll(chosen, options.at, stop, (report) => {
+    const drill = toldDrill(report, new Date());
+    if (reporter && drill)
+      told.push(
+        reporter.tell(drill).then(
+          () => undefined,
+          (error: Error) => error,
+        ),
+      );
+  });
   const files = write(options.out, reports, begun);
   process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : reportTable(reports));
   process.stderr.write(`${files.join('\n')}\n`);
+  const untold = (await Promise.all(told)).find((error) => error !== undefined);
+  if (untold) throw untold;
   if (stop.aborted || reports.some(({ outcome }) => outcome === 'failed')) throw new ExitStatus(1);
 }
 
 /** Plays drills, so many side by side, the longest first; the reports are in the order of the drills. */
-async function playAll(drills: readonly Drill[], at: number, signal: AbortSignal): Promise<DrillReport[]> {
+async function playAll(
+  drills: readonly Drill[],
+  at: number,
+  signal: AbortSignal,
+  onReport: (report: DrillReport) => void,
+): Promise<DrillReport[]> {
   const reports = new Map<Drill, DrillReport>();
   const waiting = [...drills].sort((a, b) => b.seconds - a.seconds);
   const playNext = async () => {
@@ -62,6 +87,7 @@ async function playAll(drills: readonly Drill[], at: number, signal: AbortSignal
       process.stderr.write(`${name}: ${next.breaks}\n`);
       const report = await play(next, { signal, note: (line) => process.stderr.write(`${name}: ${line}\n`) });
       reports.set(next, report);
+      onReport(report);
       const left = waiting.length === 0 ? '' : `; ${waiting.length} wait`;
       process.stderr.write(`${name}: ${report.outcome}${report.reason ? ` (${report.reason})` : ''}${left}\n`);
     }

@@ -236,6 +236,31 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await page.getByText(/the oldest runs out in 23 h/).waitFor();
   });
 
+  it('shows what rehearsed outages have come to', async () => {
+    await go('#/outages');
+    await heading('No outage has been rehearsed yet').waitFor();
+    const at = Date.now();
+    const told = {
+      ...{ host: 'drill-host', started_at: new Date(at - 600_000), ended_at: new Date(at) },
+      ...{ lookups: 12_345, wrong_answers: 0, longest_gap_ms: 130, longest_staleness_ms: 4200 },
+    };
+    await scene.call('POST', '/drills', { ...told, name: 'cp-and-aws-down', passed: true });
+    await scene.call('POST', '/drills', {
+      ...{ name: 'aws-outage', started_at: told.started_at, ended_at: told.ended_at, passed: false },
+      problems: ['aws/db/main is not held; it was wanted 3 times'],
+    });
+    await go('#/fleet');
+    await go('#/outages');
+    await page.getByText('Of 2, the last rehearsal of aws-outage failed').waitFor();
+    const passed = page.getByRole('row', { name: /cp-and-aws-down/ });
+    assert.deepEqual((await passed.getByRole('cell').allTextContents()).slice(1, 7), [
+      ...['cp-and-aws-down', '● Passed', '12,345', '0', '130 ms', '4 s'],
+    ]);
+    const failed = page.getByRole('row', { name: /aws-outage/ });
+    await failed.getByText('✖ Failed').waitFor();
+    await failed.getByText('aws/db/main is not held; it was wanted 3 times').waitFor();
+  });
+
   it('tells the history with its changes, and goes back to a version once what that changes was shown', async () => {
     await go('#/history');
     await page.getByRole('link', { name: /^v3 / }).click();

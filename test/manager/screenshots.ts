@@ -20,6 +20,15 @@ const PLACES = {
   audit: '#/audit',
 };
 
+const DRILLS = [
+  ['cp-killed', true],
+  ['cp-and-aws-down', true],
+  ['disk-full', true],
+  ['link-lossy', false, 'a lookup failed: unavailable, 2.1 s after the link began to lose packets'],
+  ['aws-outage', false, 'payments/acquirer is not held; it was wanted 3 times'],
+  ['cp-outage', true],
+] as const;
+
 if (noBrowser) {
   process.stderr.write(`screenshots: ${noBrowser}\n`);
   process.exit(1);
@@ -32,6 +41,20 @@ try {
   for (const [index, member] of members.entries()) {
     if (index % 5 < 3) member.holds(VERSIONS[1], 'fresh');
     else if (index % 41 === 3) member.holds(VERSIONS[0], 'resurrected', Math.floor(Date.now() / 1000) - 4000);
+  }
+  const hour = 3_600_000;
+  for (const [index, [name, passed, problem]] of DRILLS.entries()) {
+    const ended = Date.now() - (DRILLS.length - index) * 5 * hour;
+    await scene.call('POST', '/drills', {
+      ...{ name, passed, host: 'drills.internal', problems: problem ? [problem] : [] },
+      ...{
+        started_at: new Date(ended - 90_000 * (index + 1)),
+        ended_at: new Date(ended),
+        lookups: 41_210 + 977 * index,
+      },
+      ...(name.endsWith('outage') ? {} : { wrong_answers: 0, longest_gap_ms: 120 + index * 31 }),
+      ...(name.endsWith('outage') ? {} : { longest_staleness_ms: 900 * index }),
+    });
   }
   members[7]?.rejects('payments', 'this release knows no vault of this kind');
   for (const member of members.splice(20, 4)) await member.stop();

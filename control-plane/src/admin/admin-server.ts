@@ -20,6 +20,7 @@ import type { Authentication } from './authentication.ts';
 import { clusteringRoutes } from './clustering-routes.ts';
 import { configRoutes } from './config-routes.ts';
 import { CurrentVaults } from './current-vaults.ts';
+import { drillRoutes } from './drill-routes.ts';
 import { emptyListRoutes } from './empty-list-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { FleetFeed } from './fleet-feed.ts';
@@ -115,6 +116,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   configRoutes(app, store.config, current);
   tokenRoutes(app, store.tokens);
   auditRoutes(app, store.audit);
+  drillRoutes(app, store.drills);
   emptyListRoutes(app);
   openApiRoute(app);
   if (options.managerPath !== undefined) managerRoutes(app, options.managerPath);

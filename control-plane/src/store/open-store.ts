@@ -5,6 +5,7 @@ import type { ControlPlaneSettings } from '../settings.ts';
 import { AuditLog } from './audit-log.ts';
 import { ConfigStore, type ConfigStoreOptions } from './config-store.ts';
 import { type Database, DatabaseUnavailable } from './database.ts';
+import { DrillReports } from './drill-reports.ts';
 import { openEmbeddedDatabase } from './embedded-database.ts';
 import { migrate } from './migrations.ts';
 import { openPostgresDatabase } from './postgres-database.ts';
@@ -17,6 +18,7 @@ export interface Store {
   config: ConfigStore;
   tokens: Tokens;
   audit: AuditLog;
+  drills: DrillReports;
   close(): Promise<void>;
 }
 
@@ -69,6 +71,7 @@ export async function prepareStore(
     config: new ConfigStore(database, clock, options),
     tokens: new Tokens(database, clock),
     audit: new AuditLog(database, clock),
+    drills: new DrillReports(database, clock),
     close: () => database.close(),
   };
 }

@@ -1,4 +1,6 @@
+import { hostname } from 'node:os';
 import { createInterface } from 'node:readline';
+import { DrillReporter, type ToldDrill } from '@vaultplane/shared/drill-report.ts';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { ErrorBody } from '../api/answer.ts';
@@ -12,6 +14,8 @@ interface DrillOptions extends SettingsOption {
   for: number;
   strict?: boolean;
   json?: boolean;
+  reportTo?: string;
+  reportTokenFile?: string;
 }
 
 /** Progress goes to a log this often; to a terminal it goes all the time, on one line. */
@@ -26,6 +30,8 @@ export function drillCommand(): Command {
     .addOption(new Option('--for <time>', 'for how long: 30s, 10m, 1h').argParser(parseTime).default(60, '60s'))
     .option('--strict', 'fail the lookups, too, that nothing held can answer; without it the vault is asked for them')
     .option('--json', 'print the report as JSON')
+    .option('--report-to <url>', "tell a control plane's Admin API what came of it; its manager shows that")
+    .option('--report-token-file <file>', "holds an editor's token for it; VAULTPLANE_ADMIN_TOKEN where not given")
     .addHelpText(
       'after',
       '\nWhat is held is served as in a real outage. The exit status is 1 if a lookup failed, or would have in a real outage.',
@@ -34,7 +40,10 @@ export function drillCommand(): Command {
 }
 
 async function drill(outage: string, options: DrillOptions): Promise<void> {
+  const reporter = DrillReporter.of(options);
+  await reporter?.check();
   const api = await LocalApi.of(await readSettings(options));
+  const started = new Date();
   const body = { outage, for_s: options.for, ...(options.strict && { strict: true }) };
   const answer = await api.open('POST', '/v1/drill', { body });
   // The first Ctrl-C ends the drill, and its report still comes; if it does not, the next ends this command, and the
@@ -48,6 +57,7 @@ async function drill(outage: string, options: DrillOptions): Promise<void> {
       if ('progress' in line) showProgress(outage, line.progress);
       else {
         showReport(line.report, options);
+        await reporter?.tell(toldDrill(line.report, started));
         return;
       }
     }
@@ -69,6 +79,27 @@ function showReport(report: RehearsalReport, { json }: DrillOptions): void {
   console.log(json ? JSON.stringify(report) : describe(report));
   const { lookups, would_have_failed } = report;
   if (Object.keys(lookups.failed).length > 0 || would_have_failed.times > 0) process.exitCode = 1;
+}
+
+/** As a control plane keeps it. Whoever asks here sees no value, so nothing can be said of wrong ones, gaps and staleness. */
+function toldDrill(report: RehearsalReport, started: Date): ToldDrill {
+  const { outage, lookups, would_have_failed: missed, restart_would_lack } = report;
+  const failed = Object.entries(lookups.failed);
+  const sum = failed.reduce((all, [, count]) => all + count, 0);
+  return {
+    name: outage,
+    host: hostname(),
+    started_at: started.toISOString(),
+    ended_at: new Date(started.getTime() + report.lasted_s * 1000).toISOString(),
+    passed: sum === 0 && missed.times === 0,
+    lookups: lookups.served + sum,
+    ...{ wrong_answers: null, longest_gap_ms: null, longest_staleness_ms: null },
+    problems: [
+      ...failed.map(([code, count]) => `${count} lookups failed: ${code}`),
+      ...missed.secrets.map(({ secret, times }) => `${secret} is not held; it was wanted ${times} times`),
+      ...restart_would_lack.map((what) => `a restart in such an outage would have lacked ${what}`),
+    ],
+  };
 }
 
 function describe(report: RehearsalReport): string {

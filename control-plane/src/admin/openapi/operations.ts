@@ -154,6 +154,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: [201, ref('NewToken')],
   },
   'DELETE /tokens/:id': { summary: 'Revoke a token', answers: [204, null] },
+  'GET /drills': {
+    summary: 'What rehearsed outages have shown, the newest first; the last 200 are kept',
+    answers: [200, object({ data: list(ref('DrillReport')), next: orNull(text) })],
+  },
+  'POST /drills': {
+    summary: 'Tell what a rehearsed outage has shown',
+    body: ref('ToldDrill'),
+    answers: [201, ref('DrillReport')],
+  },
   'GET /audit/requests': {
     summary: 'Every write, the newest first, those that were refused too',
     query: {

@@ -1,3 +1,4 @@
+import { LONGEST_PROBLEM, MOST_PROBLEMS } from '@vaultplane/shared/drill-report.ts';
 import { LOG_LEVELS } from '@vaultplane/shared/log.ts';
 import { VAULT_PREFIX } from '@vaultplane/shared/reference.ts';
 import { MASK } from '@vaultplane/shared/vaults/sensitive.ts';
@@ -119,10 +120,20 @@ export function componentSchemas(): Record<string, Schema> {
       secrets: object({ asked: count, refreshed: count, changed: count, failed: count }),
       reasons: list(text),
     }),
+    DrillReport: object({ id: uuid, received_at: time, actor: text, ...TOLD_DRILL }),
+    ToldDrill: object(TOLD_DRILL, UNTOLD),
     LogLevel: { type: 'string', enum: LOG_LEVELS },
   };
 }
 
+const TOLD_DRILL: Record<string, Schema> = {
+  name: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$', examples: ['aws-outage'] },
+  host: orNull(text),
+  ...{ started_at: time, ended_at: time, passed: boolean, lookups: orNull(count), wrong_answers: orNull(count) },
+  ...{ longest_gap_ms: orNull(count), longest_staleness_ms: orNull(count) },
+  problems: { ...list({ type: 'string', maxLength: LONGEST_PROBLEM }), maxItems: MOST_PROBLEMS },
+};
+const UNTOLD = ['host', 'lookups', 'wrong_answers', 'longest_gap_ms', 'longest_staleness_ms', 'problems'];
 const TOKEN: Record<string, Schema> = { id: text, role: { enum: ROLES }, name: orNull(text), created_at: time };
 const PREFIX: Schema = { type: 'string', pattern: VAULT_PREFIX.source, not: { enum: RESERVED_PREFIXES } };
 const TAG: Schema = { type: 'string', pattern: '^[^,/]+$' };

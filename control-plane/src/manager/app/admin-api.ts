@@ -89,6 +89,21 @@ export interface Refresh {
   reasons: string[];
 }
 
+export interface DrillReport {
+  id: string;
+  actor: string;
+  name: string;
+  host: string | null;
+  started_at: string;
+  ended_at: string;
+  passed: boolean;
+  lookups: number | null;
+  wrong_answers: number | null;
+  longest_gap_ms: number | null;
+  longest_staleness_ms: number | null;
+  problems: string[];
+}
+
 export interface FieldSchema {
   type: 'string' | 'number' | 'integer' | 'boolean' | 'array';
   description?: string;

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import type { DataPlane, FleetReference, Vault } from './admin-api.ts';
+import { DrillsPart } from './drills-part.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { LoadedPart, useLoaded } from './loading.ts';
@@ -58,6 +59,7 @@ export function OutagesPage({ api, feed }: PageProps): VNode {
         </li>`,
       )}</ul>`;
     }}<//>
+    <${DrillsPart} api=${api} />
     <section class="card">
       <h2>What goes on when something is down</h2>
       <dl class="facts">
