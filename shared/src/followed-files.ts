@@ -77,11 +77,12 @@ export class FollowedFiles<T> {
       this.#error = null;
       if (fingerprint(value) === fingerprint(this.#current)) return;
       this.#current = value;
-      log.info({}, `${what} has been renewed, and is in use for new links`);
+      log.info({ what }, 'what has been renewed is in use for new links');
       for (const listener of this.#listeners) listener(value);
     } catch (error) {
       const reason = errorMessage(error);
-      if (reason !== this.#error) log.error({ reason }, `${what} can not be renewed; the one before stays in use`);
+      if (reason !== this.#error)
+        log.error({ what, reason }, 'what has been renewed can not be used; the one before stays in use');
       this.#error = reason;
     }
   }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { logCallsOf } from './log-events.ts';
 import { referencePages } from './reference.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -29,14 +30,23 @@ function assertLeads(from: string, link: string): void {
 }
 
 describe('the documents', () => {
-  // The log's page is made anew with each release: a message may be put better without ado.
-  const { 'log.md': _, ...held } = referencePages();
-  for (const [name, text] of Object.entries(held)) {
+  for (const [name, text] of Object.entries(referencePages())) {
     it(`have a reference that is current: ${name}`, () => {
       const hint = 'run: node test/docs/write-reference.ts';
       assert.equal(readFileSync(join(DOCS, 'reference', name), 'utf8'), text, hint);
     });
   }
+
+  it('know every event of the log: a message is constant, and none is overlooked', () => {
+    const messages = (source: string) => logCallsOf(source, 'x.ts').flatMap((call) => call.messages);
+    assert.deepEqual(messages("log.info({ a: f(`(, ')`) }, 'one; more');"), ['one; more']);
+    assert.deepEqual(messages("const M = 'two';\nthis.#log.warn({ ...x, y: [1, 2] }, M);"), ['two']);
+    assert.deepEqual(messages("log.error({}, isSo ? 'it\\'s so' : \"it isn't\");"), ["it's so", "it isn't"]);
+    const dynamic = "const level = x === y ? 'debug' : 'warn';\nlog[level]({}, 'three');";
+    assert.deepEqual(logCallsOf(dynamic, 'x.ts'), [{ levels: ['debug', 'warn'], messages: ['three'] }]);
+    assert.throws(() => messages('log.info({}, `four`);'), /x\.ts:1: .* is no constant text/);
+    assert.throws(() => messages('\nlog.info({}, text);'), /x\.ts:2/);
+  });
 
   it('link to what is there', () => {
     for (const page of pages) {

@@ -1,6 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { OPERATIONS } from '@vaultplane/control-plane/admin/openapi/operations.ts';
 import { CONTROL_PLANE_SETTINGS } from '@vaultplane/control-plane/settings.ts';
 import { Metrics } from '@vaultplane/control-plane/status/metrics.ts';
@@ -8,10 +5,10 @@ import { DATA_PLANE_SETTINGS } from '@vaultplane/data-plane/settings.ts';
 import { createMetrics } from '@vaultplane/data-plane/status/metrics.ts';
 import { UpstreamDurations } from '@vaultplane/data-plane/status/upstream-durations.ts';
 import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
-import { eventOf } from '@vaultplane/shared/log.ts';
 import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+import { logEvents } from './log-events.ts';
+
 const NOTE = '_Made from the code by `node test/docs/write-reference.ts`._';
 
 /** The pages of docs/reference/, made from the schemas that the programs go by. */
@@ -124,25 +121,11 @@ function adminApi(): string {
   );
 }
 
-/** Calls of a log, with a level and a message that is a literal. */
-const LOG_CALL =
-  /[lL]og\.(debug|info|warn|error)\(\s*(?:[^'"`]|'[^']*'|`[^`]*`)*?,\s*\n?\s*'((?:[^'\\]|\\.)+)',?\s*\n?\s*\)/g;
-
 function log(): string {
-  const events = new Map<string, Set<string>>();
-  for (const room of ['shared', 'control-plane', 'data-plane']) {
-    for (const name of readdirSync(join(ROOT, room, 'src'), { recursive: true, encoding: 'utf8' })) {
-      if (!name.endsWith('.ts') || name.endsWith('.test.ts') || name.includes('testing')) continue;
-      for (const [, level, message] of readFileSync(join(ROOT, room, 'src', name), 'utf8').matchAll(LOG_CALL)) {
-        const event = eventOf(message!);
-        events.set(event, (events.get(event) ?? new Set()).add(level!));
-      }
-    }
-  }
-  const rows = [...events].sort().map(([event, levels]) => [`\`${event}\``, [...levels].sort().join(', ')]);
+  const rows = [...logEvents()].sort().map(([event, levels]) => [`\`${event}\``, [...levels].sort().join(', ')]);
   return page(
     'Log',
-    'One JSON line an event on stderr: `time`, `level`, `program`, `pid`, `event`, `msg`, and facts. `log_level` is read anew at SIGHUP. `request_id` is the `X-Kong-Admin-Request-ID` of the request to the Admin API, in the audit log and, for a refresh, in the log of every data plane.',
+    "One JSON line an event on stderr: `time`, `level`, `program`, `pid`, `event`, `msg`, and facts. `log_level` is read anew at SIGHUP. `request_id` is on every line of a request to the Admin API or of a call of an application: the `X-Request-Id` that it came with (1 to 128 letters, digits and `_.:;=+/@-`), or one that was made; the answer has it in the same header (a hit that brings none has none). A refresh carries its own from the Admin API to the log of every data plane, and the audit log has it too. Kong's `X-Kong-Admin-Request-ID` and AWS's `x-amzn-requestid` are the same id.",
     table(['event', 'level'], rows),
   );
 }

@@ -71,7 +71,9 @@ try {
         await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
         // The chart's samples come every five seconds; it is drawn with what there is.
         await page.waitForTimeout(400);
-        await page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`) });
+        // The rehearsals are below what is down.
+        const fullPage = name === 'outages';
+        await page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`), fullPage });
         if (name === 'version') await page.keyboard.press('Escape');
         process.stdout.write(`${name}-${size}-${theme}.png\n`);
       }
