@@ -1,4 +1,4 @@
-import { enableCompileCache, flushCompileCache } from 'node:module';
+import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 /** Beside the sources: whoever may write there may write the sources too, so what is read from there is as good as they are. */
@@ -11,9 +11,4 @@ const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/vaultplane', imp
  */
 export function keepCompiled(): void {
   if (process.env.NODE_COMPILE_CACHE === undefined) enableCompileCache(FOLDER);
-}
-
-/** Writes what is new now; otherwise it is written when the process ends, unless it is killed. */
-export function saveCompiled(): void {
-  flushCompileCache();
 }

@@ -67,6 +67,30 @@ const PRUNED_AT_ONCE = 10_000;
 
 const COLUMNS = `id, at, actor, role, remote_address, method, path, status, request_id, version_before, version_after`;
 
+/** A row as INSERT_AUDIT_REQUESTS takes it. */
+export function auditRequestRow(
+  at: number,
+  { name, role, remoteAddress }: Caller,
+  { method, path, status, requestId }: WriteRequest,
+  versionBefore: number,
+  versionAfter: number,
+): object {
+  return {
+    ...{ at: new Date(at), actor: name, role, remote_address: remoteAddress, method, path },
+    ...{
+      status: status ?? null,
+      request_id: requestId ?? null,
+      version_before: versionBefore,
+      version_after: versionAfter,
+    },
+  };
+}
+
+const INSERTED = `at, actor, role, remote_address, method, path, status, request_id, version_before, version_after`;
+/** Rows by the names of their columns; what stands behind it is a list of them as jsonb. */
+export const INSERT_AUDIT_REQUESTS = `insert into audit_requests (${INSERTED})
+  select ${INSERTED} from jsonb_populate_recordset(null::audit_requests, `;
+
 /** Part of the change's own transaction: there is no change without its audit row. */
 export async function insertAuditRequest(
   transaction: Queryable,
@@ -76,15 +100,8 @@ export async function insertAuditRequest(
   versionBefore: number,
   versionAfter: number,
 ): Promise<void> {
-  await transaction.query(
-    `insert into audit_requests
-       (at, actor, role, remote_address, method, path, status, request_id, version_before, version_after)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-    [
-      ...[new Date(at), actor.name, actor.role, actor.remoteAddress, request.method, request.path],
-      ...[request.status ?? null, request.requestId ?? null, versionBefore, versionAfter],
-    ],
-  );
+  const row = auditRequestRow(at, actor, request, versionBefore, versionAfter);
+  await transaction.query(`${INSERT_AUDIT_REQUESTS} $1::jsonb)`, [JSON.stringify([row])]);
 }
 
 /** The audit log: every write, those that were refused too. */

@@ -30,6 +30,8 @@ export class ConfigEdit {
   readonly #sealing: VaultSealing;
   readonly #before = new Map<string, VaultEntity | null>();
   readonly #after = new Map<string, VaultEntity | null>();
+  readonly #known = new KnownVaults();
+  #hasWritten = false;
 
   constructor(transaction: Queryable, nowSeconds: number, sealing: VaultSealing) {
     this.transaction = transaction;
@@ -37,12 +39,23 @@ export class ConfigEdit {
     this.#sealing = sealing;
   }
 
-  find(key: VaultKey): Promise<VaultEntity | undefined> {
-    return findVault(this.transaction, this.#sealing, key);
+  /** Whether something stands in the database that was not there before. */
+  get hasWritten(): boolean {
+    return this.#hasWritten;
   }
 
-  all(): Promise<VaultEntity[]> {
-    return allVaults(this.transaction, this.#sealing);
+  async find(key: VaultKey): Promise<VaultEntity | undefined> {
+    const known = this.#known.find(key);
+    if (known !== undefined) return known ?? undefined;
+    const vault = await findVault(this.transaction, this.#sealing, key);
+    this.#known.found(key, vault ?? null);
+    return vault;
+  }
+
+  async all(): Promise<VaultEntity[]> {
+    const vaults = await allVaults(this.transaction, this.#sealing);
+    this.#known.foundAll(vaults);
+    return vaults;
   }
 
   /**
@@ -58,33 +71,31 @@ export class ConfigEdit {
     }
     const other = await this.find({ prefix: vault.prefix });
     if (other && other.id !== vault.id) throw new VaultConflict('prefix', vault.prefix);
+    const sealedConfig = JSON.stringify(this.#sealing.seal(vault).config);
+    this.#hasWritten = true;
     await this.transaction.query(
       `insert into vaults (${VAULT_COLUMNS}) values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8)
        on conflict (id) do update set prefix = $2, name = $3, description = $4, config = $5::jsonb, tags = $6,
          created_at = $7, updated_at = $8`,
       [
-        ...[
-          vault.id,
-          vault.prefix,
-          vault.name,
-          vault.description,
-          JSON.stringify(this.#sealing.seal(vault).config),
-          vault.tags,
-        ],
+        ...[vault.id, vault.prefix, vault.name, vault.description, sealedConfig, vault.tags],
         ...[vault.created_at, vault.updated_at],
       ],
     );
     const stored = ordered(vault);
+    this.#known.put(stored);
     this.#record(vault.id, current ?? null, stored);
     return stored;
   }
 
   /** @returns whether it was there */
   async delete(id: string): Promise<boolean> {
+    this.#hasWritten = true;
     const [stored] = await this.transaction.query<StoredVault>(
       `delete from vaults where id = $1 returning ${VAULT_COLUMNS}`,
       [id],
     );
+    this.#known.gone(id);
     if (stored) this.#record(id, this.#sealing.open(stored), null);
     return stored !== undefined;
   }
@@ -99,7 +110,9 @@ export class ConfigEdit {
     for (const vault of current) {
       const heir = wanted.get(vault.prefix);
       if (kept.has(vault.id) && heir !== undefined && heir !== vault.id) {
+        this.#hasWritten = true;
         await this.transaction.query('update vaults set prefix = $2 where id = $1', [vault.id, `~${vault.id}`]);
+        this.#known.put({ ...vault, prefix: `~${vault.id}` });
         this.#record(vault.id, vault, vault);
       }
     }
@@ -116,6 +129,44 @@ export class ConfigEdit {
   #record(id: string, before: VaultEntity | null, after: VaultEntity | null): void {
     if (!this.#before.has(id)) this.#before.set(id, before);
     this.#after.set(id, after);
+  }
+}
+
+/** What an edit knows of the database; nobody else writes while it goes on. */
+class KnownVaults {
+  /** Null: there is none. */
+  readonly #byId = new Map<string, VaultEntity | null>();
+  readonly #byPrefix = new Map<string, VaultEntity | null>();
+  /** What is not among them is not there. */
+  #areAll = false;
+
+  /** @returns undefined where it is not known; null where there is none */
+  find(key: VaultKey): VaultEntity | null | undefined {
+    const known = 'id' in key ? this.#byId.get(key.id.toLowerCase()) : this.#byPrefix.get(key.prefix);
+    return known === undefined && this.#areAll ? null : known;
+  }
+
+  found(key: VaultKey, vault: VaultEntity | null): void {
+    if (vault) this.put(vault);
+    else if ('id' in key) this.#byId.set(key.id.toLowerCase(), null);
+    else this.#byPrefix.set(key.prefix, null);
+  }
+
+  foundAll(vaults: readonly VaultEntity[]): void {
+    for (const vault of vaults) this.put(vault);
+    this.#areAll = true;
+  }
+
+  put(vault: VaultEntity): void {
+    this.gone(vault.id);
+    this.#byId.set(vault.id.toLowerCase(), vault);
+    this.#byPrefix.set(vault.prefix, vault);
+  }
+
+  gone(id: string): void {
+    const was = this.#byId.get(id.toLowerCase());
+    if (was && this.#byPrefix.get(was.prefix)?.id === was.id) this.#byPrefix.set(was.prefix, null);
+    this.#byId.set(id.toLowerCase(), null);
   }
 }
 

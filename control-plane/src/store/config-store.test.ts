@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Actor } from './audit-log.ts';
-import { VaultConflict } from './config-edit.ts';
+import { type ConfigEdit, VaultConflict } from './config-edit.ts';
 import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
 
 const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: '127.0.0.1' };
@@ -95,6 +95,36 @@ describeOnBothDatabases('the configuration', (open) => {
     assert.deepEqual(
       versions.sort((a, b) => a - b),
       Array.from({ length: 20 }, (_, index) => index + 1),
+    );
+  });
+
+  it('takes changes made at the same time each by itself, also where some fail before or after they have written', async () => {
+    const { config } = await storeOn(await open());
+    const edits = Array.from({ length: 30 }, (_, index) => async (edit: ConfigEdit) => {
+      if (index % 3 === 1) throw new Error(`before ${index}`);
+      await edit.put(vault(`vault-${index}`));
+      if (index % 10 === 0) throw new Error(`after ${index}`);
+      return index;
+    });
+    const outcomes = await Promise.allSettled(edits.map((edit) => config.change(ACTOR, REQUEST, edit)));
+    const failed = (index: number) => index % 3 === 1 || index % 10 === 0;
+    assert.deepEqual(
+      outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.result : outcome.reason.message)),
+      edits.map((_, index) => (index % 3 === 1 ? `before ${index}` : index % 10 === 0 ? `after ${index}` : index)),
+    );
+    const { version, vaults } = await config.load();
+    const expected = edits.map((_, index) => index).filter((index) => !failed(index));
+    assert.equal(version, expected.length);
+    assert.deepEqual(vaults.map(({ prefix }) => prefix).sort(), expected.map((index) => `vault-${index}`).sort());
+    const log = await config.versions(100);
+    assert.deepEqual(
+      log.map((entry) => [entry.version, entry.created, entry.updated, entry.deleted]),
+      expected.map((_, index) => [expected.length - index, 1, 0, 0]),
+    );
+    const told = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.version] : []));
+    assert.deepEqual(
+      [...told].sort((a, b) => a - b),
+      expected.map((_, index) => index + 1),
     );
   });
 

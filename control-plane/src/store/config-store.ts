@@ -1,9 +1,15 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { type Actor, insertAuditRequest, type WriteRequest } from './audit-log.ts';
+import {
+  type Actor,
+  auditRequestRow,
+  INSERT_AUDIT_REQUESTS,
+  insertAuditRequest,
+  type WriteRequest,
+} from './audit-log.ts';
 import { allVaults, ConfigEdit, findVault, VAULT_COLUMNS, type VaultKey } from './config-edit.ts';
-import type { Database, Queryable } from './database.ts';
+import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
 import { type StoredVault, VaultSealing } from './vault-sealing.ts';
 
 /** The channel on which control planes tell each other that there is a new version. */
@@ -12,6 +18,8 @@ export const CONFIG_CHANNEL = 'vaultplane_config';
 export const VERSIONS_KEPT = 1000;
 /** So many vaults are named in a list of versions; the version itself has them all. */
 const NAMED_IN_LIST = 10;
+/** Changes that wait at the same time are made in one transaction, up to so many. */
+const MOST_CHANGES_TOGETHER = 32;
 
 /** Where the database stands; the hash is for whoever has the entities (cluster/publisher.ts). */
 export interface StorePosition {
@@ -74,6 +82,8 @@ export class ConfigStore {
   readonly #clock: Clock;
   readonly #sealing: VaultSealing;
   readonly #versionsKept: number;
+  readonly #waiting: Change[] = [];
+  #isChanging = false;
 
   constructor(database: Database, clock: Clock, { keyring, versionsKept = VERSIONS_KEPT }: ConfigStoreOptions = {}) {
     this.#database = database;
@@ -175,67 +185,146 @@ export class ConfigStore {
 
   /**
    * Makes a change, as one transaction: the entities, the log row with the next version, the audit row, the NOTIFY. A
-   * change that changes nothing makes no version. Changes wait for each other, so an edit sees all that came before it.
+   * change that changes nothing makes no version. Changes wait for each other, so an edit sees all that came before it;
+   * those that wait here at the same time share a transaction. So an edit may run twice, and only its last run counts.
    *
    * @throws whatever `edit` throws, having changed nothing; VaultConflict
    */
-  async change<T>(
-    actor: Actor,
-    request: WriteRequest,
-    edit: (edit: ConfigEdit) => Promise<T>,
-  ): Promise<{ result: T; version: number; changed: boolean }> {
-    return this.#database.transaction(async (transaction) => {
-      // The lock that puts writers in order.
-      const [state] = await transaction.query<StorePosition>('select timeline, version from config_state for update');
-      const before = state!.version;
-      const at = this.#clock.now();
-      const editing = new ConfigEdit(transaction, Math.floor(at / 1000), this.#sealing);
-      const result = await edit(editing);
-      const changes = editing.changes;
-      const version = changes.length > 0 ? before + 1 : before;
-      if (changes.length > 0) await this.#writeVersion(transaction, version, at, actor, request, changes);
-      await insertAuditRequest(transaction, at, actor, request, before, version);
-      return { result, version, changed: changes.length > 0 };
+  change<T>(actor: Actor, request: WriteRequest, edit: (edit: ConfigEdit) => Promise<T>): Promise<Changed<T>> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ actor, request, edit, resolve: resolve as Change['resolve'], reject });
+      if (!this.#isChanging) void this.#changeAll();
     });
   }
 
-  async #writeVersion(
-    transaction: Queryable,
-    version: number,
-    at: number,
-    actor: Actor,
-    request: WriteRequest,
-    changes: readonly VaultChange[],
-  ): Promise<void> {
-    await transaction.query('update config_state set version = $1', [version]);
-    await transaction.query('insert into config_versions (version, made_at, actor, action) values ($1, $2, $3, $4)', [
-      version,
-      new Date(at),
-      actor.name,
-      `${request.method} ${request.path}`,
-    ]);
+  /** Never rejects. */
+  async #changeAll(): Promise<void> {
+    this.#isChanging = true;
+    while (this.#waiting.length > 0) {
+      const together = this.#waiting.splice(0, MOST_CHANGES_TOGETHER);
+      try {
+        await this.#commit(together);
+      } catch (error) {
+        if (together.length === 1 || error instanceof DatabaseUnavailable) {
+          for (const { reject } of together) reject(error);
+        } else {
+          // One of them has failed half-way, and nothing of any is left: each by itself.
+          for (const change of together) await this.#commit([change]).catch(change.reject);
+        }
+      }
+    }
+    this.#isChanging = false;
+  }
+
+  /** @throws what went wrong in the database, or in an edit after it had written something; then nothing is changed */
+  async #commit(together: readonly Change[]): Promise<void> {
+    const outcomes = await this.#database.transaction(async (transaction) => {
+      // The lock that puts writers in order.
+      const [state] = await transaction.query<StorePosition>('select timeline, version from config_state for update');
+      const outcomes: Array<() => void> = [];
+      const written: WrittenChange[] = [];
+      let { version } = state!;
+      for (const { actor, request, edit, resolve, reject } of together) {
+        const at = this.#clock.now();
+        const editing = new ConfigEdit(transaction, Math.floor(at / 1000), this.#sealing);
+        let result: unknown;
+        try {
+          result = await edit(editing);
+        } catch (error) {
+          if (editing.hasWritten || sqlState(error) !== undefined || error instanceof DatabaseUnavailable) throw error;
+          outcomes.push(() => reject(error));
+          continue;
+        }
+        const { changes } = editing;
+        const before = version;
+        if (changes.length > 0) version++;
+        const after = version;
+        written.push({ at, actor, request, before, after, changes });
+        outcomes.push(() => resolve({ result, version: after, changed: after > before }));
+      }
+      if (version > state!.version) await this.#writeVersions(transaction, version, written);
+      else
+        for (const { at, actor, request } of written)
+          await insertAuditRequest(transaction, at, actor, request, version, version);
+      return outcomes;
+    });
+    for (const settle of outcomes) settle();
+  }
+
+  /** One statement: each would be a way to the database and back while all other writers wait. */
+  async #writeVersions(transaction: Queryable, newest: number, written: readonly WrittenChange[]): Promise<void> {
+    const oldest = newest - this.#versionsKept;
+    const kept = written.filter(({ before, after }) => after > before && after > oldest);
     const sealed = (vault: VaultEntity | null) => vault && this.#sealing.seal(vault);
-    const rows = changes.map(({ vaultId, before, after }) => ({
-      vault_id: vaultId,
-      before: sealed(before),
-      after: sealed(after),
+    const versions = kept.map(({ at, actor, request, after }) => ({
+      version: after,
+      made_at: new Date(at),
+      actor: actor.name,
+      action: `${request.method} ${request.path}`,
     }));
-    await transaction.query(
-      `insert into config_changes (version, vault_id, before, after)
-       select $1, vault_id, before, after
-       from jsonb_to_recordset($2::jsonb) as change (vault_id uuid, before jsonb, after jsonb)`,
-      [version, JSON.stringify(rows)],
+    const changes = kept.flatMap(({ after: version, changes }) =>
+      changes.map(({ vaultId, before, after }) => ({
+        ...{ version, vault_id: vaultId },
+        ...{ before: sealed(before), after: sealed(after) },
+      })),
     );
-    const tooOld = [version - this.#versionsKept];
-    await transaction.query('delete from config_changes where version <= $1', tooOld);
-    await transaction.query('delete from config_versions where version <= $1', tooOld);
-    await transaction.query('select pg_notify($1, $2)', [CONFIG_CHANNEL, String(version)]);
+    const audit = written.map(({ at, actor, request, before, after }) =>
+      auditRequestRow(at, actor, request, before, after),
+    );
+    await transaction.query(
+      `with
+         state as (update config_state set version = $1),
+         new_versions as (
+           insert into config_versions (version, made_at, actor, action)
+           select version, made_at, actor, action
+           from jsonb_to_recordset($2::jsonb) as made (version bigint, made_at timestamptz, actor text, action text)),
+         new_changes as (
+           insert into config_changes (version, vault_id, before, after)
+           select version, vault_id, before, after
+           from jsonb_to_recordset($3::jsonb) as change (version bigint, vault_id uuid, before jsonb, after jsonb)),
+         old_changes as (delete from config_changes where version <= $4),
+         old_versions as (delete from config_versions where version <= $4),
+         audit as (${INSERT_AUDIT_REQUESTS} $5::jsonb))
+       select pg_notify($6, $7)`,
+      [
+        ...[newest, JSON.stringify(versions), JSON.stringify(changes), oldest],
+        ...[JSON.stringify(audit), CONFIG_CHANNEL, String(newest)],
+      ],
+    );
   }
 
   #open<Row extends StoredChange>(row: Row): Row & VaultChange {
     const { before, after } = row;
     return { ...row, before: before && this.#sealing.open(before), after: after && this.#sealing.open(after) };
   }
+}
+
+/** What became of a change. */
+interface Changed<T> {
+  result: T;
+  version: number;
+  changed: boolean;
+}
+
+/** One that waits for its turn. */
+interface Change {
+  actor: Actor;
+  request: WriteRequest;
+  edit: (edit: ConfigEdit) => Promise<unknown>;
+  resolve: (changed: Changed<unknown>) => void;
+  reject: (error: unknown) => void;
+}
+
+/** One whose vaults stand in the database, but not yet its version. */
+interface WrittenChange {
+  /** Milliseconds since 1970. */
+  at: number;
+  actor: Actor;
+  request: WriteRequest;
+  /** Versions; the same where nothing changed. */
+  before: number;
+  after: number;
+  changes: readonly VaultChange[];
 }
 
 type StoredChange = { version: number; vaultId: string; before: StoredVault | null; after: StoredVault | null };

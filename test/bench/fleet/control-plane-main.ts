@@ -1,7 +1,9 @@
 // A control plane with a fleet's configuration, in a process that tells what it uses.
 
+import { HELLO_WITHIN_MS } from '@vaultplane/control-plane/cluster/session.ts';
 import { openEmbeddedDatabase } from '@vaultplane/control-plane/store/embedded-database.ts';
 import { startTestControlPlane } from '@vaultplane/control-plane/testing/control-plane.ts';
+import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { serveParent } from './program.ts';
 
 export interface StartedControlPlane {
@@ -11,11 +13,18 @@ export interface StartedControlPlane {
   keyFile: string;
 }
 
+/** All links are made before any says hello: on a busy machine that takes longer than a data plane may. */
+const patientClock: Clock = {
+  ...systemClock,
+  after: (delayMs, task) => systemClock.after(delayMs === HELLO_WITHIN_MS ? 30 * delayMs : delayMs, task),
+};
+
 serveParent({
   start: async ({ vaults }: { vaults: number }): Promise<StartedControlPlane> => {
     const controlPlane = await startTestControlPlane({
       database: await openEmbeddedDatabase(undefined),
       env: { VAULTPLANE_LOG_LEVEL: 'error' },
+      clock: patientClock,
     });
     const document = {
       _format_version: '3.0',

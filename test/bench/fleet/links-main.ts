@@ -2,6 +2,7 @@
 // is the same whatever the other end is.
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DATA_PLANE_ACCEPTS, decodeControlPlaneMessage, encodeMessage, vaultsOf } from '@vaultplane/shared/protocol.ts';
 import { applyDelta, type ConfigPosition, checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { WebSocket } from 'ws';
@@ -21,6 +22,8 @@ export interface Recorded {
   welcome: Uint8Array;
   configs: Uint8Array[];
 }
+
+const MOST_FAILURES = 8;
 
 let links: Link[] = [];
 let welcome: Buffer | undefined;
@@ -105,11 +108,20 @@ async function until(holds: (link: Link) => boolean): Promise<number> {
   return now();
 }
 
-async function connect({ url, cert, key }: LinksInput): Promise<Link> {
+/** As a data plane does, a link that is not taken in comes again, after a pause that grows. */
+async function connect(input: LinksInput, failures = 0): Promise<Link> {
+  const { url, cert, key } = input;
   const socket = new WebSocket(url, { cert, key, rejectUnauthorized: false, perMessageDeflate: false });
   const link = new Link(socket);
-  await once(socket, 'open');
-  return link;
+  try {
+    await once(socket, 'open');
+    return link;
+  } catch (error) {
+    socket.terminate();
+    if (failures >= MOST_FAILURES) throw error;
+    await sleep(Math.random() * 100 * 2 ** failures);
+    return connect(input, failures + 1);
+  }
 }
 
 const close = async () => {

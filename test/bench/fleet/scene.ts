@@ -18,7 +18,7 @@ export class Side {
     this.#input = input;
   }
 
-  async connect(count: number, atOnce = Math.min(count, 256)): Promise<void> {
+  async connect(count: number, atOnce = Math.min(count, 32)): Promise<void> {
     await this.links.call('connect', { ...this.#input, count, atOnce });
   }
 
