@@ -131,7 +131,7 @@ export interface Caller {
   source: string;
   account: string;
   /** What `account` is, where it is not called so. */
-  accountKind?: 'project';
+  accountKind?: 'project' | 'policies';
   arn: string;
 }
 

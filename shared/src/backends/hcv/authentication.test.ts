@@ -69,6 +69,21 @@ describe('authentication to a real OpenBao', { skip: noOpenBao ?? false }, () =>
     assert.equal(await filed.read('hello'), '{"foo":"bar"}');
   });
 
+  it('is told as whom, without the token', async () => {
+    const secretId = await server.secretId('dp');
+    const config = { auth_method: 'approle', approle_role_id: 'dp-id', approle_secret_id: secretId };
+    await using hcv = await openHcv(server, config);
+    assert.deepEqual(await hcv.caller(), {
+      source: 'approle (role_id dp-id, by the secret_id of its configuration)',
+      arn: 'approle',
+      accountKind: 'policies',
+      account: 'default, read',
+    });
+    const blind = await server.token({ policies: ['read'], no_default_policy: true });
+    await using unseeing = await openHcv(server, { token: blind });
+    assert.equal((await unseeing.caller()).account, 'not known');
+  });
+
   it('by approle says what is wrong, and asks no more for a while, since a server locks out who fails often', async () => {
     const config = { auth_method: 'approle', approle_role_id: 'dp-id', approle_secret_id: 'canary-not-it' };
     await using wrong = await openHcv(server, config);

@@ -1,8 +1,10 @@
 import { isLoopback } from '../../settings.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import type { BackendContext, BackendFamily, SecretBackend } from '../backend.ts';
+import type { BackendContext, BackendFamily, Caller, SecretBackend } from '../backend.ts';
+import { withinDeadline } from '../deadline.ts';
 import { authenticationOf } from './authentication/methods.ts';
 import { UnwrappedSecretIds } from './authentication/unwrapped-secret-ids.ts';
+import { callerOf } from './caller.ts';
 import { HcvConfig } from './config.ts';
 import { KvBackend } from './kv.ts';
 import { Server } from './server.ts';
@@ -23,6 +25,7 @@ class HcvFamily implements BackendFamily {
   /** By all that is shown to the server, so that no vault reads by the token of another. */
   readonly #sessions = new Map<string, Session>();
   readonly #unwrapped = new UnwrappedSecretIds();
+  readonly #stop = new AbortController();
 
   constructor(context: BackendContext) {
     this.#context = context;
@@ -33,7 +36,15 @@ class HcvFamily implements BackendFamily {
     return new KvBackend({ config, ...this.#sessionOf(config), context: this.#context });
   }
 
+  async caller(vault: VaultConfig): Promise<Caller> {
+    const { server, tokens } = this.#sessionOf(new HcvConfig(vault));
+    const { deadlines } = this.#context;
+    const call = { subject: 'lookup of the token', target: server.target, deadline: deadlines.total };
+    return withinDeadline({ ...call, signal: this.#stop.signal }, (signal) => callerOf(server, tokens, signal));
+  }
+
   stop(): void {
+    this.#stop.abort();
     for (const session of this.#sessions.values()) stop(session);
     this.#sessions.clear();
   }

@@ -2,7 +2,7 @@ import { createLog } from '../../log.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import type { BackendContext, FetchedSecret, SecretBackend, UpstreamCall } from '../backend.ts';
+import type { BackendContext, Caller, FetchedSecret, SecretBackend, UpstreamCall } from '../backend.ts';
 import { Backends } from '../backends.ts';
 import type { OpenBao } from './open-bao.ts';
 
@@ -14,6 +14,7 @@ export interface OpenedHcv extends AsyncDisposable {
   calls: UpstreamCall[];
   /** Everything that was logged. */
   logged: string[];
+  caller(): Promise<Caller>;
   fetch(path: string, version?: string): Promise<FetchedSecret>;
   /** The secret's text. */
   read(path: string, version?: string): Promise<string>;
@@ -41,7 +42,8 @@ export async function openHcv(
     ...context,
   });
   const type = VAULT_TYPES.get('hcv')!;
-  const backend = await backends.open('hcv', withDefaults(type, { ...server.config, kv: 'v2', ...config }));
+  const complete = withDefaults(type, { ...server.config, kv: 'v2', ...config });
+  const backend = await backends.open('hcv', complete);
   const { signal } = new AbortController();
   const fetch = (path: string, id?: string) => backend.fetch({ path, version: id === undefined ? {} : { id } }, signal);
   return {
@@ -50,6 +52,7 @@ export async function openHcv(
     counts,
     calls,
     logged,
+    caller: async () => (await backends.caller('hcv', complete))!,
     fetch,
     read: async (path, id) => (await fetch(path, id)).value.reveal(),
     count: (operation) => calls.filter((call) => call.operation === operation).length,
