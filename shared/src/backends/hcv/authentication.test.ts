@@ -94,6 +94,13 @@ describe('authentication to a real OpenBao', { skip: noOpenBao ?? false }, () =>
       });
     }
     assert.equal(wrong.count('login'), 1);
+    // Another is shown at once.
+    const path = file('refused-secret-id', 'canary-not-it');
+    const { approle_secret_id: _, ...rest } = config;
+    await using mended = await openHcv(server, { ...rest, approle_secret_id_file: path });
+    await assert.rejects(mended.read('hello'), { code: 'unavailable' });
+    file('refused-secret-id', await server.secretId('dp'));
+    assert.equal(await mended.read('hello'), '{"foo":"bar"}');
     for (const [missing, config] of [
       ['approle_role_id', { auth_method: 'approle' }],
       ['token', {}],

@@ -27,8 +27,8 @@ export function tlsMaterial(config: HcvConfig, trusted: readonly string[]): TlsM
   };
 }
 
-/** A field that is PEM itself, or names the file that has it. */
-function pemOf(config: HcvConfig, name: string): string | undefined {
+/** A field that is PEM itself, or names the file that has it. @throws BackendError unavailable */
+export function pemOf(config: HcvConfig, name: string): string | undefined {
   const value = config.text(name);
   if (value === undefined || value.includes('-----BEGIN')) return value;
   try {

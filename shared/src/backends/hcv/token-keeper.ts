@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { Log } from '../../log.ts';
-import type { BackendError } from '../backend.ts';
+import { BackendError } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
 import { type Authentication, type Login, loginOf, refusalOf } from './authentication/authentication.ts';
 import { credentialsRefused, type Forbidden } from './errors.ts';
@@ -33,7 +33,7 @@ const WHOLE_LIFE = 1 / 2;
 const LAST_PART = 1 / 4;
 const RETRY_MS = { least: 250, most: 10_000 };
 /** After a refusal of what is shown it is not shown again for this long: servers lock out who fails often. */
-const REFUSED_MS = { first: 1000, most: 30_000 };
+const REFUSED_MS = { first: 1000, most: 60_000 };
 
 /**
  * The token of one login, shared by all calls: renewed before it ends, had by another login where it can't be, and had
@@ -46,7 +46,7 @@ export class TokenKeeper {
   #loggingIn: Promise<Held> | null = null;
   #lookingUp: { token: string; isGood: Promise<boolean> } | null = null;
   #timer: NodeJS.Timeout | undefined;
-  #refusal: { error: BackendError; until: number; pause: number } | null = null;
+  #refusal: { credential: string; error: BackendError; pause: number; until: number } | null = null;
 
   constructor(options: TokenKeeperOptions) {
     this.#options = options;
@@ -94,27 +94,31 @@ export class TokenKeeper {
   }
 
   #logIn(): Promise<Held> {
-    if (this.#refusal && performance.now() < this.#refusal.until) return Promise.reject(this.#refusal.error);
-    this.#loggingIn ??= this.#within('login', (signal) => this.#options.authentication.logIn(signal))
-      .then(
-        (login) => {
-          this.#refusal = null;
-          return this.#hold(login);
-        },
-        (error: BackendError) => {
-          if ((error as BackendError).credentialsRefused) this.#pauseAfter(error);
-          throw error;
-        },
-      )
+    this.#loggingIn ??= this.#within('login', (signal) => this.#show(signal))
+      .then((login) => this.#hold(login))
       .finally(() => {
         this.#loggingIn = null;
       });
     return this.#loggingIn;
   }
 
-  #pauseAfter(error: BackendError): void {
-    const pause = Math.min((this.#refusal?.pause ?? REFUSED_MS.first / 2) * 2, REFUSED_MS.most);
-    this.#refusal = { error, pause, until: performance.now() + pause };
+  /** Shows the credential, but for a while none that was refused just now. */
+  async #show(signal: AbortSignal): Promise<Login> {
+    const { authentication } = this.#options;
+    const credential = await authentication.credential();
+    const refusal = this.#refusal?.credential === credential ? this.#refusal : null;
+    if (refusal && performance.now() < refusal.until) throw refusal.error;
+    try {
+      const login = await authentication.logIn(credential, signal);
+      this.#refusal = null;
+      return login;
+    } catch (error) {
+      if (error instanceof BackendError && error.credentialsRefused) {
+        const pause = refusal ? Math.min(refusal.pause * 2, REFUSED_MS.most) : REFUSED_MS.first;
+        this.#refusal = { credential, error, pause, until: performance.now() + pause };
+      }
+      throw error;
+    }
   }
 
   #hold(login: Login): Held {

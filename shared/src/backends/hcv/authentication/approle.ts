@@ -24,15 +24,7 @@ export class AppRoleAuthentication implements Authentication {
     this.description = `role_id ${config.needed('approle_role_id')}, by the ${wrapped}secret_id ${from}`;
   }
 
-  async logIn(signal: AbortSignal): Promise<Login> {
-    const given = await this.#given();
-    const isWrapped = this.#config.isOn('approle_response_wrapping');
-    const secretId = isWrapped ? await this.#unwrapped.of(given, this.#server, signal) : given;
-    const body = { role_id: this.#config.needed('approle_role_id'), secret_id: secretId };
-    return logInAt(this.#server, this.method, this.#config.path('approle_auth_path'), body, signal);
-  }
-
-  async #given(): Promise<string> {
+  async credential(): Promise<string> {
     const file = this.#config.text('approle_secret_id_file');
     if (file !== undefined) return credentialInFile('approle_secret_id_file', file, OPAQUE);
     const secretId = this.#config.text('approle_secret_id');
@@ -41,5 +33,12 @@ export class AppRoleAuthentication implements Authentication {
       'unavailable',
       "the vault's auth_method is approle, and it has no approle_secret_id and no approle_secret_id_file",
     );
+  }
+
+  async logIn(given: string, signal: AbortSignal): Promise<Login> {
+    const isWrapped = this.#config.isOn('approle_response_wrapping');
+    const secretId = isWrapped ? await this.#unwrapped.of(given, this.#server, signal) : given;
+    const body = { role_id: this.#config.needed('approle_role_id'), secret_id: secretId };
+    return logInAt(this.#server, this.method, this.#config.path('approle_auth_path'), body, signal);
   }
 }

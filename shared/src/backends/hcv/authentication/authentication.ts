@@ -11,8 +11,14 @@ export interface Authentication {
   readonly description: string;
   /** Whether another token can be had when the one that there is has ended. */
   readonly canLogInAnew: boolean;
+  /**
+   * What is to be shown, as it is now.
+   *
+   * @throws BackendError unavailable where it is not there
+   */
+  credential(): Promise<string>;
   /** @throws BackendError, with credentialsRefused where the server does not take what it was shown */
-  logIn(signal: AbortSignal): Promise<Login>;
+  logIn(credential: string, signal: AbortSignal): Promise<Login>;
 }
 
 /** What a login has given. Never printed. */

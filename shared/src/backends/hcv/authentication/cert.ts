@@ -1,6 +1,7 @@
 import { BackendError } from '../../backend.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
+import { pemOf } from '../tls-material.ts';
 import { type Authentication, type Login, logInAt } from './authentication.ts';
 
 /** The certificate of the TLS connection itself. */
@@ -23,8 +24,12 @@ export class CertAuthentication implements Authentication {
     this.description = `${role === undefined ? 'whichever role fits' : `role ${role}`}, by a client certificate`;
   }
 
-  async logIn(signal: AbortSignal): Promise<Login> {
-    // The certificate may have been replaced since the connections were made.
+  async credential(): Promise<string> {
+    return pemOf(this.#config, 'cert_auth_cert')!;
+  }
+
+  /** Shows the certificate of the connection, which is made anew: the certificate may be another than before. */
+  async logIn(_certificate: string, signal: AbortSignal): Promise<Login> {
     this.#server.renewConnection();
     const name = this.#config.text('cert_auth_role_name');
     const body = { ...(name !== undefined && { name }) };

@@ -21,13 +21,7 @@ export class JwtAuthentication implements Authentication {
     this.description = `${role === undefined ? 'the default role' : `role ${role}`}, by ${by}`;
   }
 
-  async logIn(signal: AbortSignal): Promise<Login> {
-    const role = this.#config.text('jwt_role');
-    const body = { ...(role !== undefined && { role }), jwt: await this.#jwt() };
-    return logInAt(this.#server, this.method, this.#config.path('jwt_auth_path'), body, signal);
-  }
-
-  async #jwt(): Promise<string> {
+  async credential(): Promise<string> {
     const file = this.#config.text('jwt_token_file');
     if (file !== undefined) return credentialInFile('jwt_token_file', file, JWT);
     const jwt = this.#config.text('jwt_token');
@@ -36,5 +30,11 @@ export class JwtAuthentication implements Authentication {
       'unavailable',
       "the vault's auth_method is jwt, and it has no jwt_token_file and no jwt_token",
     );
+  }
+
+  async logIn(jwt: string, signal: AbortSignal): Promise<Login> {
+    const role = this.#config.text('jwt_role');
+    const body = { ...(role !== undefined && { role }), jwt };
+    return logInAt(this.#server, this.method, this.#config.path('jwt_auth_path'), body, signal);
   }
 }

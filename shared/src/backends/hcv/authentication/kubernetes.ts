@@ -17,8 +17,11 @@ export class KubernetesAuthentication implements Authentication {
     this.description = `role ${config.needed('kube_role')}, by the token in ${config.needed('kube_api_token_file')}`;
   }
 
-  async logIn(signal: AbortSignal): Promise<Login> {
-    const jwt = await credentialInFile('kube_api_token_file', this.#config.needed('kube_api_token_file'), JWT);
+  credential(): Promise<string> {
+    return credentialInFile('kube_api_token_file', this.#config.needed('kube_api_token_file'), JWT);
+  }
+
+  async logIn(jwt: string, signal: AbortSignal): Promise<Login> {
     const body = { role: this.#config.needed('kube_role'), jwt };
     return logInAt(this.#server, this.method, this.#config.path('kube_auth_path'), body, signal);
   }

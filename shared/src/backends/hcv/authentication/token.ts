@@ -15,9 +15,12 @@ export class TokenAuthentication implements Authentication {
     this.#server = server;
   }
 
+  async credential(): Promise<string> {
+    return this.#config.needed('token');
+  }
+
   /** Asks how long it lives. A token that may not even be looked up may still read. */
-  async logIn(signal: AbortSignal): Promise<Login> {
-    const token = this.#config.needed('token');
+  async logIn(token: string, signal: AbortSignal): Promise<Login> {
     const subject = 'lookup of the token';
     const call = { operation: 'lookup', subject, method: 'GET', path: 'auth/token/lookup-self', token } as const;
     const answer = await this.#server.ask({ ...call, expected: [403] }, signal);
