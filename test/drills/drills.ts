@@ -16,6 +16,9 @@ import { diskFull } from './disk-full.ts';
 import { dpRestartedAlone } from './dp-restarted-alone.ts';
 import { gcpMetadataGone } from './gcp-metadata-gone.ts';
 import { gcpQuota } from './gcp-quota.ts';
+import { hcvGone } from './hcv-gone.ts';
+import { hcvSealed } from './hcv-sealed.ts';
+import { hcvTokenRevoked } from './hcv-token-revoked.ts';
 import { linkCut } from './link-cut.ts';
 import { linkHalfOpen } from './link-half-open.ts';
 import { linkLossy } from './link-lossy.ts';
@@ -55,6 +58,9 @@ export const DRILLS: readonly Drill[] = [
   roleChanged,
   gcpQuota,
   gcpMetadataGone,
+  hcvSealed,
+  hcvTokenRevoked,
+  hcvGone,
   badConfigRolledBack,
   certificateExpired,
   clockJumps,

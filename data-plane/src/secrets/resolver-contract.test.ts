@@ -9,5 +9,5 @@ resolverContract('aws on the emulator', AWS_LACKS, startAwsHarness);
 resolverContract('gcp on the emulator', GCP_LACKS, startGcpHarness);
 resolverContract('env', ENV_LACKS, startEnvHarness);
 for (const kv of ['v1', 'v2'] as const) {
-  resolverContract(`hcv on OpenBao, kv ${kv}`, HCV_LACKS[kv], () => startHcvHarness(kv), noOpenBao);
+  resolverContract(`hcv on OpenBao, kv ${kv}`, HCV_LACKS[kv], () => startHcvHarness(kv), noOpenBao());
 }

@@ -9,5 +9,5 @@ backendContract('aws on the emulator', AWS_LACKS, startAwsHarness);
 backendContract('gcp on the emulator', GCP_LACKS, startGcpHarness);
 backendContract('env', ENV_LACKS, startEnvHarness);
 for (const kv of ['v1', 'v2'] as const) {
-  backendContract(`hcv on OpenBao, kv ${kv}`, HCV_LACKS[kv], () => startHcvHarness(kv), noOpenBao);
+  backendContract(`hcv on OpenBao, kv ${kv}`, HCV_LACKS[kv], () => startHcvHarness(kv), noOpenBao());
 }

@@ -49,6 +49,8 @@ export interface Scene {
   emulator?: EmulatorOptions;
   /** There is a Google Cloud too, with a vault in it, and the data plane has its machine's identity there. */
   gcp?: GcpEmulatorOptions;
+  /** There is an OpenBao too, with a vault in it, where the data plane logs in by approle. */
+  openBao?: boolean;
   /** Settings of every control plane and of the data plane, as environment variables. */
   controlPlaneEnv?: NodeJS.ProcessEnv;
   dataPlaneEnv?: NodeJS.ProcessEnv;

@@ -2,13 +2,14 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { postgresMissing } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { noOpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
 import { noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { type Host, THIS_HOST } from '../../e2e/deployment.ts';
 
 const run = promisify(execFile);
 
 /** What a drill can need of the machine that it is played on. */
-export type Need = 'namespaces' | 'postgres' | 'faketime' | 'openssl';
+export type Need = 'namespaces' | 'postgres' | 'faketime' | 'openssl' | 'openbao';
 
 /**
  * The command that runs another one on a machine of its own as far as processes, mounts and networks go: when it ends,
@@ -32,6 +33,8 @@ export function missing(need: Need): string | false {
       return noCertificates;
     case 'faketime':
       return fakeTimeLibrary() === undefined && 'libfaketime is not installed';
+    case 'openbao':
+      return noOpenBao() ?? false;
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { type PostgresServer, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { type GcpEmulator, type GcpEmulatorOptions, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
+import { ProvisionedBao } from '@vaultplane/shared/backends/testing/provisioned-bao.ts';
 import { type ControlPlane, type DataPlane, Deployment, THIS_HOST } from '../../e2e/deployment.ts';
 import { Applications, type Doorway } from './applications.ts';
 import { ClusterCertificate } from './cluster-certificate.ts';
@@ -27,6 +28,9 @@ export const KEPT = '{vault://kept/database/password}';
 /** As ROTATING, of a vault in Google Cloud, where the scene has one. */
 export const IN_GOOGLE = '{vault://gcp-sm-vault/in-google/foo}';
 
+/** As ROTATING, of a vault in OpenBao, where the scene has one. */
+export const IN_OPENBAO = '{vault://hcv-vault/in-openbao/foo}';
+
 /** How often the rotating secret is rotated, milliseconds. */
 const ROTATION_MS = 3000;
 
@@ -34,6 +38,7 @@ interface Parts {
   certificate: ClusterCertificate;
   emulator: Emulator;
   gcp: GcpEmulator;
+  openBao: ProvisionedBao;
   secrets: Secrets;
   dataPlane: Player<DataPlane>;
   applications: Applications;
@@ -58,6 +63,9 @@ export class Scenery {
   }
   get gcp(): GcpEmulator {
     return this.#part('gcp');
+  }
+  get openBao(): ProvisionedBao {
+    return this.#part('openBao');
   }
   get secrets(): Secrets {
     return this.#part('secrets');
@@ -108,6 +116,7 @@ export class Scenery {
     }
     await this.#startAws();
     if (scene.gcp) await this.#startGoogle(scene.gcp);
+    if (scene.openBao) await this.#startOpenBao();
     await this.#startControlPlanes();
     await this.#startDataPlane();
     await this.#makeVaults();
@@ -123,6 +132,7 @@ export class Scenery {
     await this.#parts.proxy?.stop();
     await this.#parts.emulator?.stop();
     await this.#parts.gcp?.stop();
+    await this.#parts.openBao?.stop();
     await this.#parts.postgres?.stop();
   }
 
@@ -185,6 +195,12 @@ export class Scenery {
     this.secrets.rotate('in-google', ROTATION_MS, (turn) => ({ foo: `foo-in-google-${turn}` }));
   }
 
+  async #startOpenBao(): Promise<void> {
+    this.#parts.openBao = await ProvisionedBao.start(join(this.deployment.folder, 'secret-id'));
+    for (const name of ['in-openbao', 'late-in-openbao']) this.secrets.keepIn(this.openBao, name);
+    this.secrets.rotate('in-openbao', ROTATION_MS, (turn) => ({ foo: `foo-in-openbao-${turn}` }));
+  }
+
   async #startControlPlanes(): Promise<void> {
     const { controlPlanes = 1, postgres = controlPlanes > 1, linkThroughProxy, controlPlaneEnv } = this.#scene;
     const { exported, certificateLifeSeconds } = this.#scene;
@@ -239,6 +255,8 @@ export class Scenery {
     await plan.putVault('kept', region);
     const { gcp } = this.#parts;
     if (gcp) await plan.putVault('gcp-sm-vault', { name: 'gcp', 'config.endpoint_url': gcp.url, 'config.ttl': '2' });
+    const { openBao } = this.#parts;
+    if (openBao) await plan.putVault('hcv-vault', { ...openBao.vaultForm, 'config.ttl': '2' });
     await this.dataPlane.plan.caughtUpWith(plan);
   }
 
@@ -253,7 +271,9 @@ export class Scenery {
     applications.watchPair(rotating, { reference: ROTATING_USER, secret: 'secret-name', key: 'user' });
     const inGoogle = this.#parts.gcp ? [IN_GOOGLE] : [];
     for (const reference of inGoogle) applications.watch({ reference, secret: 'in-google', key: 'foo' });
-    const answers = await applications.lookUpMany([ROTATING, ROTATING_USER, PLAIN, KEPT, ...inGoogle]);
+    const inOpenBao = this.#parts.openBao ? [IN_OPENBAO] : [];
+    for (const reference of inOpenBao) applications.watch({ reference, secret: 'in-openbao', key: 'foo' });
+    const answers = await applications.lookUpMany([ROTATING, ROTATING_USER, PLAIN, KEPT, ...inGoogle, ...inOpenBao]);
     const failed = answers.find(({ error }) => error);
     if (failed) throw new Error(`before anything was broken, ${failed.reference} failed: ${failed.error?.message}`);
   }

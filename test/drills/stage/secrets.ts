@@ -8,8 +8,9 @@ interface Version {
 
 /** Where secrets are. */
 export interface SecretPlace {
-  put(name: string, value: Value): void;
-  delete(name: string): void;
+  /** Where it takes time, it may fail: then the secret stays what it was. */
+  put(name: string, value: Value): void | Promise<void>;
+  delete(name: string): void | Promise<void>;
 }
 
 /**
@@ -35,10 +36,16 @@ export class Secrets {
   put(name: string, value: Value): void {
     const history = this.#history.get(name) ?? [];
     this.#history.set(name, history);
-    this.#placeOf(name).put(name, value);
     const last = history.at(-1);
-    if (last) last.supersededAt = performance.now();
-    history.push({ value, supersededAt: Infinity });
+    const version = { value, supersededAt: Infinity };
+    const supersede = () => {
+      if (last) last.supersededAt = performance.now();
+    };
+    // Whoever asks may have it before the place has said that it was put.
+    history.push(version);
+    const putting = this.#placeOf(name).put(name, value);
+    if (!putting) supersede();
+    else putting.then(supersede, () => history.splice(history.indexOf(version), 1));
   }
 
   /** Rotates a secret every `everyMs`, to what `make` gives for 1, 2, 3 …, until `stop`. */
@@ -55,7 +62,7 @@ export class Secrets {
   }
 
   delete(name: string): void {
-    this.#placeOf(name).delete(name);
+    void this.#placeOf(name).delete(name);
     const last = this.#history.get(name)?.at(-1);
     if (last) last.supersededAt = performance.now();
   }

@@ -7,7 +7,7 @@ import { Applications, type Doorway } from './applications.ts';
 import type { DrillEvent } from './drill.ts';
 import { ROTATING, Scenery } from './scenery.ts';
 
-export { IN_GOOGLE, KEPT, PLAIN, ROTATING, ROTATING_USER } from './scenery.ts';
+export { IN_GOOGLE, IN_OPENBAO, KEPT, PLAIN, ROTATING, ROTATING_USER } from './scenery.ts';
 
 /** How long anything may take that has no limit of its own, milliseconds. */
 const PATIENCE_MS = 30_000;

