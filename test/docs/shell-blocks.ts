@@ -5,7 +5,13 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Why a block is not run as it stands: no machine that tests run on has it. A block with any other reason is an error. */
-export const REASONS = ['an AWS account', 'a Kubernetes cluster', 'systemd', 'to be no test itself'] as const;
+export const REASONS = [
+  'an AWS account',
+  'a Google Cloud project',
+  'a Kubernetes cluster',
+  'systemd',
+  'to be no test itself',
+] as const;
 export type Reason = (typeof REASONS)[number];
 
 /** A block of shell commands in a page, with what the page's author has noted above it, invisible to its reader. */

@@ -12,6 +12,7 @@ export interface Stage {
 }
 
 const AWS = '127.0.0.1:4577';
+const GOOGLE = '127.0.0.1:4578';
 const REGION = 'us-east-1';
 /** The keys of the emulator's own, and of a user that has no more than the policy of docs/how-to/aws-iam.md. */
 const ADMIN = {
@@ -41,6 +42,7 @@ export const STAGES: Record<string, Stage> = {
   'docs/how-to/aws-iam.md': services({ credentials: SHOP }),
   'docs/how-to/backup.md': services(),
   'docs/how-to/certificates.md': services(),
+  'docs/how-to/gcp.md': services({ google: true }),
   'docs/how-to/kubernetes.md': { needs: 'kustomize', set: usePrograms },
   'docs/how-to/migrate.md': services(),
   'docs/how-to/outages.md': services(),
@@ -48,7 +50,7 @@ export const STAGES: Record<string, Stage> = {
 };
 
 /** A machine with a control plane on Postgres and a data plane as services, with the vault aws-sm-vault in use. */
-function services({ credentials = ADMIN, keyring = false } = {}): Stage {
+function services({ credentials = ADMIN, keyring = false, google = false } = {}): Stage {
   return {
     needs: 'postgres',
     set: async (machine, { postgres }) => {
@@ -72,10 +74,18 @@ function services({ credentials = ADMIN, keyring = false } = {}): Stage {
         api_token_file: `${ETC}/api-token`,
         vault_aws_region: REGION,
         vault_aws_endpoint_url: `http://${AWS}`,
+        ...(google && { vault_gcp_endpoint_url: `http://${GOOGLE}` }),
         ...(keyring && { keyring_key_file: `${ETC}/keyring.key` }),
       };
       const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}`);
-      const aws = { AWS_ENDPOINT_URL: `http://${AWS}`, AWS_REGION: REGION, AWS_DEFAULT_REGION: REGION, ...credentials };
+      if (google) await startGoogle(machine);
+      const aws = {
+        AWS_ENDPOINT_URL: `http://${AWS}`,
+        AWS_REGION: REGION,
+        AWS_DEFAULT_REGION: REGION,
+        ...credentials,
+        ...(google && { GCE_METADATA_HOST: GOOGLE }),
+      };
       machine.install('systemctl', serviceCommand(machine, aws));
       const secret = credentials === SHOP ? 'shop/db/password' : 'secret-name/foo';
       await machine.command(`
@@ -124,6 +134,14 @@ async function startAws(machine: ReaderMachine): Promise<void> {
   await machine.background(
     `exec node_modules/.bin/vaultplane-aws-emulator start --listen ${AWS} --seed ${machine.own}/bin/seed.json`,
     AWS,
+  );
+}
+
+async function startGoogle(machine: ReaderMachine): Promise<void> {
+  machine.install('google.json', JSON.stringify({ secrets: [{ name: 'db', value: { password: 'three' } }] }));
+  await machine.background(
+    `exec node_modules/.bin/vaultplane-gcp-emulator start --listen ${GOOGLE} --seed ${machine.own}/bin/google.json`,
+    GOOGLE,
   );
 }
 
