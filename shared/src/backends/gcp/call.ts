@@ -4,7 +4,7 @@ import { type BoundedCall, withinDeadline } from '../deadline.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
 import type { GoogleCredentials } from './credential-sources.ts';
-import { CredentialsRefused, fromConnection, fromGoogleAnswer, jsonOf } from './errors.ts';
+import { fromConnection, fromGoogleAnswer, jsonOf } from './errors.ts';
 import type { Tokens } from './tokens.ts';
 
 /** One call of Secret Manager, as people and counters see it. */
@@ -28,7 +28,7 @@ export async function callGoogle<T>(call: GoogleCall, read: (json: Record<string
     try {
       return await attempt(call, used, read, signal);
     } catch (error) {
-      if (!(error instanceof CredentialsRefused)) throw error;
+      if (!(error instanceof BackendError && error.credentialsRefused)) throw error;
       call.tokens.discard(used);
       const anew = await call.tokens.get();
       if (anew.token === used.token) throw error;

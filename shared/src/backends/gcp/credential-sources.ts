@@ -99,13 +99,10 @@ export async function findCredentials(context: SourceContext): Promise<GoogleCre
       if (!('none' in found)) return { ...found, source: name };
       tried.push(`${name}: ${found.none}`);
     } catch (error) {
-      // What is no error of ours may quote a key.
-      const reason = error instanceof BackendError ? error.message : 'an unknown error';
-      const all = [...tried, `${name}: it is configured but failed (${reason})`];
-      throw new BackendError('unavailable', `no Google credentials: ${all.join('; ')}`);
+      throw noCredentials([...tried, `${name}: it is configured but failed (${reasonOf(error)})`], error);
     }
   }
-  throw new BackendError('unavailable', `no Google credentials: ${tried.join('; ')}`);
+  throw noCredentials(tried);
 }
 
 /** The credentials of a key that the vault's own configuration holds. @throws BackendError unavailable */
@@ -113,9 +110,16 @@ export async function configuredCredentials(text: string, context: SourceContext
   try {
     return { ...(await ofKey(parseKey(text), context)), source: 'service_account' };
   } catch (error) {
-    const reason = error instanceof BackendError ? error.message : 'an unknown error';
-    throw new BackendError('unavailable', `no Google credentials: service_account: ${reason}`);
+    throw noCredentials([`service_account: ${reasonOf(error)}`], error);
   }
+}
+
+/** What is no error of ours may quote a key. */
+const reasonOf = (error: unknown): string => (error instanceof BackendError ? error.message : 'an unknown error');
+
+function noCredentials(tried: readonly string[], cause?: unknown): BackendError {
+  const credentialsRefused = cause instanceof BackendError && cause.credentialsRefused;
+  return new BackendError('unavailable', `no Google credentials: ${tried.join('; ')}`, { credentialsRefused });
 }
 
 /** Differs where the file does, one that a link leads to too; empty where there is none. */

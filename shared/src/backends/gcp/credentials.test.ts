@@ -7,6 +7,8 @@ import { text } from 'node:stream/consumers';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { type GcpEmulator, MACHINE_ACCOUNT, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
+import { createLog } from '../../log.ts';
+import { Backends } from '../backends.ts';
 import { NO_GOOGLE_ENV, openGcp } from '../testing/open-gcp.ts';
 import { answerlessPort, silentPort } from '../testing/silent-port.ts';
 import type { GoogleCredentials } from './credential-sources.ts';
@@ -85,6 +87,32 @@ describe('Google credentials', () => {
     const other = await gcp.backends.open('gcp', { endpoint_url: emulator.url });
     await other.fetch({ path: 'db', version: {} }, new AbortController().signal);
     assert.deepEqual(askers(), [APP_ACCOUNT, MACHINE_ACCOUNT]);
+  });
+
+  it('that a reference of the vault names are looked up anew when Google takes them no more', async () => {
+    const keys = [emulator.createKey(APP_ACCOUNT), key];
+    const lookups: boolean[] = [];
+    const context = {
+      env: NO_GOOGLE_ENV,
+      log: createLog('test', 'debug', { write: () => {} }),
+      trustedCertificates: ['system'],
+      deadlines: { connect: 20_000, total: 60_000 },
+      counts: { calls: 0, errors: 0, throttled: 0 },
+    };
+    const backends = new Backends(context, async (_reference, anew) => {
+      lookups.push(anew);
+      return JSON.stringify(anew ? keys[1] : keys[0]);
+    });
+    const config = { endpoint_url: emulator.url, service_account: '{vault://env/GCP_KEY}' };
+    const backend = await backends.open('gcp', config);
+    const read = async () =>
+      (await backend.fetch({ path: 'db', version: {} }, AbortSignal.timeout(60_000))).value.reveal();
+    assert.equal(await read(), 'one');
+    emulator.deleteKey(keys[0]!.private_key_id);
+    emulator.revokeTokens(APP_ACCOUNT);
+    assert.equal(await read(), 'one');
+    assert.deepEqual(lookups, [false, true]);
+    backends.stop();
   });
 
   it('are named source by source where there are none', async () => {

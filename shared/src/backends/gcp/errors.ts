@@ -1,13 +1,6 @@
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 
-/** The access token was refused, or has expired: another may do. */
-export class CredentialsRefused extends BackendError {
-  constructor(message: string) {
-    super('unavailable', message);
-  }
-}
-
 /** There was no answer: the next secret would get none either. */
 export class NoAnswer extends BackendError {
   constructor(message: string) {
@@ -50,7 +43,9 @@ export function fromGoogleAnswer(answer: HttpAnswer, subject: string, target: st
     case 'PERMISSION_DENIED':
       return new BackendError('access_denied', `${subject}: access denied${denied(failure)}`, known);
     case 'UNAUTHENTICATED':
-      return new CredentialsRefused(`${subject}: ${target} refuses the credentials (UNAUTHENTICATED)`);
+      return new BackendError('unavailable', `${subject}: ${target} refuses the credentials (UNAUTHENTICATED)`, {
+        credentialsRefused: true,
+      });
     default:
       return new BackendError('unavailable', `${subject}: ${target} failed (${failure.status}, HTTP ${httpStatus})`, {
         ...known,

@@ -13,7 +13,7 @@ import { inParallel } from '../parallel-jobs.ts';
 import { callGoogle } from './call.ts';
 import type { GoogleConnections } from './connections.ts';
 import type { GoogleCredentials } from './credential-sources.ts';
-import { CredentialsRefused, NoAnswer } from './errors.ts';
+import { NoAnswer } from './errors.ts';
 import { findByLabel } from './labelled.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -83,8 +83,7 @@ export class SecretManagerBackend implements SecretBackend {
         const failed = error as BackendError;
         results.set(key, failed);
         const late = performance.now() - begun >= this.#options.context.deadlines.total;
-        if (failed.throttled || failed instanceof NoAnswer || failed instanceof CredentialsRefused || late)
-          outage = failed;
+        if (failed.throttled || failed instanceof NoAnswer || failed.credentialsRefused || late) outage = failed;
       }
     });
     await inParallel(jobs, CONCURRENCY);

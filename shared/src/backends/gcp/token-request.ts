@@ -21,7 +21,7 @@ export async function requestToken(
   signal: AbortSignal,
 ): Promise<AccessToken> {
   const { gaxios, JWT, UserRefreshClient } = await import('google-auth-library');
-  let refusal: string | undefined;
+  let refusal: Refusal | undefined;
   const send = async (input: unknown, init?: { method?: string; headers?: unknown; body?: unknown }) => {
     // The library always asks Google's own address, whatever the key says.
     const asked = String((input as { url?: string }).url ?? input);
@@ -73,15 +73,24 @@ export async function requestToken(
     if (error instanceof BackendError) throw error;
     const { cause } = error as { cause?: unknown };
     if (cause instanceof BackendError) throw cause;
-    throw new BackendError('unavailable', refusal ?? problemOf(error, key));
+    if (refusal === undefined) throw new BackendError('unavailable', problemOf(error, key));
+    throw new BackendError('unavailable', refusal.text, { credentialsRefused: refusal.isAboutKey });
   }
   throw new BackendError('unavailable', `${new URL(key.token_uri).host} answered without a token`);
 }
 
-function refusalOf(status: number, body: Record<string, unknown> | undefined): string {
+interface Refusal {
+  text: string;
+  /** Another key may do; else another time. */
+  isAboutKey: boolean;
+}
+
+function refusalOf(status: number, body: Record<string, unknown> | undefined): Refusal {
   const name = body?.error;
   const shown = typeof name === 'string' && /^[a-z_]{3,40}$/.test(name) ? name : 'an unknown error';
-  return `Google's token endpoint refuses it (${shown}, HTTP ${status})`;
+  const isAboutKey = shown.startsWith('invalid_') && status < 500;
+  const text = isAboutKey ? "Google's token endpoint refuses it" : "Google's token endpoint failed";
+  return { text: `${text} (${shown}, HTTP ${status})`, isAboutKey };
 }
 
 function problemOf(error: unknown, key: GoogleKey): string {
