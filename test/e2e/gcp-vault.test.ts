@@ -1,48 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import { promisify } from 'node:util';
 import { type GcpEmulator, MACHINE_ACCOUNT, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
-import { EventSource } from 'eventsource';
-import { DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
+import { checkCommand } from './check-command.ts';
+import { Deployment } from './deployment.ts';
+import { watch } from './watcher.ts';
 
 const CANARIES = ['canary-gcp-one', 'canary-gcp-two'];
 const REFERENCE = '{vault://gcp-sm-vault/db/password}';
-
-/** What `check` finds, by what it is about. */
-async function check(env: NodeJS.ProcessEnv): Promise<{ ok: boolean; says: Record<string, string>; all: string }> {
-  const args = [DATA_PLANE_MAIN, 'check', '--json'];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env }).catch((failed) => failed);
-  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Array<{ what: string; says: string }> };
-  return { ok, says: Object.fromEntries(findings.map(({ what, says }) => [what, says])), all: stdout + stderr };
-}
-
-/** The values that a watcher is told, as they come. */
-function watch(t: TestContext, dataPlane: DataPlane): { until(value: string): Promise<void> } {
-  const { token } = dataPlane;
-  const source = new EventSource(`${dataPlane.apiUrl}/v1/watch?ref=${encodeURIComponent(REFERENCE)}`, {
-    fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } }),
-  });
-  t.after(() => source.close());
-  const seen = new Set<string>();
-  let wake = () => {};
-  source.addEventListener('value', ({ data }) => {
-    seen.add((JSON.parse(data) as { value: string }).value);
-    wake();
-  });
-  return {
-    async until(value) {
-      while (!seen.has(value)) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
-  };
-}
 
 async function stage(t: TestContext): Promise<{ deployment: Deployment; emulator: GcpEmulator }> {
   const deployment = new Deployment();
@@ -70,7 +37,7 @@ it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk w
 
   const first = await dataPlane.resolve(REFERENCE);
   assert.deepEqual([first.value, first.version?.id, first.vault], [CANARIES[0], '1', 'gcp-sm-vault']);
-  const watched = watch(t, dataPlane);
+  const watched = watch(t, dataPlane, REFERENCE);
   await watched.until(CANARIES[0]!);
   emulator.putSecret('db', { password: CANARIES[1] });
   await watched.until(CANARIES[1]!);
@@ -78,7 +45,7 @@ it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk w
   assert.deepEqual([old.value, old.version?.id], [CANARIES[0], '1']);
   assert.equal((await dataPlane.resolve('{vault://gcp-sm-vault/nope}')).error?.code, 'not_found');
 
-  const { ok, says, all } = await check(dataPlane.env);
+  const { ok, says, all } = await checkCommand(dataPlane.env);
   assert.ok(ok, all);
   const who = `${MACHINE_ACCOUNT}, project emulator-project, with credentials from metadata server`;
   assert.equal(says['Google credentials'], who);
@@ -94,7 +61,7 @@ it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk w
   const kept = await dataPlane.resolve(REFERENCE);
   assert.equal(kept.value, CANARIES[1]);
   assert.ok(['fresh', 'stale', 'resurrected'].includes(String(kept.state)));
-  const down = await check(dataPlane.env);
+  const down = await checkCommand(dataPlane.env);
   assert.equal(down.ok, false);
   assert.match(down.says['vault gcp-sm-vault']!, /does not answer.*no Google credentials/);
   assert.deepEqual(deployment.filesWith([...CANARIES, 'ya29.']), []);
