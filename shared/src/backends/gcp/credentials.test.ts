@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +78,23 @@ describe('Google credentials', () => {
     assert.equal(await gcp.read('db'), 'one');
     assert.deepEqual(askers(), [MACHINE_ACCOUNT]);
     assert.match(gcp.logged.join(''), /Google credentials found/);
+  });
+
+  // Its address is fixed, so this needs a network of its own.
+  const inNamespace = [
+    '-rn',
+    'sh',
+    '-c',
+    'ip link set lo up && ip addr add 169.254.169.254/32 dev lo && exec "$0" "$@"',
+  ];
+  const namespaces = spawnSync('unshare', [...inNamespace, 'true']).status === 0;
+  it('come from the metadata server at its own address', {
+    skip: namespaces ? false : 'no network namespace can be made here',
+  }, () => {
+    const script = join(import.meta.dirname, '../testing/metadata-namespace.ts');
+    const run = spawnSync('unshare', [...inNamespace, process.execPath, script], { encoding: 'utf8', timeout: 60_000 });
+    const path = '/computeMetadata/v1/instance/service-accounts/default/token';
+    assert.deepEqual(JSON.parse(run.stdout || '[]'), ['169.254.169.254', path, MACHINE_ACCOUNT], run.stderr);
   });
 
   it("come from the vault's own service_account, each vault's apart from the others'", async () => {
