@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { LoggedCall, WaitOptions } from './call-log.ts';
-import type { Order, OrderSpec } from './order-book.ts';
+import type { LoggedCall } from './call-log.ts';
+import type { OrderBook, OrderSpec } from './order-book.ts';
+import type { OrderedEmulator } from './ordered-emulator.ts';
 import type { ReceivedRequest } from './signature.ts';
 import { SpecError } from './spec-error.ts';
 
@@ -65,21 +66,9 @@ export class ControlServer {
   }
 }
 
-/** What every emulator can be ordered and asked. */
-export type Orderable<C extends LoggedCall, M> = {
-  order(spec: OrderSpec<M>): { id: string };
-  orders(): Order<M>[];
-  removeOrder(id: string, options: { release?: boolean }): boolean;
-  clearOrders(options: { release?: boolean }): void;
-  calls(match: M): C[];
-  counts(): Record<string, number>;
-  resetCalls(): void;
-  waitForCalls(match: M, count: number, options: WaitOptions): Promise<C[]>;
-};
-
 /** The routes for orders and for the log of calls. */
-export function orderRoutes<C extends LoggedCall, M>(
-  emulator: Orderable<C, M>,
+export function orderRoutes<C extends LoggedCall, M extends object>(
+  emulator: OrderedEmulator<C, M, OrderBook<C, M>>,
   parseMatch: (json: unknown) => M,
 ): Routes {
   return {
@@ -101,8 +90,8 @@ export function orderRoutes<C extends LoggedCall, M>(
 }
 
 /** With `?atLeast=N` it waits for N matching calls, up to `timeoutMs` (30 s), then answers 408. */
-async function calls<C extends LoggedCall, M>(
-  emulator: Orderable<C, M>,
+async function calls<C extends LoggedCall, M extends object>(
+  emulator: OrderedEmulator<C, M, OrderBook<C, M>>,
   parseMatch: (json: unknown) => M,
   { query, gone }: Ask,
 ): Promise<Reply> {

@@ -1,13 +1,14 @@
 import { AwsEndpoint } from './aws-endpoint.ts';
 import { AWS_ERRORS } from './aws-error.ts';
-import { type Call, CallLog, type CallMatch, matchesCall, type WaitOptions } from './call-log.ts';
+import { type Call, CallLog, type CallMatch, matchesCall } from './call-log.ts';
 import { ControlApi } from './control-api.ts';
 import { CONTROL_PATH } from './control-server.ts';
 import { Exchange } from './exchange.ts';
 import { type Address, HttpListener, type Serve, type Tls } from './http-listener.ts';
 import { type Credential, Iam } from './iam.ts';
 import { type ImdsMode, type Machine, MetadataEndpoint } from './metadata-endpoint.ts';
-import { AwsOrderBook, type Order, type OrderSpec, parseMatch, parseOrder } from './order-book.ts';
+import { AwsOrderBook, parseMatch } from './order-book.ts';
+import { OrderedEmulator } from './ordered-emulator.ts';
 import { DEFAULT_ACCOUNT, type PrincipalSpec, parsePrincipal, parseRole, type RoleSpec } from './principal.ts';
 import { S3 } from './s3.ts';
 import type { SecretValue } from './secret.ts';
@@ -66,16 +67,6 @@ export type PutOptions = {
   sharedWith?: string[];
 };
 
-export type OrderHandle = {
-  readonly id: string;
-  /** Calls it has shaped so far. */
-  readonly used: number;
-  /** Ends the order; what it holds up stays held up. */
-  remove(): void;
-  /** Ends the order and lets what it holds up be answered. */
-  release(): void;
-};
-
 /** Starts an emulator; the caller stops it. Rejects with the system's error when the port is taken. */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   const emulator = new Emulator(options);
@@ -83,29 +74,28 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   return emulator;
 }
 
-export class Emulator {
+export class Emulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
   readonly region: string;
   readonly #credentials: { accessKeyId: string; secretAccessKey: string };
   readonly #clock: () => number;
   readonly #store: SecretStore;
   readonly #iam: Iam;
   readonly #s3: S3;
-  readonly #calls: CallLog;
-  readonly #orders = new AwsOrderBook();
   readonly #metadata: MetadataEndpoint;
   readonly #listener: HttpListener;
   readonly #metadataListener: HttpListener | null;
 
   /** Use `startEmulator`. */
   constructor(options: EmulatorOptions) {
-    this.#clock = options.clock ?? Date.now;
+    const clock = options.clock ?? Date.now;
+    super({ orders: new AwsOrderBook(), calls: new CallLog(clock, matchesCall), parseMatch });
+    this.#clock = clock;
     this.region = options.region ?? 'us-east-1';
     const { accessKeyId, secretAccessKey } = options.credentials ?? ADMIN_CREDENTIALS;
     this.#credentials = { accessKeyId, secretAccessKey };
     this.#store = new SecretStore(this.#clock);
     this.#iam = new Iam(this.#clock);
     this.#s3 = new S3(this.#iam, this.#clock);
-    this.#calls = new CallLog(this.#clock, matchesCall);
     const everything = [{ effect: 'allow' as const, actions: ['*'] }];
     this.addPrincipal({ name: 'emulator-admin', ...this.#credentials, policy: everything });
     for (const name of [INSTANCE_ROLE, TASK_ROLE]) {
@@ -115,7 +105,7 @@ export class Emulator {
     for (const role of options.roles ?? []) this.addRole(role);
     if (options.seed) this.seed(options.seed);
 
-    const exchange = new Exchange({ orders: this.#orders, calls: this.#calls, errors: AWS_ERRORS }, this.#clock);
+    const exchange = new Exchange({ orders: this.orderBook, calls: this.callLog, errors: AWS_ERRORS }, this.#clock);
     this.#metadata = new MetadataEndpoint(
       {
         imds: options.imds ?? 'v2',
@@ -126,7 +116,7 @@ export class Emulator {
         sessionSeconds: options.sessionSeconds ?? 21_600,
       },
       this.#iam,
-      this.#calls,
+      this.callLog,
       exchange,
       this.#clock,
     );
@@ -135,8 +125,8 @@ export class Emulator {
       sts: new Sts(this.#iam, this.#clock),
       s3: this.#s3,
       iam: this.#iam,
-      calls: this.#calls,
-      orders: this.#orders,
+      calls: this.callLog,
+      orders: this.orderBook,
       exchange,
       region: this.region,
     });
@@ -342,48 +332,6 @@ export class Emulator {
     }
     Object.assign(this.#metadata.machine, named);
     this.#metadata.renew();
-  }
-
-  order(spec: OrderSpec): OrderHandle {
-    const order = this.#orders.add(parseOrder(spec, parseMatch));
-    return {
-      id: order.id,
-      get used() {
-        return order.used;
-      },
-      remove: () => void this.#orders.remove(order.id),
-      release: () => void this.#orders.remove(order.id, { release: true }),
-    };
-  }
-
-  orders(): Order[] {
-    return this.#orders.list();
-  }
-
-  removeOrder(id: string, options: { release?: boolean } = {}): boolean {
-    return this.#orders.remove(id, options);
-  }
-
-  clearOrders(options: { release?: boolean } = {}): void {
-    this.#orders.clear(options);
-  }
-
-  calls(match: CallMatch = {}): Call[] {
-    return this.#calls.list(match);
-  }
-
-  /** Calls since the start or the last reset, by operation. */
-  counts(): Record<string, number> {
-    return this.#calls.counts();
-  }
-
-  resetCalls(): void {
-    this.#calls.reset();
-  }
-
-  /** Resolves once `count` matching calls have come in (`ended`: have ended); see CallLog.waitFor. */
-  waitForCalls(match: CallMatch, count = 1, options: WaitOptions = {}): Promise<Call[]> {
-    return this.#calls.waitFor(match, count, options);
   }
 }
 

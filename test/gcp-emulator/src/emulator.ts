@@ -1,8 +1,9 @@
-import { CallLog, type WaitOptions } from '@vaultplane/aws-emulator/call-log.ts';
+import { CallLog } from '@vaultplane/aws-emulator/call-log.ts';
 import { CONTROL_PATH } from '@vaultplane/aws-emulator/control-server.ts';
 import { Exchange } from '@vaultplane/aws-emulator/exchange.ts';
 import { type Address, HttpListener, type Serve, type Tls } from '@vaultplane/aws-emulator/http-listener.ts';
-import { type Order, OrderBook, type OrderSpec, parseOrder } from '@vaultplane/aws-emulator/order-book.ts';
+import { OrderBook } from '@vaultplane/aws-emulator/order-book.ts';
+import { OrderedEmulator } from '@vaultplane/aws-emulator/ordered-emulator.ts';
 import { headerValues, type ReceivedRequest } from '@vaultplane/aws-emulator/signature.ts';
 import { ControlApi } from './control-api.ts';
 import { type GoogleCall, type GoogleCallMatch, matchesGoogleCall, parseGoogleMatch } from './google-call.ts';
@@ -54,7 +55,7 @@ export async function startGcpEmulator(options: GcpEmulatorOptions = {}): Promis
 }
 
 /** Secret Manager, the OAuth token endpoint and the metadata server of one Google Cloud of its own. */
-export class GcpEmulator {
+export class GcpEmulator extends OrderedEmulator<GoogleCall, GoogleCallMatch> {
   readonly project: string;
   readonly #projects = new Projects();
   readonly #store: SecretStore;
@@ -62,8 +63,6 @@ export class GcpEmulator {
   readonly #oauth: OAuth;
   readonly #metadata: MetadataEndpoint;
   readonly #secretManager: SecretManager;
-  readonly #calls: CallLog<GoogleCall, GoogleCallMatch>;
-  readonly #orders = new OrderBook<GoogleCall, GoogleCallMatch>(matchesGoogleCall);
   readonly #exchange: Exchange<GoogleCall, GoogleError>;
   readonly #control: ControlApi;
   readonly #listener: HttpListener;
@@ -72,6 +71,11 @@ export class GcpEmulator {
   /** Use `startGcpEmulator`. */
   constructor(options: GcpEmulatorOptions) {
     const { clock = Date.now, project = DEFAULT_PROJECT, tokenSeconds = 3600, host = '127.0.0.1' } = options;
+    super({
+      orders: new OrderBook(matchesGoogleCall),
+      calls: new CallLog(clock, matchesGoogleCall),
+      parseMatch: parseGoogleMatch,
+    });
     this.project = project;
     this.#store = new SecretStore(clock);
     this.#iam = new Iam(clock);
@@ -80,8 +84,7 @@ export class GcpEmulator {
     const machine = { project: this.#projects.add(project), serviceAccount, tokenSeconds };
     this.#metadata = new MetadataEndpoint(machine, this.#iam, clock);
     this.#secretManager = new SecretManager(this.#projects, this.#store, this.#iam);
-    this.#calls = new CallLog(clock, matchesGoogleCall);
-    this.#exchange = new Exchange({ orders: this.#orders, calls: this.#calls, errors: GOOGLE_ERRORS }, clock);
+    this.#exchange = new Exchange({ orders: this.orderBook, calls: this.callLog, errors: GOOGLE_ERRORS }, clock);
     this.#control = new ControlApi(this, options.remoteControl ?? false);
     this.addPrincipal({ email: ADMIN_ACCOUNT, grants: [{ role: 'admin' }] });
     this.addPrincipal({ email: MACHINE_ACCOUNT, grants: [{ role: 'secretAccessor' }, { role: 'viewer' }] });
@@ -231,52 +234,6 @@ export class GcpEmulator {
     this.#metadata.renew();
   }
 
-  order(spec: OrderSpec<GoogleCallMatch>) {
-    const order = this.#orders.add(parseOrder(spec, parseGoogleMatch));
-    const end = (release: boolean) => void this.#orders.remove(order.id, { release });
-    return {
-      id: order.id,
-      /** Calls it has shaped so far. */
-      get used() {
-        return order.used;
-      },
-      /** Ends the order; what it holds up stays held up. */
-      remove: () => end(false),
-      /** Ends the order and lets what it holds up be answered. */
-      release: () => end(true),
-    };
-  }
-
-  orders(): Order<GoogleCallMatch>[] {
-    return this.#orders.list();
-  }
-
-  removeOrder(id: string, options: { release?: boolean } = {}): boolean {
-    return this.#orders.remove(id, options);
-  }
-
-  clearOrders(options: { release?: boolean } = {}): void {
-    this.#orders.clear(options);
-  }
-
-  calls(match: GoogleCallMatch = {}): GoogleCall[] {
-    return this.#calls.list(match);
-  }
-
-  /** Calls since the start or the last reset, by operation. */
-  counts(): Record<string, number> {
-    return this.#calls.counts();
-  }
-
-  resetCalls(): void {
-    this.#calls.reset();
-  }
-
-  /** Resolves once `count` matching calls have come in (`ended`: have ended); see CallLog.waitFor. */
-  waitForCalls(match: GoogleCallMatch, count = 1, options: WaitOptions = {}): Promise<GoogleCall[]> {
-    return this.#calls.waitFor(match, count, options);
-  }
-
   #find(name: string, project: string) {
     const found = this.#projects.find(project);
     return found && this.#store.find(found, name);
@@ -316,6 +273,6 @@ export class GcpEmulator {
     asked: Pick<GoogleCall, 'project' | 'secret' | 'version'> = { project: null, secret: null, version: null },
   ): GoogleCall {
     const host = headerValues(received, 'host')[0] ?? null;
-    return this.#calls.begin({ service, operation, ...asked, email: null, host, path: received.path });
+    return this.callLog.begin({ service, operation, ...asked, email: null, host, path: received.path });
   }
 }

@@ -4,6 +4,7 @@ import { type BackendContext, BackendError } from '../backend.ts';
 import { exchange, type HttpAnswer, type HttpRequest } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
+import { isAboutTrust } from './errors.ts';
 
 /** Connections at once to one host. */
 const MAX_SOCKETS = 50;
@@ -34,7 +35,14 @@ export class GoogleConnections {
       );
     }
     const limits = { connect: this.#context.deadlines.connect, answer: LARGEST_ANSWER_BYTES };
-    return exchange(request, secure ? this.#secure() : this.#http, limits, signal);
+    const agent = secure ? this.#secure() : this.#http;
+    try {
+      return await exchange(request, agent, limits, signal);
+    } catch (error) {
+      // The files that say whom to trust may be others by the next call.
+      if (agent === this.#https && isAboutTrust(error)) this.#https = undefined;
+      throw error;
+    }
   }
 
   stop(): void {

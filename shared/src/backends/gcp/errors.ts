@@ -106,10 +106,12 @@ export function jsonOf(body: Buffer): Record<string, unknown> | undefined {
 export function fromConnection(error: unknown, subject: string, target: string): BackendError {
   if (error instanceof BackendError) return error;
   const reason = connectionProblem(error);
-  const hint = /CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY/.test(reason)
-    ? '; ssl_trusted_certificate says whom to trust'
-    : '';
+  const hint = isAboutTrust(error) ? '; ssl_trusted_certificate says whom to trust' : '';
   return new NoAnswer(`${subject}: ${target} can't be reached (${reason}${hint})`);
+}
+
+export function isAboutTrust(error: unknown): boolean {
+  return /CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY/.test(connectionProblem(error));
 }
 
 export function connectionProblem(error: unknown): string {

@@ -1,5 +1,6 @@
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import type { BackendHarness } from './backend-contract.ts';
+import { misbehaving } from './misbehaving-emulator.ts';
 import { BARE_ENV } from './open-aws.ts';
 
 const REGION = 'us-east-1';
@@ -20,9 +21,8 @@ export async function startAwsHarness(): Promise<BackendHarness> {
   });
   const arn = emulator.addRole({ name: ROLE, trust: { principals: ['123456789012'] }, policy: everything });
   const secrets = { service: 'secretsmanager' } as const;
-  const during = (order: { release(): void }) => () => order.release();
-  let isDown = false;
   return {
+    ...misbehaving(emulator, secrets, 'InternalServiceError'),
     type: 'aws',
     lacks: AWS_LACKS,
     plain: true,
@@ -37,33 +37,10 @@ export async function startAwsHarness(): Promise<BackendHarness> {
         match: { ...secrets, secret },
         behaviour: { kind: 'error', status: 400, code: 'AccessDeniedException' },
       }),
-    unreachable: async () => {
-      await emulator.stop();
-      isDown = true;
-      return async () => {
-        await emulator.start();
-        isDown = false;
-      };
-    },
-    silent: () => {
-      emulator.resetCalls();
-      const order = emulator.order({ match: secrets, behaviour: { kind: 'hang' } });
-      return { undo: during(order), arrived: () => emulator.waitForCalls({ operation: 'GetSecretValue' }) };
-    },
-    garbage: (body, status) => during(emulator.order({ match: secrets, behaviour: { kind: 'garbage', status, body } })),
-    failing: () =>
-      during(
-        emulator.order({ match: secrets, behaviour: { kind: 'error', status: 500, code: 'InternalServiceError' } }),
-      ),
-    throttling: () => during(emulator.order({ match: secrets, behaviour: { kind: 'throttle' } })),
     expireCredentials: () => {
       const used = emulator.calls(secrets).at(-1)?.accessKeyId;
       if (!used || !emulator.expireCredentials(used)) throw new Error('no credentials are in use');
     },
-    calls: () => emulator.calls(secrets).length,
     canaries: () => [APP_KEYS.AWS_SECRET_ACCESS_KEY],
-    async stop() {
-      if (!isDown) await emulator.stop();
-    },
   };
 }

@@ -1,5 +1,6 @@
 import { MACHINE_ACCOUNT, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import type { BackendHarness } from './backend-contract.ts';
+import { misbehaving } from './misbehaving-emulator.ts';
 import { NO_GOOGLE_ENV } from './open-gcp.ts';
 
 export const GCP_LACKS: BackendHarness['lacks'] = {};
@@ -9,9 +10,8 @@ export async function startGcpHarness(): Promise<BackendHarness> {
   const emulator = await startGcpEmulator();
   const key = emulator.createKey(MACHINE_ACCOUNT);
   const secrets = { service: 'secretmanager' } as const;
-  const during = (order: { release(): void }) => () => order.release();
-  let isDown = false;
   return {
+    ...misbehaving(emulator, secrets, 'INTERNAL'),
     type: 'gcp',
     lacks: GCP_LACKS,
     plain: true,
@@ -26,30 +26,9 @@ export async function startGcpHarness(): Promise<BackendHarness> {
         match: { ...secrets, secret },
         behaviour: { kind: 'error', status: 403, code: 'PERMISSION_DENIED' },
       }),
-    unreachable: async () => {
-      await emulator.stop();
-      isDown = true;
-      return async () => {
-        await emulator.start();
-        isDown = false;
-      };
-    },
-    silent: () => {
-      emulator.resetCalls();
-      const order = emulator.order({ match: secrets, behaviour: { kind: 'hang' } });
-      return { undo: during(order), arrived: () => emulator.waitForCalls(secrets) };
-    },
-    garbage: (body, status) => during(emulator.order({ match: secrets, behaviour: { kind: 'garbage', status, body } })),
-    failing: () =>
-      during(emulator.order({ match: secrets, behaviour: { kind: 'error', status: 500, code: 'INTERNAL' } })),
-    throttling: () => during(emulator.order({ match: secrets, behaviour: { kind: 'throttle' } })),
     expireCredentials: () => {
       if (emulator.revokeTokens() === 0) throw new Error('no token is in use');
     },
-    calls: () => emulator.calls(secrets).length,
     canaries: () => [key.private_key.slice(100, 160), 'ya29.'],
-    async stop() {
-      if (!isDown) await emulator.stop();
-    },
   };
 }
