@@ -138,6 +138,8 @@ describe('a vault type that is added', () => {
       aws: /backends\/aws\/family\.ts|client-secrets-manager/,
       env: /backends\/env\.ts/,
       toy: /toy-backend/,
+      gcp: /backends\/gcp\/family\.ts|google-auth-library/,
+      hcv: /backends\/hcv\/family\.ts/,
     };
     const cases = {
       aws: [{ ...emulator.environment, VAULTPLANE_VAULT_AWS_REGION: 'us-east-1' }, '{vault://aws/app}'],

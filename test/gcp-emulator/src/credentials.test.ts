@@ -63,6 +63,9 @@ describe('the token endpoint', () => {
     assert.deepEqual(await ask({ grant_type, ...user, client_secret: 'x' }), [401, 'invalid_client']);
     assert.deepEqual(await ask({ grant_type, ...user, refresh_token: 'x' }), [400, 'invalid_grant']);
     assert.deepEqual(await ask({ grant_type: 'password' }), [400, 'unsupported_grant_type']);
+    const text = new URLSearchParams({ grant_type, ...user }).toString();
+    const untyped = await fetch(emulator.tokenUri, { method: 'POST', body: text });
+    assert.equal(untyped.status, 400, 'a form that does not say that it is one');
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Answer } from '@vaultplane/aws-emulator/exchange.ts';
-import type { ReceivedRequest } from '@vaultplane/aws-emulator/signature.ts';
+import { headerValues, type ReceivedRequest } from '@vaultplane/aws-emulator/signature.ts';
 import { mayUseSecretManager, verifyAssertion } from './assertion.ts';
 import { GoogleError, json } from './google-error.ts';
 import type { Iam } from './iam.ts';
@@ -32,7 +32,8 @@ export class OAuth {
 
   /** @param told whom the token is of, once that is proven. @throws GoogleError in the words of OAuth */
   carryOut(received: ReceivedRequest, told: (email: string) => void): Answer {
-    if (received.method !== 'POST') throw oauthError('invalid_request', 'Bad Request');
+    const isForm = /^application\/x-www-form-urlencoded\b/.test(headerValues(received, 'content-type')[0] ?? '');
+    if (received.method !== 'POST' || !isForm) throw oauthError('invalid_request', 'Bad Request');
     const form = new URLSearchParams(received.body.toString('utf8'));
     const grant = form.get('grant_type');
     let email: string;

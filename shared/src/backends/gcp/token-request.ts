@@ -22,16 +22,14 @@ export async function requestToken(
 ): Promise<AccessToken> {
   const { gaxios, JWT, UserRefreshClient } = await import('google-auth-library');
   let refusal: Refusal | undefined;
-  const send = async (input: unknown, init?: { method?: string; headers?: unknown; body?: unknown }) => {
+  const send = async (...fetched: Parameters<typeof fetch>) => {
+    // As fetch would send it: a form's type follows from its body.
+    const request = new Request(...fetched);
+    const body = await request.text();
+    const headers = { ...Object.fromEntries(request.headers), 'content-length': String(Buffer.byteLength(body)) };
     // The library always asks Google's own address, whatever the key says.
-    const asked = String((input as { url?: string }).url ?? input);
-    const url = new URL(asked === GOOGLE_TOKEN_URL ? key.token_uri : asked);
-    const headers = Object.fromEntries(new Headers(init?.headers as Record<string, string>));
-    const body = String(init?.body ?? '');
-    const answer = await connections.send(
-      { method: 'POST', url, headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, body },
-      signal,
-    );
+    const url = new URL(request.url === GOOGLE_TOKEN_URL ? key.token_uri : request.url);
+    const answer = await connections.send({ method: 'POST', url, headers, body }, signal);
     if (answer.status !== 200) refusal = refusalOf(answer.status, jsonOf(answer.body));
     return new Response(new Uint8Array(answer.body), {
       status: answer.status,
@@ -45,7 +43,7 @@ export async function requestToken(
       return super.request<T>({ ...options, retryConfig: once });
     }
   }
-  const transporter = new Transporter({ fetchImplementation: send as typeof fetch });
+  const transporter = new Transporter({ fetchImplementation: send });
   // Its interceptors would write requests and answers, tokens and all, to stderr where GOOGLE_SDK_NODE_LOGGING says so.
   const shared = { transporter, useAuthRequestParameters: false };
   const client =
