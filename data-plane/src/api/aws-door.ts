@@ -11,7 +11,7 @@ import type { Door } from './door.ts';
 import { MethodNotAllowed } from './guards.ts';
 import { parseJson, readText } from './request-body.ts';
 import type { Call, Route } from './route.ts';
-import { referenceTo } from './secret-request.ts';
+import { referenceTo, requireAws } from './secret-request.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
 
 // AWS Secrets Manager's own protocol (JSON 1.1), for AWS's SDKs and CLI (CONTRACT.md §6). Signatures are not checked: the
@@ -46,14 +46,14 @@ export function awsRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswers):
       let outcome: Outcome;
       if (operation === 'GetSecretValue') {
         const reference = values.referenceOf(vault, text, () => valueReference(vault, fieldsOf(text)));
-        requireAws(door, vault);
+        requireAws(door.resolver, vault);
         const result = door.lookups.one(call.client, reference, {});
         const resolved = result instanceof Promise ? await result : result;
         if (values.send(call.response, resolved)) return;
         outcome = { results: [resolved], body: awsValueBody(resolved) };
       } else {
         const fields = fieldsOf(text);
-        requireAws(door, vault);
+        requireAws(door.resolver, vault);
         outcome = await carryOut(door, call.client, operation, vault, fields);
       }
       const { results, body } = outcome;
@@ -75,16 +75,6 @@ function operationOf({ request }: Call): string {
   const target = request.headers['x-amz-target'];
   if (typeof target === 'string' && target.startsWith(TARGET_PREFIX)) return target.slice(TARGET_PREFIX.length);
   throw unsupported('this is a part of AWS Secrets Manager; X-Amz-Target names no operation of it');
-}
-
-/** @throws VaultplaneError bad_request */
-function requireAws({ resolver }: Door, vault: string): void {
-  const type = resolver.vaultType(vault);
-  if (type === 'aws') return;
-  throw new VaultplaneError(
-    'bad_request',
-    `vault ${vault} is of type ${type}; this interface is for vaults of type aws`,
-  );
 }
 
 function fieldsOf(text: string): Fields {

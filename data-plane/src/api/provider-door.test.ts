@@ -98,6 +98,11 @@ describe("the AWS Workload Credentials Provider's door", () => {
     assert.equal((await get('/v1/s?vault=eu')).json.SecretString, 'european');
     const unknown = await get('/v1/s?vault=nope');
     assert.deepEqual([unknown.status, unknown.text], [404, 'there is no vault nope']);
+    for (const path of ['/v1/home?vault=envs', '/secretsmanager/get?secretId=home&vault=envs', '/v1/home?vault=env']) {
+      const other = await get(path);
+      assert.equal(other.status, 400);
+      assert.match(other.text, /^vault envs? is of type env; this interface is for vaults of type aws$/);
+    }
   });
 
   it('assumes a role that the vault allows, and no other', async () => {

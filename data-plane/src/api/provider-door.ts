@@ -13,7 +13,7 @@ import {
 import { awsErrorOf } from './aws-error.ts';
 import type { Door } from './door.ts';
 import type { Call, Route } from './route.ts';
-import { referenceTo, secretMembers } from './secret-request.ts';
+import { referenceTo, requireAws, secretMembers } from './secret-request.ts';
 
 // The AWS Workload Credentials Provider's interface (CONTRACT.md §6, vectors/provider.json): the same paths, parameters,
 // statuses and texts, and `vault`, which is ours.
@@ -70,7 +70,9 @@ function providerRoute(door: Door, name: string, parse: Parse): Route {
     plainLookup(path, query) {
       if (query.has('refreshNow') || query.has('roleArn')) return null;
       try {
-        return { reference: referenceTo(parse({ path, query })), answer: answerOf };
+        const parameters = parse({ path, query });
+        requireAws(door.resolver, parameters.vault);
+        return { reference: referenceTo(parameters), answer: answerOf };
       } catch {
         return null;
       }
@@ -78,7 +80,7 @@ function providerRoute(door: Door, name: string, parse: Parse): Route {
     handle(call) {
       const { refreshNow, roleArn, ...secret } = parse(call);
       // A fault of the configuration is told as it is; the text of a reference would not be understood here.
-      door.resolver.vaultType(secret.vault);
+      requireAws(door.resolver, secret.vault);
       const answer = (resolved: Resolved) => sendContent(call.response, answerOf(resolved));
       const result = call.begun ?? door.lookups.one(call.client, referenceTo(secret), { refresh: refreshNow, roleArn });
       return result instanceof Promise ? result.then(answer) : answer(result);

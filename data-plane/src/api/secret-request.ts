@@ -1,5 +1,6 @@
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { printReference, type Reference } from '@vaultplane/shared/reference.ts';
-import type { Resolved } from '../secrets/resolver.ts';
+import type { Resolved, Resolver } from '../secrets/resolver.ts';
 
 /** A whole secret, as AWS's own interfaces ask for one. */
 export interface SecretRequest {
@@ -9,6 +10,20 @@ export interface SecretRequest {
   secretId: string;
   versionId?: string | undefined;
   versionStage?: string | undefined;
+}
+
+/**
+ * AWS's own interfaces are for vaults of AWS: another's secrets have neither an ARN nor AWS's versions.
+ *
+ * @throws VaultplaneError bad_request, unknown_vault, not_ready
+ */
+export function requireAws(resolver: Pick<Resolver, 'vaultType'>, vault: string): void {
+  const type = resolver.vaultType(vault);
+  if (type === 'aws') return;
+  throw new VaultplaneError(
+    'bad_request',
+    `vault ${vault} is of type ${type}; this interface is for vaults of type aws`,
+  );
 }
 
 /** The reference that asks for the same; so it shares cache, lifetimes and policies with all others. */
