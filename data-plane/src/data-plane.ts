@@ -129,9 +129,9 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       ownListen: printAddress(settings.api_listen),
       onUpstreamCall: !tracing
         ? durations.ended
-        : (call) => {
-            durations.ended(call);
-            tracing.awsCall(call);
+        : (call, type) => {
+            durations.ended(call, type);
+            tracing.vaultCall(call, type);
           },
       refusalOf: (entry) => outages.refusalOf(entry),
     });

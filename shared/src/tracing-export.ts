@@ -35,14 +35,18 @@ export function startTracing({ endpoint, program, version }: TracingOptions): Tr
         });
       });
     },
-    awsCall({ operation, outcome, seconds }) {
+    vaultCall({ operation, outcome, seconds }, type) {
       const endTime = Date.now();
       const attributes = {
-        ...{ 'rpc.system': 'aws-api', 'rpc.service': 'SecretsManager', 'rpc.method': operation },
-        'vaultplane.outcome': outcome,
+        ...(type === 'aws' && { 'rpc.system': 'aws-api', 'rpc.service': 'SecretsManager', 'rpc.method': operation }),
+        ...{ 'vaultplane.vault_type': type, 'vaultplane.operation': operation, 'vaultplane.outcome': outcome },
       };
       const options = { kind: SpanKind.CLIENT, startTime: endTime - seconds * 1000, attributes };
-      const span = tracer.startSpan(`SecretsManager.${operation}`, options, contexts.getStore() ?? ROOT_CONTEXT);
+      const span = tracer.startSpan(
+        type === 'aws' ? `SecretsManager.${operation}` : `${type}.${operation}`,
+        options,
+        contexts.getStore() ?? ROOT_CONTEXT,
+      );
       if (outcome !== 'ok') span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
       span.end(endTime);
     },

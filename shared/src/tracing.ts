@@ -10,7 +10,7 @@ export interface Tracing {
    */
   traceServer(server: Server, routes: readonly string[]): void;
   /** A call to AWS that has just ended, under the request that it was made for. */
-  awsCall(call: UpstreamCall): void;
+  vaultCall(call: UpstreamCall, type: string): void;
   /** Sends what has not been sent yet. */
   stop(): Promise<void>;
 }

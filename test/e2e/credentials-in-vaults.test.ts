@@ -152,7 +152,7 @@ describe('a credential in the configuration of a vault', () => {
       /config\.token of the vault is a credential that this data plane's disk does not have/,
     );
     assert.equal((await dataPlane.resolve('{vault://my-env/thing}')).value, 'of the environment');
-    assert.match(data.output, /are not kept on disk without secrets_key_file/);
+    assert.match(data.output, /are not kept on disk; secrets_key_file is not set/);
 
     await controlPlane.start();
     await dataPlane.until(({ config }) => config.source === 'control_plane');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -12,6 +13,12 @@ const { id: _, ...CREATE } = DECK.bodies.create;
 /** The file of decK's own documentation of vaults. */
 const FILE = stringify({ _format_version: '3.0', vaults: [CREATE] });
 const CHANGED = stringify({ _format_version: '3.0', vaults: [{ ...CREATE, config: DECK.bodies.update.config }] });
+const CREDENTIAL = 'canary-credential-of-a-file';
+const hcvFile = (token: string) =>
+  stringify({
+    _format_version: '3.0',
+    vaults: [{ name: 'hcv', prefix: 'my-hcv', config: { host: 'vault.internal', kv: 'v2', token } }],
+  });
 const EMPTY = '_format_version: "3.0"\n';
 const NOTHING = { create: [], update: [], delete: [] };
 
@@ -19,7 +26,12 @@ describe('decK', () => {
   const deployment = new Deployment();
   let controlPlane: ControlPlane;
   before(async () => {
-    controlPlane = await deployment.planControlPlane('cp', { VAULTPLANE_ADMIN_TOKEN: TOKEN });
+    const keyring = join(deployment.folder, 'keyring');
+    writeFileSync(keyring, randomBytes(32).toString('hex'), { mode: 0o600 });
+    controlPlane = await deployment.planControlPlane('cp', {
+      VAULTPLANE_ADMIN_TOKEN: TOKEN,
+      VAULTPLANE_KEYRING_KEY_FILE: keyring,
+    });
     await controlPlane.start();
   });
   after(() => deployment.stop());
@@ -78,6 +90,37 @@ describe('decK', () => {
         (await vaults()).map(({ prefix }) => prefix),
         before,
       );
+    });
+
+    it('a vault whose credential is a reference comes to rest, and gives the same file back', async () => {
+      const file = hcvFile('{vault://env/HCV_TOKEN}');
+      await deck().sync(file);
+      assert.deepEqual(await deck().diff(file), NOTHING);
+      assert.deepEqual(parse(await deck().dump()), parse(file));
+    });
+
+    it('a vault with a credential in it is dumped with a mask, which changes nothing when it is synced again', async () => {
+      const file = hcvFile(CREDENTIAL);
+      await deck().sync(file);
+      const dump = await deck().dump();
+      assert.match(dump, /token: '?"?\*{8}/);
+      assert.ok(!dump.includes(CREDENTIAL));
+      const before = await version();
+      assert.deepEqual(await deck().diff(dump), NOTHING);
+      await deck().sync(dump);
+      assert.equal(await version(), before);
+      // The file with the credential itself differs from what is shown for ever, and changes nothing when it is synced.
+      assert.equal((await deck().diff(file)).update.length, 1);
+      await deck().sync(file);
+      assert.equal(await version(), before);
+      // Another member is changed by a file that has the mask.
+      const changed = dump.replace('host: vault.internal', 'host: vault2.internal');
+      await deck().sync(changed);
+      assert.equal(await version(), before + 1);
+      assert.deepEqual(await deck().diff(changed), NOTHING);
+      const text = JSON.stringify(await vaults());
+      assert.ok(text.includes('vault2.internal') && !text.includes(CREDENTIAL));
+      assert.deepEqual(deployment.filesWith([CREDENTIAL]), []);
     });
 
     it('reset leaves nothing', async () => {

@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import type { Program } from '@vaultplane/local/program.ts';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -42,7 +44,12 @@ export class ManagerScene {
 
   async #start(simulated: number): Promise<void> {
     const { deployment, emulator } = this;
-    this.controlPlane = await deployment.planControlPlane('cp', { VAULTPLANE_ADMIN_TOKEN: ADMIN_TOKEN });
+    const keyring = join(deployment.folder, 'keyring');
+    writeFileSync(keyring, randomBytes(32).toString('hex'), { mode: 0o600 });
+    this.controlPlane = await deployment.planControlPlane('cp', {
+      VAULTPLANE_ADMIN_TOKEN: ADMIN_TOKEN,
+      VAULTPLANE_KEYRING_KEY_FILE: keyring,
+    });
     this.controlPlaneProcess = await this.controlPlane.start();
     const vault = (prefix: string, body: object) => this.call('PUT', `/vaults/${prefix}`, body);
     await vault('aws-sm-vault', {

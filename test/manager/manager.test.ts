@@ -206,6 +206,40 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await assert.rejects(scene.call('GET', '/vaults/new-vault-copy'), /404/);
   });
 
+  it('warns of a credential that is written into a vault, shows none, and takes a reference in its place', async () => {
+    const canary = 'canary-token-of-a-vault';
+    await go('#/vaults/new');
+    await page.getByLabel('Type').selectOption('hcv');
+    await page.getByLabel('Prefix').fill('my-hcv');
+    await page.getByLabel('kv', { exact: true }).selectOption('v2');
+    assert.equal(await page.getByLabel('auth_method', { exact: true }).locator('option').count(), 6);
+    const token = page.getByLabel('token', { exact: true });
+    await token.fill(canary);
+    assert.equal(await token.getAttribute('type'), 'password');
+    await page.getByText('a credential that is written here').first().waitFor();
+    await button(/Look at what it changes/).click();
+    const dialog = page.getByRole('dialog', { name: 'Make my-hcv' });
+    await dialog.getByRole('cell', { name: '********' }).waitFor();
+    assert.ok(!((await dialog.textContent()) ?? canary).includes(canary));
+    await button('Save').click();
+    await heading('my-hcv', page).waitFor();
+    await page.getByText('Has a credential in its configuration').waitFor();
+    assert.ok(!(await page.content()).includes(canary));
+
+    await page.getByRole('link', { name: 'Edit my-hcv' }).click();
+    await token.fill('{vault://env/HCV_TOKEN}');
+    assert.equal(await token.getAttribute('type'), 'text');
+    await page.getByText('a credential that is written here').waitFor({ state: 'detached' });
+    await button(/Look at what it changes/).click();
+    await page.getByRole('cell', { name: '{vault://env/HCV_TOKEN}' }).waitFor();
+    await button('Save').click();
+    await heading('my-hcv', page).waitFor();
+    await page.getByText('Has a credential in its configuration').waitFor({ state: 'detached' });
+    const { config } = await scene.call('GET', '/vaults/my-hcv');
+    assert.deepEqual(config, { kv: 'v2', token: '{vault://env/HCV_TOKEN}' });
+    await scene.call('DELETE', '/vaults/my-hcv');
+  });
+
   it('builds a reference with its slashes encoded rightly, explains both readings, and copies it', async () => {
     await page.getByRole('combobox', { name: 'Vault' }).selectOption('aws-sm-vault');
     await page.getByLabel("Secret's name").fill('/secret');

@@ -77,6 +77,7 @@ describe('metrics', () => {
       calls.reduce((sum, { value }) => sum + value, 0),
       read(all, 'vaultplane_aws_calls_total'),
     );
+    is(read(all, 'vaultplane_aws_calls_total')!, 'vault_calls_total', { type: 'aws' });
     assert.ok(read(all, 'vaultplane_cluster_certificate_expiry_timestamp_seconds')! > Date.now() / 1000);
     const age = read(all, 'vaultplane_oldest_value_age_seconds')!;
     assert.ok(age >= 0 && age < 600, `${age}`);

@@ -122,7 +122,7 @@ export class ConfigExport {
         this.#hasWarned = true;
         log.warn(
           { vaults: prefixesWithheld(sealed).slice(0, 20) },
-          'credentials of vaults are not in the export without secrets_key_file, which data planes must have the same of: who starts from it has these vaults unavailable until a control plane is reached',
+          'credentials of vaults are not exported; secrets_key_file is not set (data planes need the same), and these vaults are unavailable to whoever starts from the export until a control plane is reached',
         );
       }
     } catch (error) {

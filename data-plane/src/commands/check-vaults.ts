@@ -34,10 +34,11 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   directory.configure(saved?.snapshot ?? null, saved?.defaults ?? {});
   const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(type, settings));
 
-  const backends: Backends = new Backends(backendContextOf(settings, options), (reference) => {
+  const lookUpCredential = (reference: string) => {
     const known = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
     return settingResolver({ settings: { ...saved?.defaults, ...known }, ...options, backends })(reference);
-  });
+  };
+  const backends = new Backends(backendContextOf(settings, options), { lookUpCredential });
   try {
     const withCredentials = [...VAULT_TYPES.values()].filter(({ credentials }) => credentials !== undefined);
     const needed = withCredentials.filter((type) => vaults.some((vault) => vault.type === type));

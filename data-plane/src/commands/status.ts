@@ -29,7 +29,7 @@ async function fetchFacts(address: string): Promise<StatusFacts> {
 }
 
 function describe(facts: StatusFacts): string {
-  const { config, control_plane: link, references, aws } = facts;
+  const { config, control_plane: link, references, aws, upstreams } = facts;
   return [
     ...(facts.drill === null ? [] : [`cut off on purpose: ${facts.drill.outage}, until ${facts.drill.ends_at}`]),
     facts.ready ? 'ready' : `not ready: ${facts.reasons.join('; ')}`,
@@ -48,7 +48,10 @@ function describe(facts: StatusFacts): string {
     `references: ${Object.entries(references)
       .map(([state, count]) => `${count} ${state}`)
       .join(', ')}`,
-    `AWS: ${aws.calls} calls, ${aws.errors} errors, ${aws.throttled} throttled`,
+    ...Object.entries({ aws, ...upstreams }).map(
+      ([type, { calls, errors, throttled }]) =>
+        `${type === 'aws' ? 'AWS' : type}: ${calls} calls, ${errors} errors, ${throttled} throttled`,
+    ),
     ...facts.rejected_vaults.map(({ prefix, reason }) => `vault ${prefix} is not used: ${reason}`),
   ].join('\n');
 }

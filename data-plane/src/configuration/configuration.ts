@@ -128,7 +128,7 @@ export class Configuration {
       if (withheld.length > 0) {
         this.#log.warn(
           { vaults: withheld.slice(0, 20) },
-          'credentials of vaults are not on disk, or not under the key of secrets_key_file: these vaults are unavailable until a control plane is reached',
+          'credentials of vaults are lacking; they are not on disk, or not under the key of secrets_key_file, and these vaults are unavailable until a control plane is reached',
         );
       }
       this.#use({ snapshot: saved.snapshot, defaults: saved.defaults, source: 'disk', since: saved.savedAt });

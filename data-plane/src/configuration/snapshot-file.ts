@@ -135,7 +135,7 @@ export class SnapshotFile {
     this.#hasWarned = true;
     this.#log.warn(
       { vaults: vaults.slice(0, 20) },
-      'credentials in the configuration of vaults are not kept on disk without secrets_key_file: after a restart these vaults are unavailable until a control plane is reached',
+      'credentials of vaults are not kept on disk; secrets_key_file is not set, and after a restart these vaults are unavailable until a control plane is reached',
     );
   }
 

@@ -60,11 +60,14 @@ export interface ResolverOptions {
   random?: Random;
   /** Why a vault may not be asked for an entry now; null where it may. */
   refusalOf?: UpstreamOptions['refusalOf'];
-  /** Told of each call to AWS when it has ended. */
-  onUpstreamCall?: ((call: UpstreamCall) => void) | undefined;
+  /** Told of each call to a vault when it has ended, and of the vault's type. */
+  onUpstreamCall?: ((call: UpstreamCall, type: string) => void) | undefined;
   /** For tests: where secrets come from, in place of real vaults. */
   backends?: BackendSource;
 }
+
+/** Calls since the start. */
+export type CallCounts = Omit<UpstreamCounts, 'ended'>;
 
 /** Configurations may change under a lookup this often before it is given up. */
 const MOST_RESTARTS = 20;
@@ -79,7 +82,8 @@ export class Resolver {
   readonly #settings: ResolverSettings;
   readonly #directory: VaultDirectory;
   readonly #backends: BackendSource;
-  readonly #counts: UpstreamCounts = { calls: 0, errors: 0, throttled: 0 };
+  /** By type of vault. */
+  readonly #counts = new Map<string, UpstreamCounts>();
   readonly #cache: Cache;
   readonly #upstream: Upstream;
   readonly #refresher: Refresher;
@@ -95,7 +99,6 @@ export class Resolver {
   constructor(options: ResolverOptions) {
     const { clock, log, env, settings } = options;
     this.#time = new SteadyTime(clock);
-    if (options.onUpstreamCall) this.#counts.ended = options.onUpstreamCall;
     this.#random = options.random ?? Math.random;
     this.#settings = settings;
     this.#directory = new VaultDirectory(settings);
@@ -109,9 +112,12 @@ export class Resolver {
           ownListen: options.ownListen,
           homeRegion: homeRegionOf(settings),
           deadlines: deadlinesOf(settings),
-          counts: this.#counts,
+          counts: { calls: 0, errors: 0, throttled: 0 },
         },
-        (reference, anew) => this.#credential(reference, anew),
+        {
+          lookUpCredential: (reference, anew) => this.#credential(reference, anew),
+          countsOf: (type) => this.#countsOf(type, options.onUpstreamCall),
+        },
       );
     const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };
     const time = this.#time;
@@ -284,9 +290,15 @@ export class Resolver {
   }
 
   /** Calls to Secrets Manager since the start. */
-  awsCounts(): Omit<UpstreamCounts, 'ended'> {
-    const { calls, errors, throttled } = this.#counts;
-    return { calls, errors, throttled };
+  awsCounts(): CallCounts {
+    return this.upstreamCounts().aws ?? { calls: 0, errors: 0, throttled: 0 };
+  }
+
+  /** Calls to vaults since the start, by type; of types that any was made to. */
+  upstreamCounts(): Record<string, CallCounts> {
+    const called = [...this.#counts].filter(([, { calls }]) => calls > 0);
+    const counts = called.map(([type, { calls, errors, throttled }]) => [type, { calls, errors, throttled }]);
+    return Object.fromEntries(counts);
   }
 
   /** Vaults of the configuration that this build can't use; the rest works. */
@@ -347,6 +359,15 @@ export class Resolver {
     refusalAt: (now: number, entry: Entry) => this.#refusalAt(now, entry),
     ask: (entry: Entry, anew: boolean) => (anew ? this.#upstream.fetchAnew(entry) : this.#upstream.fetch(entry)),
   };
+
+  #countsOf(type: string, onEnded: ResolverOptions['onUpstreamCall']): UpstreamCounts {
+    const known = this.#counts.get(type);
+    if (known) return known;
+    const counts: UpstreamCounts = { calls: 0, errors: 0, throttled: 0 };
+    if (onEnded) counts.ended = (call) => onEnded(call, type);
+    this.#counts.set(type, counts);
+    return counts;
+  }
 
   /** A vault's credential that stands in a vault of the settings: held, and had again after a restart, as any value. */
   async #credential(reference: string, anew: boolean): Promise<string> {

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { AnsweredCounts } from '../api/lookups.ts';
 import { OUTAGES } from '../rehearsal/outage-switch.ts';
 import type { HeldSecret } from '../secrets/inventory.ts';
+import type { CallCounts } from '../secrets/resolver.ts';
 import type { FetchCounts } from '../secrets/upstream.ts';
 import type { StatusFacts } from './status-facts.ts';
 import type { UpstreamDurations } from './upstream-durations.ts';
@@ -28,6 +29,8 @@ export interface MetricSources {
   /** metrics_secret_names: whether secrets are told of by name. */
   secretNames: boolean;
 }
+
+const CALL_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 /** What is held, summed up for one scrape. */
 interface HeldSummary {
@@ -200,6 +203,11 @@ export function createMetrics(sources: MetricSources, durations: UpstreamDuratio
       ];
     },
   );
+  const byType = (count: keyof CallCounts) => () =>
+    Object.entries(current.upstreams).map(([type, counts]): [{ type: string }, number] => [{ type }, counts[count]]);
+  counter('vault_calls_total', 'Calls to vaults, by type of vault.', ['type'], byType('calls'));
+  counter('vault_errors_total', 'Calls to vaults that failed, by type of vault.', ['type'], byType('errors'));
+  counter('vault_throttled_total', 'Calls that vaults throttled, by type of vault.', ['type'], byType('throttled'));
   counter('aws_calls_total', 'Calls to AWS Secrets Manager.', [], () => [[{}, current.aws.calls]]);
   counter('aws_errors_total', 'Calls to AWS Secrets Manager that failed.', [], () => [[{}, current.aws.errors]]);
   counter('aws_throttled_total', 'Calls that AWS throttled.', [], () => [[{}, current.aws.throttled]]);
@@ -207,10 +215,20 @@ export function createMetrics(sources: MetricSources, durations: UpstreamDuratio
     name: 'vaultplane_aws_call_duration_seconds',
     help: 'How long calls to AWS Secrets Manager took, by operation and outcome.',
     labelNames: ['operation', 'outcome'],
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    buckets: CALL_SECONDS,
     registers,
   });
-  durations.observeBy(({ operation, outcome, seconds: took }) => callDurations.observe({ operation, outcome }, took));
+  const vaultDurations = new Histogram({
+    name: 'vaultplane_vault_call_duration_seconds',
+    help: 'How long calls to vaults took, by type of vault, operation and outcome.',
+    labelNames: ['type', 'operation', 'outcome'],
+    buckets: CALL_SECONDS,
+    registers,
+  });
+  durations.observeBy(({ type, operation, outcome, seconds: took }) => {
+    vaultDurations.observe({ type, operation, outcome }, took);
+    if (type === 'aws') callDurations.observe({ operation, outcome }, took);
+  });
 
   const named = sources.secretNames ? nameSecrets(registry) : null;
   return {

@@ -8,7 +8,7 @@ import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
 import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
 import type { Prefetching } from '../prefetch/prefetching.ts';
 import type { RehearsalFacts, Rehearsals } from '../rehearsal/rehearsals.ts';
-import type { Resolver } from '../secrets/resolver.ts';
+import type { CallCounts, Resolver } from '../secrets/resolver.ts';
 import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
 /** What GET /status answers (CONTRACT.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
@@ -44,7 +44,9 @@ export interface StatusFacts {
     certificate: { expires_at: string; problem: string | null };
   };
   references: { fresh: number; stale: number; resurrected: number; negative: number };
-  aws: { calls: number; errors: number; throttled: number };
+  /** Calls to vaults of type aws, and to those of every type that was asked for something, by type. */
+  aws: CallCounts;
+  upstreams: Record<string, CallCounts>;
   lookups: { immediate: number; waited: number; waiting: number; errors: Record<string, number> };
   /** data_dir/secrets.cache (CONTRACT.md §9). */
   secrets_on_disk: VaultFileFacts;
@@ -122,6 +124,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       },
       references: resolver.counts(),
       aws: resolver.awsCounts(),
+      upstreams: resolver.upstreamCounts(),
       lookups: { ...lookupCounts, errors: Object.fromEntries(errors) },
       secrets_on_disk: sources.secretsOnDisk(),
       prefetch: { ...sources.prefetching.facts(), disk_problem: sources.prefetching.diskProblem() },

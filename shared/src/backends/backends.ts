@@ -1,6 +1,6 @@
 import type { VaultConfig } from '../vaults/entity.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
-import type { BackendContext, BackendFamily, Caller, SecretBackend } from './backend.ts';
+import type { BackendContext, BackendFamily, Caller, SecretBackend, UpstreamCounts } from './backend.ts';
 import { type CredentialLookup, Credentials } from './credentials.ts';
 import { RenewingBackend } from './renewing-backend.ts';
 
@@ -10,17 +10,23 @@ export interface BackendSource {
   stop(): void;
 }
 
+export interface BackendsOptions {
+  /** For vaults whose credentials are references; without it none of those can be opened. */
+  lookUpCredential?: CredentialLookup;
+  /** Where calls to vaults of a type are counted; without it all are counted by the context. */
+  countsOf?: (type: string) => UpstreamCounts;
+}
+
 /** The backends of every vault type of this build. */
 export class Backends implements BackendSource {
   readonly #context: BackendContext;
-  readonly #lookUpCredential: CredentialLookup | undefined;
+  readonly #options: BackendsOptions;
   readonly #families = new Map<string, Promise<BackendFamily>>();
   #stopped = false;
 
-  /** @param lookUpCredential for vaults whose credentials are references; without it none of those can be opened */
-  constructor(context: BackendContext, lookUpCredential?: CredentialLookup) {
+  constructor(context: BackendContext, options: BackendsOptions = {}) {
     this.#context = context;
-    this.#lookUpCredential = lookUpCredential;
+    this.#options = options;
   }
 
   /**
@@ -30,7 +36,7 @@ export class Backends implements BackendSource {
    */
   async open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend> {
     const family = await this.#family(type);
-    const credentials = Credentials.of(type, config, this.#lookUpCredential);
+    const credentials = Credentials.of(type, config, this.#options.lookUpCredential);
     if (!credentials) return family.open(config, regionFrom);
     const open = (complete: VaultConfig) => family.open(complete, regionFrom);
     return RenewingBackend.open(credentials, open);
@@ -43,7 +49,7 @@ export class Backends implements BackendSource {
    */
   async caller(type: string, config: VaultConfig): Promise<Caller | undefined> {
     const family = await this.#family(type);
-    const credentials = family.caller && Credentials.of(type, config, this.#lookUpCredential);
+    const credentials = family.caller && Credentials.of(type, config, this.#options.lookUpCredential);
     return family.caller?.(credentials ? await credentials.complete(false) : config);
   }
 
@@ -53,7 +59,8 @@ export class Backends implements BackendSource {
     if (!family) {
       const known = VAULT_TYPES.get(type);
       if (!known) throw new Error(`there is no backend for vaults of type ${type}`);
-      family = known.loadBackend().then((module) => module.startFamily(this.#context));
+      const counts = this.#options.countsOf?.(type) ?? this.#context.counts;
+      family = known.loadBackend().then((module) => module.startFamily({ ...this.#context, counts }));
       this.#families.set(type, family);
     }
     return family;

@@ -109,6 +109,7 @@ export interface FieldSchema {
   description?: string;
   default?: unknown;
   between?: [number, number];
+  one_of?: string[];
   encrypted?: boolean;
 }
 

@@ -56,7 +56,9 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
   const form = useRef<HTMLFormElement>(null);
   const fields = schemas[type]!;
   const wanted = entityOf(type, fields, values);
+  const secret = new Set(fields.filter(([, schema]) => schema.encrypted).map(([name]) => `config.${name}`));
   const change = changeOf(edited, wanted);
+  const literal = [...secret].filter((name) => isLiteral(values[name]));
 
   const refuse = (error: unknown) => {
     if (!(error instanceof ApiError) || Object.keys(error.fields).length === 0) {
@@ -103,7 +105,7 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
   const field = (
     name: string,
     label: string,
-    options: { type?: FieldSchema['type']; help?: string; placeholder?: string; secret?: boolean } = {},
+    options: Pick<FieldProps, 'type' | 'help' | 'placeholder' | 'secret' | 'choices'> = {},
   ) => html`<${Field}
     key=${name} name=${name} label=${label} value=${values[name] ?? ''} error=${errors[name]} ...${options}
     onInput=${(value: string) => setValues((before) => ({ ...before, [name]: value }))}
@@ -123,6 +125,7 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
       ${fields.map(([name, schema]) =>
         field(`config.${name}`, name, {
           ...{ type: schema.type, secret: schema.encrypted === true },
+          ...{ choices: schema.type === 'boolean' ? ['true', 'false'] : schema.one_of },
           ...(schema.description !== undefined && { help: schema.description }),
           ...(schema.default !== undefined && {
             placeholder: Array.isArray(schema.default) ? schema.default.join(', ') : String(schema.default),
@@ -130,6 +133,7 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
         }),
       )}
     </div>
+    <${CredentialWarning} names=${literal} />
     <p class="error" role="alert">${failure}</p>
     <div class="actions">
       <button type="submit" class="primary" disabled=${change.fields.length === 0}>Look at what it changes…</button>
@@ -138,7 +142,8 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
     ${
       reviewing &&
       html`<${Modal} title=${edited ? `Change ${edited.prefix}` : `Make ${wanted.prefix}`} wide onClose=${() => setReviewing(false)}>
-      <${DiffView} changes=${[change]} />
+      <${DiffView} changes=${[hidden(change, secret)]} />
+      <${CredentialWarning} names=${literal} />
       <${VaultImpact} api=${api} change=${change} edited=${edited} />
       <div class="actions"><button type="button" class="primary" onClick=${save}>Save</button><button type="button" onClick=${() => setReviewing(false)}>Back</button></div>
     <//>`
@@ -154,31 +159,75 @@ interface FieldProps {
   help?: string;
   placeholder?: string;
   secret?: boolean;
+  /** Nothing else may be given. */
+  choices?: readonly string[] | undefined;
   error?: string;
   onInput: (value: string) => void;
 }
 
-function Field({ name, label, value, type = 'string', help, placeholder, secret, error, onInput }: FieldProps): VNode {
+function Field(props: FieldProps): VNode {
+  const { name, label, value, type = 'string', help, placeholder, secret, choices, error, onInput } = props;
   const id = `field-${name}`;
   return html`<div class="field">
     <label for=${id}>${label}</label>
-    <input id=${id} value=${value} type=${secret ? 'password' : 'text'} inputmode=${type === 'number' ? 'decimal' : undefined}
+    ${
+      choices
+        ? html`<select id=${id} value=${value} aria-invalid=${error !== undefined} aria-describedby=${`${id}-help ${id}-error`}
+      onChange=${(event: Event) => onInput((event.target as HTMLSelectElement).value)}>
+      <option value="">${placeholder === undefined ? '' : `${placeholder} (default)`}</option>
+      ${choices.map((choice) => html`<option key=${choice} value=${choice}>${choice}</option>`)}
+    </select>`
+        : html`<input id=${id} value=${value} type=${secret && isLiteral(value) ? 'password' : 'text'} inputmode=${type === 'number' ? 'decimal' : undefined}
       placeholder=${placeholder} spellcheck=${false} autocomplete="off" autocapitalize="off"
       aria-invalid=${error !== undefined} aria-describedby=${`${id}-help ${id}-error`}
-      onInput=${(event: Event) => onInput((event.target as HTMLInputElement).value)} />
-    <p class="help" id=${`${id}-help`}>${help}${type === 'array' && name !== 'tags' ? ' Separated by commas.' : ''}</p>
+      onInput=${(event: Event) => onInput((event.target as HTMLInputElement).value)} />`
+    }
+    <p class="help" id=${`${id}-help`}>${help}${secret ? ' Better a reference that data planes resolve, such as {vault://env/NAME}.' : ''}${type === 'array' && name !== 'tags' ? ' Separated by commas.' : ''}</p>
     <p class="error" id=${`${id}-error`}>${error}</p>
   </div>`;
+}
+
+/** A credential itself, and not a reference to where it is. */
+function isLiteral(value: string | undefined): boolean {
+  const text = (value ?? '').trim();
+  return text !== '' && !text.startsWith('{vault://');
+}
+
+/** As it may stand on a screen. */
+function hidden(change: VaultDiff, secret: ReadonlySet<string>): VaultDiff {
+  const shown = (field: string, value: unknown) =>
+    secret.has(field) && typeof value === 'string' && isLiteral(value) ? MASK : value;
+  return {
+    ...change,
+    fields: change.fields.map(({ field, before, after }) => ({
+      field,
+      before: shown(field, before),
+      after: shown(field, after),
+    })),
+  };
+}
+
+const MASK = '********';
+
+function CredentialWarning({ names }: { names: readonly string[] }): VNode | null {
+  if (names.length === 0) return null;
+  return html`<p class="notice warning" role="note">
+    ${names.map((name) => name.replace('config.', '')).join(', ')}: a credential that is written here stands in the database,
+    encrypted, and goes to every data plane. A reference such as <code>{vault://env/NAME}</code> keeps it on the data planes alone.
+  </p>`;
 }
 
 type Entity = Pick<Vault, 'prefix' | 'name' | 'description' | 'tags' | 'config'>;
 
 function valuesOf(vault: Vault | null, isNew: boolean): Values {
   if (!vault) return {};
-  const config = Object.entries(vault.config).map(([name, value]) => [
-    `config.${name}`,
-    Array.isArray(value) ? value.join(', ') : String(value),
-  ]);
+  const config = Object.entries(vault.config)
+    .map(([name, value]): [string, string] => [
+      `config.${name}`,
+      Array.isArray(value) ? value.join(', ') : String(value),
+    ])
+    // What a mask stands for is the vault's that it is of, and not a copy's.
+    .filter(([, text]) => !isNew || text !== MASK);
   return {
     ...Object.fromEntries(config),
     prefix: isNew ? `${vault.prefix}-copy` : vault.prefix,

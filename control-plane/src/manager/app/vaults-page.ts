@@ -49,8 +49,9 @@ export function VaultsPage({ api, feed }: PageProps): VNode {
         <ul class="cards">${found.map(
           (vault) => html`<li key=${vault.id} class="card vault">
           <h2><code>${vault.prefix}</code></h2>
-          <p class="kind">${vault.name}${typeof vault.config.region === 'string' ? ` · ${vault.config.region}` : ''}</p>
+          <p class="kind">${[vault.name, ...['region', 'host', 'mount', 'project_id'].map((name) => vault.config[name] ?? [])].flat().join(' · ')}</p>
           <p>${vault.description ?? ''}</p>
+          ${Object.values(vault.config).some(isMasked) && html`<p class="notice warning">Has a credential in its configuration. <a href=${hrefOf(['vaults', 'edit', vault.prefix])}>Put a reference in its place</a></p>`}
           <dl class="facts compact">
             <div><dt>ttl</dt><dd>${lifetimeText(vault.config.ttl, 'no rotation')}</dd></div>
             <div><dt>In use</dt><dd>${references.value === undefined ? '…' : html`<a href=${hrefOf(['references'], { vault: vault.prefix })}>${countedText(inUse.get(vault.prefix) ?? 0, 'secret')}</a>`}</dd></div>
@@ -78,6 +79,11 @@ export function VaultsPage({ api, feed }: PageProps): VNode {
       }} />`
     }
   </div>`;
+}
+
+/** What the API shows in the place of a credential (shared/src/vaults/sensitive.ts). */
+function isMasked(value: unknown): boolean {
+  return [value].flat().includes('********');
 }
 
 function lifetimeText(value: unknown, none: string): string {
