@@ -318,7 +318,7 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await go('#/audit');
     await page.getByLabel('Method').fill('DELETE');
     await button('Filter').click();
-    await page.getByText('DELETE /vaults/').waitFor();
+    await page.getByText('DELETE /vaults/').first().waitFor();
     await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
     assert.deepEqual(
       [...new Set(await page.locator('tbody code:not(.dim)').allTextContents())].map((text) => text.split(' ')[0]),
