@@ -116,10 +116,11 @@ describe('Google credentials', () => {
       deadlines: { connect: 20_000, total: 60_000 },
       counts: { calls: 0, errors: 0, throttled: 0 },
     };
-    const backends = new Backends(context, async (_reference, anew) => {
+    const lookUpCredential = async (_reference: string, anew: boolean) => {
       lookups.push(anew);
       return JSON.stringify(anew ? keys[1] : keys[0]);
-    });
+    };
+    const backends = new Backends(context, { lookUpCredential });
     const config = { endpoint_url: emulator.url, service_account: '{vault://env/GCP_KEY}' };
     const backend = await backends.open('gcp', config);
     const read = async () =>
