@@ -321,7 +321,7 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await page.getByText('DELETE /vaults/').first().waitFor();
     await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
     assert.deepEqual(
-      [...new Set(await page.locator('tbody code:not(.dim)').allTextContents())].map((text) => text.split(' ')[0]),
+      [...new Set((await page.locator('tbody code:not(.dim)').allTextContents()).map((text) => text.split(' ')[0]))],
       ['DELETE'],
     );
     assert.match(page.url(), /#\/audit\?method=DELETE$/);
