@@ -238,6 +238,8 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     const { config } = await scene.call('GET', '/vaults/my-hcv');
     assert.deepEqual(config, { kv: 'v2', token: '{vault://env/HCV_TOKEN}' });
     await scene.call('DELETE', '/vaults/my-hcv');
+    await heading('my-hcv', page).waitFor({ state: 'detached' });
+    await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
   });
 
   it('builds a reference with its slashes encoded rightly, explains both readings, and copies it', async () => {
