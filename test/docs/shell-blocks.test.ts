@@ -6,6 +6,7 @@ import {
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { noOpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
 import { noNamespaces } from '../drills/stage/machine.ts';
 import { missing } from '../interop/command.ts';
 import { pythonTools } from '../interop/python.ts';
@@ -100,6 +101,8 @@ function missingFor({ needs }: Stage): string | false {
       return postgresMissing();
     case 'kustomize':
       return missing('kustomize', 'version');
+    case 'openbao':
+      return postgresMissing() || (noOpenBao() ?? false);
     case 'systemd':
       return missing('systemd-analyze', '--version') || missing('systemd-sysusers', '--version');
     default:

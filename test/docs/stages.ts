@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { PostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { openBaoBinary } from '@vaultplane/shared/backends/testing/open-bao-binary.ts';
 import type { ReaderMachine } from './reader-machine.ts';
 import { shellBlocksOf } from './shell-blocks.ts';
 
 /** What a page takes for granted of its reader's machine. */
 export interface Stage {
-  needs?: 'postgres' | 'kustomize' | 'systemd';
+  needs?: 'postgres' | 'kustomize' | 'systemd' | 'openbao';
   /** Puts it there, before the first block. */
   set: (machine: ReaderMachine, given: { postgres: PostgresServer | undefined }) => void | Promise<void>;
 }
@@ -43,6 +44,7 @@ export const STAGES: Record<string, Stage> = {
   'docs/how-to/backup.md': services(),
   'docs/how-to/certificates.md': services(),
   'docs/how-to/gcp.md': services({ google: true }),
+  'docs/how-to/hashicorp-vault.md': withOpenBao(services()),
   'docs/how-to/kubernetes.md': { needs: 'kustomize', set: usePrograms },
   'docs/how-to/migrate.md': services(),
   'docs/how-to/outages.md': services(),
@@ -102,6 +104,21 @@ function services({ credentials = ADMIN, keyring = false, google = false } = {})
         vaultplane-dp get '{vault://aws-sm-vault/${secret}}'`);
       // What the reader of a machine with a data plane has in the shell beside it: the data plane's own AWS.
       machine.set(aws);
+    },
+  };
+}
+
+/** Beside the services an OpenBao in development mode, and its command. */
+function withOpenBao({ set }: Stage): Stage {
+  return {
+    needs: 'openbao',
+    set: async (machine, given) => {
+      await set(machine, given);
+      const bao = openBaoBinary() as { path: string };
+      machine.findPrograms(dirname(bao.path));
+      const token = 'root-token-of-the-reader';
+      machine.set({ BAO_ADDR: 'http://127.0.0.1:8200', BAO_TOKEN: token });
+      await machine.background(`exec bao server -dev -dev-no-store-token -dev-root-token-id=${token}`, 'Root Token: ');
     },
   };
 }
