@@ -33,7 +33,7 @@ export function forRequest<T>(id: string, work: () => T): T {
 
 /** Does what goes on for nobody in particular, such as the setting of a timer, though a request may have led to it. */
 export function forNoRequest<T>(work: () => T): T {
-  return current.run(undefined, work);
+  return current.getStore() === undefined ? work() : current.run(undefined, work);
 }
 
 /** The id of the request that is being worked for; undefined for none. */

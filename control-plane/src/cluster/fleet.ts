@@ -16,6 +16,8 @@ import { type MemberReferences, ReferenceCensus } from './reference-census.ts';
 
 /** How long a change may wait to be written: many data planes that change at once make one statement. */
 const WRITE_DELAY_MS = 250;
+/** And a millisecond more for each data plane, up to this. */
+const LONGEST_WRITE_DELAY_MS = 5_000;
 /** How often the last_seen of the connected is written. */
 const SEEN_EVERY_MS = 30_000;
 /** A data plane that was written as connected and not seen for this long is not: its control plane is gone. */
@@ -139,7 +141,8 @@ export class Fleet {
   readonly #options: FleetOptions;
   /** By id; of two links of one id (a data plane that came back before its old link was missed) the newer. */
   readonly #members = new Map<string, Member>();
-  readonly #unwritten = new Map<string, DataPlane>();
+  #unwritten = new Map<string, DataPlane>();
+  #beingWritten: ReadonlyMap<string, DataPlane> = new Map();
   #cancelWrite: (() => void) | undefined;
   #cancelSeen: () => void = () => {};
   #writing: Promise<void> = Promise.resolve();
@@ -233,7 +236,7 @@ export class Fleet {
     });
     const all = new Map(rows.map((row) => [row.id, row]));
     // What is here is newer than what was written.
-    for (const row of this.#unwritten.values()) all.set(row.id, row);
+    for (const rows of [this.#beingWritten, this.#unwritten]) for (const row of rows.values()) all.set(row.id, row);
     for (const { row } of this.#members.values()) all.set(row.id, { ...row, last_seen: this.#nowSeconds() });
     return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -246,31 +249,37 @@ export class Fleet {
   }
 
   #write(row: DataPlane): void {
-    // A copy: what changes while it is being written makes another, which is written after it.
-    this.#unwritten.set(row.id, { ...row });
+    this.#unwritten.set(row.id, row);
     this.#writeLater();
   }
 
+  /** A fleet that acknowledges a change is a row each: writing them must not be what a control plane is busy with. */
   #writeLater(): void {
-    this.#cancelWrite ??= this.#options.clock.after(WRITE_DELAY_MS, () => void this.#flush());
+    const delay = Math.min(WRITE_DELAY_MS + this.#members.size, LONGEST_WRITE_DELAY_MS);
+    this.#cancelWrite ??= this.#options.clock.after(delay, () => void this.#flush());
   }
 
   #flush(): Promise<void> {
     this.#cancelWrite = undefined;
-    const rows = [...this.#unwritten.values()];
-    this.#writing = this.#writing.then(() => this.#writeRows(rows));
+    this.#writing = this.#writing.then(() => this.#writeRows());
     return this.#writing;
   }
 
   /** The registry is for people to look at: where it can't be written, data planes are served all the same. */
-  async #writeRows(rows: DataPlane[]): Promise<void> {
-    if (rows.length === 0) return;
+  async #writeRows(): Promise<void> {
+    if (this.#unwritten.size === 0) return;
+    const { database, log } = this.#options;
+    const rows = this.#unwritten;
+    // What changes while it is being written is written again after it.
+    this.#unwritten = new Map();
+    this.#beingWritten = rows;
     try {
-      await this.#options.database.query(UPSERT, [jsonbOf(rows)]);
-      for (const row of rows) if (this.#unwritten.get(row.id) === row) this.#unwritten.delete(row.id);
+      await database.query(UPSERT, [jsonbOf([...rows.values()])]);
     } catch (error) {
-      this.#options.log.warn({ error: errorMessage(error) }, 'the registry of data planes could not be written');
+      for (const [id, row] of rows) if (!this.#unwritten.has(id)) this.#unwritten.set(id, row);
+      log.warn({ error: errorMessage(error) }, 'the registry of data planes could not be written');
     }
+    this.#beingWritten = new Map();
   }
 
   #seeAgain(): void {
