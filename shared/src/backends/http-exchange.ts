@@ -1,11 +1,20 @@
 import { type Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
+import { urlToHttpOptions } from 'node:url';
 import { BackendError } from './backend.ts';
+
+/** Where a request goes, with a path that is sent as it stands: a URL's has had its dots resolved. */
+export interface HttpTarget {
+  protocol: 'http:' | 'https:';
+  host: string;
+  port: number;
+  path: string;
+}
 
 export interface HttpRequest {
   method: 'GET' | 'POST';
-  url: URL;
+  url: URL | HttpTarget;
   headers?: Readonly<Record<string, string>>;
   body?: string;
 }
@@ -39,8 +48,15 @@ export async function exchange(
     return await attempt(request, agent, limits, signal);
   } catch (error) {
     if (!(error instanceof IdleConnectionClosed)) throw error;
+    // The others that are idle may be closed as well: the second attempt gets a connection of its own.
+    closeIdle(agent);
     return attempt(request, agent, limits, signal);
   }
+}
+
+/** Closes the connections that nothing is under way on. */
+export function closeIdle(agent: Agent): void {
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
 /** The other side may close a connection that was idle just when it is used again; then nothing has been done. */
@@ -56,7 +72,8 @@ async function attempt(
 ): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const secure = url.protocol === 'https:';
-  const call = (secure ? httpsRequest : httpRequest)(url, { method, headers, agent, signal }, resolve);
+  const target = url instanceof URL ? urlToHttpOptions(url) : url;
+  const call = (secure ? httpsRequest : httpRequest)({ ...target, method, headers, agent, signal }, resolve);
   call.once('error', (error: NodeJS.ErrnoException) => {
     const idle = call.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
     reject(idle ? new IdleConnectionClosed() : error);

@@ -24,7 +24,7 @@ export class GoogleConnections {
   }
 
   /** @throws Error of the connection, with its `code`; BackendError unavailable */
-  async send(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  async send(request: HttpRequest & { url: URL }, signal: AbortSignal): Promise<HttpAnswer> {
     const { hostname, protocol } = request.url;
     const secure = protocol === 'https:';
     const port = Number(request.url.port) || (secure ? 443 : 80);

@@ -1,7 +1,7 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { type BackendContext, BackendError } from '../backend.ts';
+import { closeIdle, exchange, type HttpAnswer } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 import type { HcvConfig } from './config.ts';
 import { type Answer, isAboutTrust } from './errors.ts';
@@ -44,7 +44,7 @@ export class Connection {
       );
     }
     try {
-      return await this.#attempt(request, signal, true);
+      return await this.#exchange(request, signal);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // Either side may have new certificates by the next call.
@@ -60,7 +60,7 @@ export class Connection {
     if (!old) return;
     // Calls that are under way keep their sockets, and close them when they are done.
     old.maxFreeSockets = 0;
-    for (const sockets of Object.values(old.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+    closeIdle(old);
   }
 
   /** Cuts short what is under way. */
@@ -69,27 +69,14 @@ export class Connection {
     this.#agent?.destroy();
   }
 
-  async #attempt(request: Request, signal: AbortSignal, mayRepeat: boolean): Promise<Answer> {
+  async #exchange({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Answer> {
     const { host, port, protocol } = this.#config;
-    const { method, path, headers, body } = request;
     if (this.#isStopped) throw new BackendError('unavailable', 'the program is stopping');
     this.#agent ??= this.#newAgent();
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const options = { method, host, port, path, headers, agent: this.#agent, signal };
-    const call = (protocol === 'https' ? httpsRequest : httpRequest)(options, resolve);
-    call.once('error', reject);
-    call.once('socket', (socket) => limitConnecting(socket, protocol, this.#context.deadlines.connect));
-    call.end(body);
-    try {
-      return await readAnswer(await promise);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      // The server may close a connection that was idle just when it is used again.
-      if (mayRepeat && call.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) {
-        return this.#attempt(request, signal, false);
-      }
-      throw error;
-    }
+    const url = { protocol: `${protocol}:`, host, port, path } as const;
+    const limits = { connect: this.#context.deadlines.connect, answer: LARGEST_ANSWER_BYTES };
+    const request = { method, url, headers, ...(body !== undefined && { body }) };
+    return answerOf(await exchange(request, this.#agent, limits, signal));
   }
 
   #newAgent(): HttpAgent {
@@ -99,30 +86,11 @@ export class Connection {
   }
 }
 
-function limitConnecting(socket: Socket, protocol: 'http' | 'https', milliseconds: number): void {
-  if (!socket.connecting) return;
-  const timer = setTimeout(() => {
-    socket.destroy(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' }));
-  }, milliseconds);
-  const clear = () => clearTimeout(timer);
-  socket.once(protocol === 'https' ? 'secureConnect' : 'connect', clear).once('close', clear);
-}
-
-async function readAnswer(message: IncomingMessage): Promise<Answer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > LARGEST_ANSWER_BYTES) {
-      message.destroy();
-      throw new BackendError('unavailable', `an answer is larger than ${LARGEST_ANSWER_BYTES} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString('utf8');
-  const retryAfter = Number(message.headers['retry-after']);
+function answerOf({ status, headers, body }: HttpAnswer): Answer {
+  const text = body.toString('utf8');
+  const retryAfter = Number(headers['retry-after']);
   return {
-    status: message.statusCode ?? 0,
+    status,
     body: jsonObject(text),
     text,
     ...(Number.isFinite(retryAfter) && retryAfter > 0 && { retryAfterSeconds: retryAfter }),
