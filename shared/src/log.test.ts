@@ -21,6 +21,15 @@ function recorded() {
 }
 
 describe('a log', () => {
+  it('has in a line the facts of that line, and of none before it', () => {
+    const lines: object[] = [];
+    const log = createLog('test', 'info', { write: (line) => lines.push(JSON.parse(line)) });
+    log.info({ path: '/a' }, 'first');
+    log.info({ reason: 'b' }, 'second');
+    assert.ok('path' in lines[0]! && 'reason' in lines[1]!);
+    assert.ok(!('path' in lines[1]!), JSON.stringify(lines[1]));
+  });
+
   it('changes its level while it runs, for children too, whenever they were made', () => {
     const { log, messages } = recorded();
     const child = log.child({ part: 'x' });

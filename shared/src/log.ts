@@ -40,14 +40,13 @@ export function createLog(program: string, level: LogLevel = 'info', destination
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: pino.stdSerializers.errWithCause },
     mixin: () => {
+      // An object of its own each time: pino writes the line's facts into it.
       const id = currentRequestId();
-      return id === undefined ? NO_REQUEST : { request_id: id };
+      return id === undefined ? {} : { request_id: id };
     },
   };
   return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })));
 }
-
-const NO_REQUEST = {};
 
 function wrap(target: ReturnType<typeof pino>, root = target): Log {
   // A child of pino keeps the level that it was born with.
