@@ -188,6 +188,28 @@ describe('Google credentials', () => {
     assert.equal(await gcp.read('db'), 'one');
   });
 
+  it('of a metadata server that knows a token only do where the vault names its project', async () => {
+    emulator.order({ match: { operation: 'GetMetadata' }, behaviour: { kind: 'error', status: 404, code: '404' } });
+    await using gcp = await openGcp(emulator, { project_id: 'emulator-project' });
+    assert.equal(await gcp.read('db'), 'one');
+    assert.deepEqual(askers(), [MACHINE_ACCOUNT]);
+    await using lost = await openGcp(emulator);
+    await assert.rejects(lost.read('db'), {
+      code: 'unavailable',
+      message: /no Google project is known: set the vault's project_id or vault_gcp_project_id/,
+    });
+  });
+
+  it('are not taken from what is no metadata server', async () => {
+    const pretending = { kind: 'garbage' as const, status: 200, body: 'emulator-project' };
+    emulator.order({ match: { service: 'metadata' }, behaviour: pretending });
+    await using gcp = await openGcp(emulator);
+    await assert.rejects(gcp.read('db'), {
+      message: /metadata server: no answer from .* \(something else answers there\)/,
+    });
+    assert.equal(emulator.calls({ operation: 'GetToken' }).length, 0);
+  });
+
   for (const [service, open] of Object.entries({ 'never answers': answerlessPort, 'is out of reach': silentPort })) {
     it(`cost about a second to find missing where the metadata server ${service}`, async () => {
       await using metadata = await open();

@@ -14,7 +14,7 @@ const PROBE_TIMEOUT_MS = 1000;
 /** What a machine, or a pod with workload identity, has. */
 export interface MachineIdentity extends AccessToken {
   email: string;
-  projectId: string;
+  projectId: string | null;
 }
 
 /**
@@ -40,15 +40,12 @@ export class MetadataServer {
     if (off !== undefined) return { none: `${off} is ${this.#env[off]}` };
     const base = this.#base();
     if (base === undefined) throw new BackendError('unavailable', 'GCE_METADATA_HOST is no HOST:PORT');
-    if (!this.#seen) {
-      const problem = await this.#probe(base, signal);
-      if (problem !== undefined) return { none: `no answer from ${base.host} (${problem})` };
-      this.#seen = true;
-    }
+    const first = await this.#firstAnswer(base, signal);
+    if ('none' in first) return first;
     const account = 'instance/service-accounts/default/';
-    const [projectId, email, answer] = await Promise.all([
-      this.#text(base, 'project/project-id', signal),
-      this.#text(base, `${account}email`, signal),
+    const [email, answer] = await Promise.all([
+      // Good to know, and not needed.
+      this.#ask(base, `${account}email`, signal).then(textOf, () => null),
       this.#ask(base, `${account}token`, signal),
     ]);
     const asked = Date.now();
@@ -56,7 +53,12 @@ export class MetadataServer {
     if (typeof token !== 'string' || token === '' || typeof seconds !== 'number') {
       throw new BackendError('unavailable', `${base.host} answered without a token`);
     }
-    return { token, expiration: new Date(asked + seconds * 1000), email, projectId };
+    return {
+      token,
+      expiration: new Date(asked + seconds * 1000),
+      email: email ?? "the machine's service account",
+      projectId: first.status === 200 ? textOf(first) : null,
+    };
   }
 
   #base(): URL | undefined {
@@ -65,22 +67,21 @@ export class MetadataServer {
     return URL.canParse(url) ? new URL(url) : undefined;
   }
 
-  /** Why there is none; undefined where there is one. */
-  async #probe(base: URL, signal: AbortSignal): Promise<string | undefined> {
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+  /** Its answer about the project; in a second, as long as it is not known that it is there. */
+  async #firstAnswer(base: URL, signal: AbortSignal): Promise<HttpAnswer | { none: string }> {
+    const url = new URL('project/project-id', base);
+    const soon = this.#seen ? signal : AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+    const none = (problem: string) => ({ none: `no answer from ${base.host} (${problem})` });
+    let answer: HttpAnswer;
     try {
-      const answer = await this.#connections.send({ method: 'GET', url: base, headers: HEADERS }, soon);
-      return answer.headers['metadata-flavor'] === 'Google' ? undefined : 'something else answers there';
+      answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, soon);
     } catch (error) {
-      if (error instanceof BackendError) return error.message;
-      return soon.aborted ? 'timeout' : connectionProblem(error);
+      if (error instanceof BackendError) return none(error.message);
+      return none(soon.aborted ? 'timeout' : connectionProblem(error));
     }
-  }
-
-  async #text(base: URL, path: string, signal: AbortSignal): Promise<string> {
-    const text = (await this.#ask(base, path, signal)).body.toString('utf8').trim();
-    if (/^[\w.:@-]{1,256}$/.test(text)) return text;
-    throw new BackendError('unavailable', `${base.host} answered with something that is no metadata`);
+    if (answer.headers['metadata-flavor'] !== 'Google') return none('something else answers there');
+    this.#seen = true;
+    return answer;
   }
 
   async #ask(base: URL, path: string, signal: AbortSignal): Promise<HttpAnswer> {
@@ -99,4 +100,10 @@ export class MetadataServer {
     }
     return answer;
   }
+}
+
+/** Null for what is no metadata. */
+function textOf({ body }: HttpAnswer): string | null {
+  const text = body.toString('utf8').trim();
+  return /^[\w.:@-]{1,256}$/.test(text) ? text : null;
 }
