@@ -8,6 +8,8 @@ import type { ReadyAnswers, Slot } from './ready-answers.ts';
 import { ResolvedValue } from './resolved.ts';
 import type { Vault } from './vault-directory.ts';
 
+const NO_OVERRIDES: VaultConfig = Object.freeze({});
+
 /** A reference in use, bound to the secrets that its readings name. */
 export class Binding implements EntryUser {
   /** The reference, as it was asked for. */
@@ -184,10 +186,20 @@ export class Binding implements EntryUser {
     if (!mayAssume(vault, this.roleArn)) {
       throw new VaultplaneError('access_denied', `vault ${vault.prefix} allows no role ${this.roleArn}`);
     }
-    return addressOf(vault.type, { ...vault.config, ...roleConfig(this.roleArn) }, this.reference);
+    const { config, type } = vault;
+    const address = addressOf(
+      type,
+      this.roleArn === undefined ? config : { ...config, ...roleConfig(this.roleArn) },
+      this.reference,
+    );
+    // One text in memory in place of two.
+    const [first] = address.readings;
+    if (first.text === this.text) first.text = this.text;
+    return address;
   }
 
   #overrides(): VaultConfig {
+    if (this.roleArn === undefined && this.reference.options === undefined) return NO_OVERRIDES;
     const overrides: VaultConfig = roleConfig(this.roleArn);
     for (const { name, identity } of this.#vault.type.fields) {
       const value = this.reference.options?.[name as keyof Reference['options']];

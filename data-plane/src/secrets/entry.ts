@@ -82,8 +82,9 @@ export class Entry implements Due {
   #lastUse = 0;
   /** As the cache last counted it. */
   bytes = 0;
-  readonly #users = new Set<EntryUser>();
-  #lifetimes: readonly Lifetimes[] = [];
+  /** Mostly there is one, and a set is larger than all else here. */
+  #users: EntryUser | Set<EntryUser> | null = null;
+  #lifetimes: readonly Lifetimes[] = NONE;
 
   constructor(address: EntryAddress, random: Random) {
     this.address = address;
@@ -94,7 +95,7 @@ export class Entry implements Due {
   /** The cache's count of uses when it was last used, by whomever. */
   get lastUse(): number {
     let last = this.#lastUse;
-    for (const user of this.#users) if (user.lastUse > last) last = user.lastUse;
+    for (const user of this.users) if (user.lastUse > last) last = user.lastUse;
     return last;
   }
 
@@ -102,8 +103,13 @@ export class Entry implements Due {
     this.#lastUse = use;
   }
 
-  get users(): ReadonlySet<EntryUser> {
-    return this.#users;
+  get users(): Iterable<EntryUser> {
+    if (this.#users instanceof Set) return this.#users;
+    return this.#users === null ? NONE : [this.#users];
+  }
+
+  get isUsed(): boolean {
+    return this.#users !== null;
   }
 
   /** The different lifetimes of its users; of the last one, where there is none any more. */
@@ -112,29 +118,33 @@ export class Entry implements Due {
   }
 
   addUser(user: EntryUser): void {
-    this.#users.add(user);
+    if (this.#users instanceof Set) this.#users.add(user);
+    else this.#users = this.#users === null || this.#users === user ? user : new Set([this.#users, user]);
     if (!this.#lifetimes.some((known) => same(known, user.lifetimes))) this.userChanged();
   }
 
   removeUser(user: EntryUser): void {
     this.#lastUse = this.lastUse;
-    this.#users.delete(user);
+    if (this.#users instanceof Set) {
+      this.#users.delete(user);
+      if (this.#users.size === 0) this.#users = null;
+    } else if (this.#users === user) this.#users = null;
     if (this.#lifetimes.length > 1) this.userChanged();
   }
 
   /** A user's lifetimes are others now. */
   userChanged(): void {
-    if (this.#users.size === 0) return;
+    if (this.#users === null) return;
     const different: Lifetimes[] = [];
-    for (const { lifetimes } of this.#users) {
+    for (const { lifetimes } of this.users) {
       if (!different.some((known) => same(known, lifetimes))) different.push(lifetimes);
     }
-    this.#lifetimes = different;
+    this.#lifetimes = different.length === 1 ? onlyOne(different[0]!) : different;
   }
 
   /** Such an entry is not evicted. */
   get watched(): boolean {
-    for (const user of this.#users) if (user.watched) return true;
+    for (const user of this.users) if (user.watched) return true;
     return false;
   }
 
@@ -169,8 +179,18 @@ export class Entry implements Due {
 
   /** What users remember of the value is forgotten. */
   forget(): void {
-    for (const user of this.#users) user.forget();
+    for (const user of this.users) user.forget();
   }
+}
+
+const NONE: readonly never[] = [];
+const lists = new WeakMap<Lifetimes, readonly Lifetimes[]>();
+
+/** The same list for all that have these. */
+function onlyOne(lifetimes: Lifetimes): readonly Lifetimes[] {
+  const list = lists.get(lifetimes) ?? [lifetimes];
+  lists.set(lifetimes, list);
+  return list;
 }
 
 function same(a: Lifetimes, b: Lifetimes): boolean {

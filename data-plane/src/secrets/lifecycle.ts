@@ -15,7 +15,8 @@ const FORGET_FAILURES_MS = 120_000;
  */
 export class Lifecycle<V> {
   readonly #random: Random;
-  readonly #backoff: Backoff;
+  /** Null where nothing has failed since the last answer. */
+  #backoff: Backoff | null = null;
   #held: V | null = null;
   #fetchedAt = 0;
   /** Since the held value was fetched, a fetch has failed. */
@@ -30,7 +31,6 @@ export class Lifecycle<V> {
 
   constructor(random: Random) {
     this.#random = random;
-    this.#backoff = new Backoff(random);
   }
 
   /** The value held, whatever its age. */
@@ -84,13 +84,13 @@ export class Lifecycle<V> {
   refusalAt(now: number, { negTtl }: Lifetimes): BackendError | null {
     const error = this.#lastError;
     if (!error) return null;
-    const until = error.code === 'unavailable' ? this.#backoff.lookupsUntil : this.#lastTriedAt + negTtl;
+    const until = error.code === 'unavailable' ? (this.#backoff?.lookupsUntil ?? 0) : this.#lastTriedAt + negTtl;
     return now < until ? error : null;
   }
 
   /** Seconds until a lookup that is refused for an unavailable vault may ask again. */
   retryAfterSeconds(now: number): number {
-    return Math.max(1, Math.ceil((this.#backoff.lookupsUntil - now) / 1000));
+    return Math.max(1, Math.ceil(((this.#backoff?.lookupsUntil ?? 0) - now) / 1000));
   }
 
   /** When the held value is to be fetched anew in the background; Infinity for never. */
@@ -99,7 +99,7 @@ export class Lifecycle<V> {
     // Early enough, where resurrect_ttl is short, for the answer to be there before the value is gone.
     const regular = Math.min(ttl * this.#jitter, ttl * 0.9 + resurrectTtl);
     const end = this.#fetchedAt + ttl + resurrectTtl;
-    const due = Math.max(this.#fetchedAt + regular, this.#backoff.until, Math.min(this.#refreshFrom, end - 1));
+    const due = Math.max(this.#fetchedAt + regular, this.#backoff?.until ?? 0, Math.min(this.#refreshFrom, end - 1));
     return due < end ? due : Infinity;
   }
 
@@ -119,7 +119,7 @@ export class Lifecycle<V> {
     this.#jitter = jitter(this.#random);
     this.#lastError = null;
     this.#lastTriedAt = now;
-    this.#backoff.succeeded();
+    this.#backoff = null;
   }
 
   /**
@@ -140,8 +140,10 @@ export class Lifecycle<V> {
     this.#lastTriedAt = now;
     this.#failedSince = true;
     // A miss is an answer: only while an old value stands in for it is it asked for again and again.
-    if (error.code === 'unavailable' || this.#held !== null) this.#backoff.failed(now);
-    else this.#backoff.succeeded();
+    if (error.code === 'unavailable' || this.#held !== null) {
+      this.#backoff ??= new Backoff(this.#random);
+      this.#backoff.failed(now);
+    } else this.#backoff = null;
   }
 
   /** Gives up the value, keeping what is known of failures. */

@@ -183,7 +183,7 @@ export class Resolver {
       const { vault: was, overrides, identity, roleArn } = entry.address;
       const vault = byId.get(was.id);
       // Its users by now are those that still mean this secret, whichever of them it was made for.
-      const meant = entry.users.size > 0 || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
+      const meant = entry.isUsed || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
       if (vault && meant && mayAssume(vault, roleArn)) this.#refresher.schedule(entry);
       else this.#cache.drop(entry);
     }

@@ -32,12 +32,15 @@ export interface Address {
   readings: readonly [ReadingAddress, ReadingAddress?];
 }
 
+const NO_VERSION: SecretQuery['version'] = Object.freeze({});
+
 /**
  * @param config the vault's configuration with its type's defaults
  * @throws VaultplaneError invalid_option for an option that vaults of this type have not, unsupported_version
  */
 export function addressOf(type: VaultType, config: VaultConfig, reference: Reference): Address {
-  const merged: VaultConfig = { ...config };
+  // References mostly set nothing: then what they mean is their vault's own, and there once for all of them.
+  const merged: VaultConfig = reference.options === undefined ? config : { ...config };
   let regionFrom: string | undefined;
   for (const [name, value] of Object.entries(reference.options ?? {})) {
     if (!type.referenceOptions.includes(name) && name !== 'json_pointer') {
@@ -54,7 +57,8 @@ export function addressOf(type: VaultType, config: VaultConfig, reference: Refer
     if (field.fleetDefault) regionFrom = `the reference's ${name}`;
   }
   const second = secondReading(reference);
-  const version = type.versionOf(reference, merged);
+  const asked = type.versionOf(reference, merged);
+  const version = asked.id === undefined && asked.stage === undefined ? NO_VERSION : asked;
   const reading = (of: Reference): ReadingAddress => ({
     query: { path: of.path, version },
     pick: pickOf(of),
@@ -68,7 +72,16 @@ export function addressOf(type: VaultType, config: VaultConfig, reference: Refer
   };
 }
 
+const lifetimes = new WeakMap<VaultConfig, Lifetimes>();
+
+/** @param config one that never changes; so the same object is given for the same one */
 export function lifetimesOf(config: VaultConfig): Lifetimes {
+  const known = lifetimes.get(config) ?? readLifetimes(config);
+  lifetimes.set(config, known);
+  return known;
+}
+
+function readLifetimes(config: VaultConfig): Lifetimes {
   const milliseconds = (name: string) => (typeof config[name] === 'number' ? config[name] * 1000 : 0);
   return {
     ttl: milliseconds('ttl'),
@@ -77,11 +90,21 @@ export function lifetimesOf(config: VaultConfig): Lifetimes {
   };
 }
 
-/** The fields whose change makes another secret, as one text; lifetimes are not among them (CONTRACT.md §4). */
+/**
+ * The fields whose change makes another secret, as one text; lifetimes are not among them (CONTRACT.md §4).
+ *
+ * @param config one that never changes
+ */
 export function identityOf(type: VaultType, config: VaultConfig): string {
-  const identity = type.fields.filter((field) => field.identity).map((field) => config[field.name] ?? null);
-  return JSON.stringify([type.name, ...identity]);
+  const known = identities.get(config);
+  if (known?.type === type) return known.identity;
+  const fields = type.fields.filter((field) => field.identity).map((field) => config[field.name] ?? null);
+  const identity = JSON.stringify([type.name, ...fields]);
+  identities.set(config, { type, identity });
+  return identity;
 }
+
+const identities = new WeakMap<VaultConfig, { type: VaultType; identity: string }>();
 
 /**
  * What a backend is opened with, as one text: the fields that make another secret, and those that only say how to get at
