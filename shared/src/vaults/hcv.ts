@@ -27,7 +27,7 @@ export const hcv: VaultType = {
       type: 'string',
       identity: true,
       default: '127.0.0.1',
-      match: /^(\[[0-9a-fA-F:.]+\]|[0-9a-fA-F.]*:[0-9a-fA-F:.]+|[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?)$/,
+      match: /^(\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*|[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?)$/,
       allowed: 'a host name or an IP address',
       description: 'The host name or IP address of the server.',
     },
