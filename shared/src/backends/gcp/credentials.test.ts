@@ -221,6 +221,17 @@ describe('Google credentials', () => {
     });
   }
 
+  for (const hours of [-3, 3]) {
+    it(`of a key are had in spite of a clock that is ${hours} hours off`, async () => {
+      await using elsewhen = await startGcpEmulator({ clock: () => Date.now() - hours * 3_600_000 });
+      elsewhen.putSecret('db', 'one');
+      const env = { ...NO_GOOGLE_ENV, GCP_SERVICE_ACCOUNT: JSON.stringify(elsewhen.createKey()) };
+      await using gcp = await openGcp(elsewhen, {}, { env });
+      assert.equal(await gcp.read('db'), 'one');
+      assert.equal(elsewhen.counts().ExchangeAssertion, 2);
+    });
+  }
+
   it('are had once for many lookups at once', async () => {
     const env = { ...NO_GOOGLE_ENV, GCP_SERVICE_ACCOUNT: JSON.stringify(key) };
     await using gcp = await openGcp(emulator, {}, { env });

@@ -1,9 +1,10 @@
 import { BackendError } from '../backend.ts';
+import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
 import { connectionProblem, jsonOf } from './errors.ts';
 import { GOOGLE_TOKEN_URL, type GoogleKey } from './key.ts';
 
-export const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 
 export interface AccessToken {
   token: string;
@@ -20,8 +21,33 @@ export async function requestToken(
   connections: GoogleConnections,
   signal: AbortSignal,
 ): Promise<AccessToken> {
+  try {
+    return await attempt(key, connections, signal, 0);
+  } catch (error) {
+    if (!(error instanceof Untimely)) throw error;
+    return attempt(key, connections, signal, error.clockOffMs);
+  }
+}
+
+/** What was signed is of no time that Google takes: this machine's clock is off by so much. */
+class Untimely extends BackendError {
+  readonly clockOffMs: number;
+
+  constructor(message: string, clockOffMs: number) {
+    super('unavailable', `${message}; this machine's clock is ${Math.round(Math.abs(clockOffMs) / 1000)} s off`);
+    this.clockOffMs = clockOffMs;
+  }
+}
+
+/** @param clockOffMs how far Google's clock is ahead of this machine's */
+async function attempt(
+  key: GoogleKey,
+  connections: GoogleConnections,
+  signal: AbortSignal,
+  clockOffMs: number,
+): Promise<AccessToken> {
   const { gaxios, JWT, UserRefreshClient } = await import('google-auth-library');
-  let refusal: Refusal | undefined;
+  let refusal: BackendError | undefined;
   const send = async (...fetched: Parameters<typeof fetch>) => {
     // As fetch would send it: a form's type follows from its body.
     const request = new Request(...fetched);
@@ -30,7 +56,7 @@ export async function requestToken(
     // The library always asks Google's own address, whatever the key says.
     const url = new URL(request.url === GOOGLE_TOKEN_URL ? key.token_uri : request.url);
     const answer = await connections.send({ method: 'POST', url, headers, body }, signal);
-    if (answer.status !== 200) refusal = refusalOf(answer.status, jsonOf(answer.body));
+    if (answer.status !== 200) refusal = refusalOf(answer);
     return new Response(new Uint8Array(answer.body), {
       status: answer.status,
       headers: { 'content-type': 'application/json' },
@@ -53,7 +79,7 @@ export async function requestToken(
           email: key.client_email,
           key: key.private_key,
           scopes: [SCOPE],
-          additionalClaims: { aud: key.token_uri },
+          additionalClaims: { aud: key.token_uri, ...(clockOffMs !== 0 && timesOf(Date.now() + clockOffMs)) },
         })
       : new UserRefreshClient({
           ...shared,
@@ -71,24 +97,27 @@ export async function requestToken(
     if (error instanceof BackendError) throw error;
     const { cause } = error as { cause?: unknown };
     if (cause instanceof BackendError) throw cause;
-    if (refusal === undefined) throw new BackendError('unavailable', problemOf(error, key));
-    throw new BackendError('unavailable', refusal.text, { credentialsRefused: refusal.isAboutKey });
+    throw refusal ?? new BackendError('unavailable', problemOf(error, key));
   }
   throw new BackendError('unavailable', `${new URL(key.token_uri).host} answered without a token`);
 }
 
-interface Refusal {
-  text: string;
-  /** Another key may do; else another time. */
-  isAboutKey: boolean;
+/** When an assertion was signed and how long it is good, seconds since 1970; an hour is the most that Google takes. */
+function timesOf(nowMs: number): { iat: number; exp: number } {
+  const iat = Math.floor(nowMs / 1000);
+  return { iat, exp: iat + 3600 };
 }
 
-function refusalOf(status: number, body: Record<string, unknown> | undefined): Refusal {
-  const name = body?.error;
+function refusalOf({ status, headers, body }: HttpAnswer): BackendError {
+  const { error: name, error_description: description } = jsonOf(body) ?? {};
   const shown = typeof name === 'string' && /^[a-z_]{3,40}$/.test(name) ? name : 'an unknown error';
   const isAboutKey = shown.startsWith('invalid_') && status < 500;
-  const text = isAboutKey ? "Google's token endpoint refuses it" : "Google's token endpoint failed";
-  return { text: `${text} (${shown}, HTTP ${status})`, isAboutKey };
+  const text = `Google's token endpoint ${isAboutKey ? 'refuses it' : 'failed'} (${shown}, HTTP ${status})`;
+  const clockOffMs = Date.parse(headers.date ?? '') - Date.now();
+  if (typeof description === 'string' && /reasonable timeframe/.test(description) && Math.abs(clockOffMs) > 1000) {
+    return new Untimely(text, clockOffMs);
+  }
+  return new BackendError('unavailable', text, { credentialsRefused: isAboutKey });
 }
 
 function problemOf(error: unknown, key: GoogleKey): string {
