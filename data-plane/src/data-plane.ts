@@ -38,6 +38,7 @@ import {
   controlPlanesOf,
   type DataPlaneSettings,
   fallbackOf,
+  labelsOf,
   proxyOf,
   refuseOwnEndpoint,
 } from './settings.ts';
@@ -193,7 +194,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         return credentials.current;
       },
       proxy: proxyOf(settings),
-      identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: {} },
+      identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: labelsOf(settings) },
       configuration,
       report: () => ({
         references: resolver.counts(),

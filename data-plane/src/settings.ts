@@ -34,6 +34,13 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     default: ['127.0.0.1:8005'],
     description: 'control planes, HOST:PORT, tried in order from a random one',
   },
+  // Kong's name for it, and its form.
+  cluster_dp_labels: {
+    type: 'list',
+    match: /^[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?:[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/,
+    allowed: 'KEY:VALUE, each of 1 to 63 letters, digits, - _ and ., such as zone:eu-west-1a',
+    description: 'what the fleet is told of this data plane, KEY:VALUE, …: shown and searched in the manager',
+  },
   cluster_server_name: { type: 'string', description: "the TLS name that the control plane's certificate must have" },
   // Not of type url: a proxy's URL may carry a user and a password.
   proxy_server: { type: 'string', secret: true, description: 'an HTTP proxy to reach the control plane through' },
@@ -109,6 +116,11 @@ export function controlPlanesOf(settings: Pick<DataPlaneSettings, 'cluster_contr
   if (addresses.length === 0)
     throw new StartError('cluster_control_plane names no control plane; it must be HOST:PORT');
   return addresses;
+}
+
+/** The labels of cluster_dp_labels. */
+export function labelsOf({ cluster_dp_labels: pairs = [] }: Pick<DataPlaneSettings, 'cluster_dp_labels'>) {
+  return Object.fromEntries(pairs.map((pair) => pair.split(':') as [string, string]));
 }
 
 /** The proxy of proxy_server; undefined where there is none. Its user and password are secret. */

@@ -71,7 +71,10 @@ export class ManagerScene {
       tags: ['pci'],
     });
     for (let n = 1; n <= 3; n++) {
-      const dataPlane = await deployment.planDataPlane(`dp-${n}`, this.controlPlane, emulator.environment);
+      const dataPlane = await deployment.planDataPlane(`dp-${n}`, this.controlPlane, {
+        ...emulator.environment,
+        VAULTPLANE_CLUSTER_DP_LABELS: `zone:zone-${n},tier:shop`,
+      });
       await dataPlane.start();
       this.dataPlanes.push(dataPlane);
     }

@@ -15,6 +15,7 @@ const PLACES = {
   'vault-editor': '#/vaults/edit/aws-eu',
   references: '#/references',
   outages: '#/outages',
+  rehearsed: '#/outages',
   history: '#/history',
   version: '#/history/2',
   audit: '#/audit',
@@ -71,9 +72,11 @@ try {
         await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
         // The chart's samples come every five seconds; it is drawn with what there is.
         await page.waitForTimeout(400);
-        // The rehearsals are below what is down.
-        const fullPage = name === 'outages';
-        await page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`), fullPage });
+        if (name === 'rehearsed') {
+          const below = page.getByRole('heading', { name: 'Rehearsed' });
+          await below.evaluate((heading) => (heading as unknown as { scrollIntoView(): void }).scrollIntoView());
+        }
+        await page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`) });
         if (name === 'version') await page.keyboard.press('Escape');
         process.stdout.write(`${name}-${size}-${theme}.png\n`);
       }

@@ -11,7 +11,7 @@ export function clusteringRoutes(app: FastifyInstance, fleet: Fleet, publisher: 
   resource(app, '/clustering/status', {
     GET: async () => {
       // Kong's form is one member a data plane, by its id.
-      const dataPlanes = await fleet.dataPlanes();
+      const dataPlanes = await fleet.statuses();
       return {
         ...Object.fromEntries(
           dataPlanes.map(({ id, config_hash, hostname, ip, last_seen }) => [

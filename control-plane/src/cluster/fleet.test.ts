@@ -8,6 +8,7 @@ import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import { describeOnBothDatabases, stayingOpen, storeOn } from '../store/testing/stores.ts';
 import { type DataPlane, Fleet } from './fleet.ts';
 
+const OTHER = '22222222-2222-4222-8222-222222222222';
 const CONTROL_PLANE = '11111111-1111-4111-8111-111111111111';
 const FACTS = { ip: '10.0.0.1', protocol: 1, certExpiresAt: new Date(1e12) };
 /** Longer than changes are collected for. */
@@ -91,6 +92,56 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     assert.equal((await stored(database))[0]?.connected, false);
     assert.equal((await fleet.dataPlanes())[0]?.connected, false);
     await fleet.stop();
+  });
+
+  it('tells how all are in few words, and reads what others have written once for all who ask within a second', async () => {
+    const database = await open();
+    const clock = new FakeClock(5_000_000);
+    const reads: string[] = [];
+    const counted: Database = {
+      ...stayingOpen(database),
+      query: (text, values) => {
+        if (text.startsWith('select')) reads.push(text);
+        return database.query(text, values);
+      },
+    };
+    const here = await start(counted, clock);
+    const there = await Fleet.start({ controlPlaneId: OTHER, database, clock, log: silentLog });
+    const other = there.join(hello({ node_id: OTHER, hostname: 'there' }), FACTS);
+    const written = async (connected: boolean) => {
+      while (!(await stored(database)).some((row) => row.hostname === 'there' && row.connected === connected));
+    };
+    await clock.advance(A_SECOND);
+    await written(true);
+    const member = here.join(hello(), FACTS);
+    reads.length = 0;
+    const known = async () => (await here.statuses()).map(({ hostname, connected }) => [hostname, connected]).sort();
+    const both = [await known(), ...(await Promise.all([known(), known(), known()]))];
+    for (const statuses of both)
+      assert.deepEqual(
+        statuses,
+        [
+          ['a-host', true],
+          ['there', true],
+        ].sort(),
+      );
+    assert.equal(reads.length, 1);
+    assert.doesNotMatch(reads[0]!, /reference_counts|vault_counts/);
+    // One that leaves here is seen at once, before and after that is written; one that leaves elsewhere, within a second.
+    here.leave(member);
+    there.leave(other);
+    assert.deepEqual((await known())[0], ['a-host', false]);
+    await clock.advance(A_SECOND);
+    await written(false);
+    await clock.advance(A_SECOND);
+    assert.deepEqual(
+      await known(),
+      [
+        ['a-host', false],
+        ['there', false],
+      ].sort(),
+    );
+    await Promise.all([here.stop(), there.stop()]);
   });
 
   it('is written later where it could not be written, of those that are gone too', async () => {

@@ -18,6 +18,8 @@ import { type MemberReferences, ReferenceCensus } from './reference-census.ts';
 const WRITE_DELAY_MS = 250;
 /** And a millisecond more for each data plane, up to this. */
 const LONGEST_WRITE_DELAY_MS = 5_000;
+/** What other control planes have written is read for statuses at most this often, however many ask. */
+const STATUSES_EVERY_MS = 1000;
 /** How often the last_seen of the connected is written. */
 const SEEN_EVERY_MS = 30_000;
 /** A data plane that was written as connected and not seen for this long is not: its control plane is gone. */
@@ -53,6 +55,9 @@ export interface DataPlane {
   rejected_vaults: ReportMessage['rejected_vaults'];
   labels: Record<string, string>;
 }
+
+/** Of a data plane, what GET /clustering/status shows. */
+export type DataPlaneStatus = Pick<DataPlane, 'id' | 'config_hash' | 'hostname' | 'ip' | 'last_seen' | 'connected'>;
 
 /** What is known of a link beside what its hello says. */
 export interface LinkFacts {
@@ -139,6 +144,8 @@ export class Fleet {
   /** What the data planes connected here hold. */
   readonly census = new ReferenceCensus();
   readonly #options: FleetOptions;
+  /** As they were read from the database, and when by the monotonic clock. */
+  #statuses: { at: number; rows: Promise<DataPlaneStatus[]> } | undefined;
   /** By id; of two links of one id (a data plane that came back before its old link was missed) the newer. */
   readonly #members = new Map<string, Member>();
   #unwritten = new Map<string, DataPlane>();
@@ -220,22 +227,46 @@ export class Fleet {
 
   /** Every data plane that was seen within the last 14 days, on whichever control plane; without the database those here. */
   async dataPlanes(): Promise<DataPlane[]> {
-    const lostBefore = this.#options.clock.now() - LOST_AFTER_MS;
-    const stored = this.#options.database.query<DataPlane>(
+    const rows = await this.#stored<DataPlane>(
       `select id, hostname, ip, version, config_hash, sync_status, extract(epoch from last_seen)::integer as last_seen,
          config_version, config_timeline, connected and last_seen > $1 as connected,
          extract(epoch from connected_at)::integer as connected_at, control_plane_id, protocol,
          extract(epoch from cert_expires_at)::bigint as cert_expires_at, reference_counts as "references",
          coalesce(vault_counts, '[]') as vaults, coalesce(rejected_vaults, '[]') as rejected_vaults, labels
-       from data_planes order by id`,
-      [new Date(lostBefore)],
+       from data_planes`,
     );
-    const rows = await stored.catch((error): DataPlane[] => {
+    return this.#withThoseHere(rows);
+  }
+
+  /** The same data planes, in few words and for little: what is not here may be as old as STATUSES_EVERY_MS. */
+  async statuses(): Promise<DataPlaneStatus[]> {
+    const now = this.#options.clock.monotonic();
+    if (!this.#statuses || now - this.#statuses.at >= STATUSES_EVERY_MS) {
+      const rows = this.#stored<DataPlaneStatus>(
+        `select id, config_hash, hostname, ip, extract(epoch from last_seen)::integer as last_seen,
+           connected and last_seen > $1 as connected
+         from data_planes`,
+      );
+      this.#statuses = { at: now, rows };
+      rows.catch(() => {
+        this.#statuses = undefined;
+      });
+    }
+    return this.#withThoseHere(await this.#statuses.rows);
+  }
+
+  /** @param statement $1: who was not seen since then is lost */
+  #stored<T>(statement: string): Promise<T[]> {
+    const lostBefore = new Date(this.#options.clock.now() - LOST_AFTER_MS);
+    return this.#options.database.query<T>(statement, [lostBefore]).catch((error): T[] => {
       if (error instanceof DatabaseUnavailable) return [];
       throw error;
     });
-    const all = new Map(rows.map((row) => [row.id, row]));
-    // What is here is newer than what was written.
+  }
+
+  /** What is here is newer than what was written. */
+  #withThoseHere<T extends { id: string }>(stored: readonly T[]): Array<T | DataPlane> {
+    const all = new Map<string, T | DataPlane>(stored.map((row) => [row.id, row]));
     for (const rows of [this.#beingWritten, this.#unwritten]) for (const row of rows.values()) all.set(row.id, row);
     for (const { row } of this.#members.values()) all.set(row.id, { ...row, last_seen: this.#nowSeconds() });
     return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -275,6 +306,8 @@ export class Fleet {
     this.#beingWritten = rows;
     try {
       await database.query(UPSERT, [jsonbOf([...rows.values()])]);
+      // What was read before has them as they were.
+      this.#statuses = undefined;
     } catch (error) {
       for (const [id, row] of rows) if (!this.#unwritten.has(id)) this.#unwritten.set(id, row);
       log.warn({ error: errorMessage(error) }, 'the registry of data planes could not be written');

@@ -7,7 +7,7 @@ import { agoText, countText, durationText, timeText } from './time-text.ts';
 
 /** As many as `npm run drill -- --all` plays, and some. */
 const SHOWN = 30;
-const COLUMNS = ['When', 'Outage', 'Result', 'Lookups', 'Wrong answers', 'Longest gap', 'Stalest', 'Where'];
+const COLUMNS = ['Result', 'Outage', 'When', 'Lookups', 'Wrong answers', 'Longest gap', 'Stalest', 'Where'];
 
 /** The last rehearsals of outages, as whoever played them told. */
 export function DrillsPart({ api }: { api: AdminApi }): VNode {
@@ -34,9 +34,9 @@ function DrillRow({ drill }: { drill: DrillReport }): VNode {
   const { passed, problems, wrong_answers: wrong } = drill;
   const seconds = (Date.parse(drill.ended_at) - Date.parse(drill.started_at)) / 1000;
   return html`<tr>
-    <td><time datetime=${drill.ended_at} title=${timeText(drill.ended_at)}>${agoText(Date.parse(drill.ended_at) / 1000)}</time><br /><small>for ${durationText(seconds)}</small></td>
-    <td class="drill"><code>${drill.name}</code>${problems.length > 0 && html`<ul class="plain-list">${problems.map((problem) => html`<li key=${problem}>${problem}</li>`)}</ul>`}</td>
     <td><span class=${`badge ${passed ? 'connected' : 'rejected'}`}><span aria-hidden="true">${passed ? '●' : '✖'}</span> ${passed ? 'Passed' : 'Failed'}</span></td>
+    <td class="drill"><code>${drill.name}</code>${problems.length > 0 && html`<ul class="plain-list">${problems.map((problem) => html`<li key=${problem}>${problem}</li>`)}</ul>`}</td>
+    <td><time datetime=${drill.ended_at} title=${timeText(drill.ended_at)}>${agoText(Date.parse(drill.ended_at) / 1000)}</time><br /><small>for ${durationText(seconds)}</small></td>
     <td>${figure(drill.lookups, countText)}</td>
     <td class=${wrong ? 'warning-text' : ''}>${figure(wrong, countText)}</td>
     <td>${figure(drill.longest_gap_ms, millisecondsText)}</td>

@@ -53,7 +53,7 @@ export function OutagesPage({ api, feed }: PageProps): VNode {
         (outage) => html`<li key=${outage.title} class=${`card outage ${outage.level}`}>
           <h2><span class=${`badge ${outage.level === 'down' ? 'rejected' : 'behind'}`}><span aria-hidden="true">${outage.level === 'down' ? '✖' : '▲'}</span> ${outage.level === 'down' ? 'Down' : 'Covered'}</span> ${outage.title}</h2>
           <p>${outage.text}</p>
-          ${outage.since !== null && html`<p class="dim">Since ${agoText(outage.since)}</p>`}
+          ${outage.since !== null && html`<p class="dim">For ${durationText(Date.now() / 1000 - outage.since)}</p>`}
           ${outage.details.length > 0 && html`<ul class="plain-list">${outage.details.map((detail) => html`<li key=${detail}>${detail}</li>`)}</ul>`}
           ${outage.href && html`<p><a href=${outage.href}>Look at them</a></p>`}
         </li>`,
