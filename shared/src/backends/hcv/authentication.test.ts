@@ -128,6 +128,38 @@ describe('authentication to a real OpenBao', { skip: noOpenBao() ?? false }, () 
     await assert.rejects(late.read('hello'), { code: 'unavailable', message: /unwrapping .* was unwrapped before/ });
   });
 
+  it('by approle takes no secret_id that was wrapped by anybody but the role, since somebody may have seen it', async () => {
+    const secret_id = await server.secretId('dp');
+    const { wrap_info: wrapped } = await server.api(
+      'POST',
+      'sys/wrapping/wrap',
+      { secret_id },
+      { wrapTtlSeconds: 300 },
+    );
+    const config = { auth_method: 'approle', approle_role_id: 'dp-id', approle_response_wrapping: true };
+    await using hcv = await openHcv(server, { ...config, approle_secret_id: wrapped!.token });
+    await assert.rejects(hcv.read('hello'), {
+      code: 'unavailable',
+      message: /was not made for a secret_id of auth\/approle/,
+    });
+    assert.deepEqual([hcv.count('unwrap'), hcv.count('login')], [0, 0]);
+  });
+
+  it('by approle of a namespace is as by any', async () => {
+    const namespace = 'team';
+    const there = { namespace };
+    await server.api('POST', 'sys/namespaces/team');
+    await server.api('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } }, there);
+    await server.putSecret('hello', { foo: 'team' }, there);
+    await server.policy('read', ['secret/data/*'], there);
+    await server.enable('approle', there);
+    await server.role('dp', { token_policies: 'read' }, there);
+    const wrapped = await server.wrappedSecretId('dp', there);
+    const config = { auth_method: 'approle', approle_role_id: 'dp-id', approle_response_wrapping: true, namespace };
+    await using hcv = await openHcv(server, { ...config, approle_secret_id: wrapped });
+    assert.equal(await hcv.read('hello'), '{"foo":"team"}');
+  });
+
   it('by jwt shows the token of a file, and nothing of a file that has none', async () => {
     const claims = { sub: 'node-1', aud: 'vault', ...forAnHour() };
     const jwt = { auth_method: 'jwt', jwt_role: 'dp' };

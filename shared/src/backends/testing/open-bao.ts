@@ -156,8 +156,9 @@ export class OpenBao implements AsyncDisposable {
   }
 
   /** A token that wraps a secret_id. */
-  async wrappedSecretId(role: string): Promise<string> {
-    const answer = await this.api('POST', `auth/approle/role/${role}/secret-id`, {}, { wrapTtlSeconds: 300 });
+  async wrappedSecretId(role: string, options: ApiOptions = {}): Promise<string> {
+    const wrapping = { wrapTtlSeconds: 300, ...options };
+    const answer = await this.api('POST', `auth/approle/role/${role}/secret-id`, {}, wrapping);
     return answer.wrap_info!.token;
   }
 

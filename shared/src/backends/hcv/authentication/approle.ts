@@ -37,8 +37,9 @@ export class AppRoleAuthentication implements Authentication {
 
   async logIn(given: string, signal: AbortSignal): Promise<Login> {
     const isWrapped = this.#config.isOn('approle_response_wrapping');
-    const secretId = isWrapped ? await this.#unwrapped.of(given, this.#server, signal) : given;
+    const mount = this.#config.path('approle_auth_path');
+    const secretId = isWrapped ? await this.#unwrapped.of(given, mount, this.#server, signal) : given;
     const body = { role_id: this.#config.needed('approle_role_id'), secret_id: secretId };
-    return logInAt(this.#server, this.method, this.#config.path('approle_auth_path'), body, signal);
+    return logInAt(this.#server, this.method, mount, body, signal);
   }
 }
