@@ -53,6 +53,17 @@ it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk w
   assert.equal(says['vault gcp-sm-vault'], `${where} answers, as ${who}`);
   assert.equal(says['AWS credentials'], undefined);
 
+  const ofItsOwn = await checkCommand({
+    ...dataPlane.env,
+    METADATA_SERVER_DETECTION: 'none',
+    VAULTPLANE_DATA_DIR: join(deployment.folder, 'elsewhere'),
+    VAULTPLANE_VAULT_GCP_ENDPOINT_URL: emulator.url,
+    VAULTPLANE_VAULT_GCP_SERVICE_ACCOUNT: JSON.stringify(emulator.createKey()),
+  });
+  assert.ok(ofItsOwn.ok, ofItsOwn.all);
+  assert.equal(ofItsOwn.says['Google credentials'], undefined);
+  assert.match(ofItsOwn.says['vault gcp']!, /answers, as emulator-admin@.*, with credentials from service_account$/);
+
   await dataPlane.until(
     (facts) => (facts as unknown as { secrets_on_disk: { written: number } }).secrets_on_disk.written === 2,
   );

@@ -41,9 +41,9 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   const backends = new Backends(backendContextOf(settings, options), { lookUpCredential });
   try {
     const withCredentials = [...VAULT_TYPES.values()].filter(({ credentials }) => credentials !== undefined);
-    const needed = withCredentials.filter((type) => vaults.some((vault) => vault.type === type));
+    const needed = withCredentials.filter((type) => vaults.some((vault) => vault.type === type && !hasOwn(vault)));
     // Of a cloud that no vault is in nobody wants to hear, unless there is none yet.
-    const credentials = (needed.length > 0 ? needed : withCredentials).map((type) =>
+    const credentials = (vaults.length > 0 ? needed : withCredentials).map((type) =>
       checkCredentials(backends, type, needed.includes(type)),
     );
     const withheld = prefixesWithheld(saved?.snapshot ?? { vaults: [] });
@@ -82,6 +82,11 @@ function credentialFindings(saved: SavedConfiguration | undefined, withheld: rea
     'not asked: its credentials are not on this disk (secrets_key_file keeps them there, sealed); a control plane gives them',
   ]);
   return [...missing, ...advice].map(([what, says]) => ({ what: what!, ok: true, says: says! }));
+}
+
+/** Whether a vault has credentials of its own, so that it needs none of its surroundings. */
+function hasOwn({ type, config }: Vault): boolean {
+  return type.fields.some(({ name, sensitive }) => sensitive && config[name] !== undefined);
 }
 
 /** Whether settings say where the vault by the type's name is, or how to get in: lifetimes alone mean nothing by it. */
