@@ -212,7 +212,7 @@ export class Session {
       if (this.#excused) this.#answered = true;
       this.#excused = false;
       // Was something left out for their sake?
-      this.#sync();
+      if (!same(this.#sent, publisher.position)) this.#sync();
     });
   }
 
