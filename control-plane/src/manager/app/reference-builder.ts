@@ -9,14 +9,19 @@ export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNo
   const [vault, setVault] = useState(vaults[0] ?? 'aws');
   const [path, setPath] = useState('secret-name');
   const [key, setKey] = useState('foo');
-  const [version, setVersion] = useState('current');
+  const [version, setVersion] = useState('');
   const [printer, setPrinter] = useState<Printer | null>(null);
   const [copied, setCopied] = useState(false);
   // The very code by which data planes read it.
   useEffect(() => {
     void import('@vaultplane/shared/reference-text.ts').then(setPrinter);
   }, []);
-  const parts = { vault, path, ...(key !== '' && { key }), ...(version === 'previous' && { version: 2 }) };
+  const parts = {
+    vault,
+    path,
+    ...(key !== '' && { key }),
+    ...(/^[1-9]\d{0,14}$/.test(version) && { version: Number(version) }),
+  };
   const text = printer && path !== '' ? printer.printReference(parts) : '';
   const second = printer && path !== '' ? printer.secondReading(parts) : undefined;
   const field = (
@@ -46,12 +51,9 @@ export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNo
         <select id="builder-vault" value=${vault} onChange=${(event: Event) => setVault((event.target as HTMLSelectElement).value)}>
           ${vaults.map((prefix) => html`<option key=${prefix}>${prefix}</option>`)}
         </select></div>
-      ${field('builder-path', "Secret's name", path, setPath, 'As AWS has it; slashes are encoded where they must be')}
+      ${field('builder-path', "Secret's name", path, setPath, 'As the vault has it; slashes are encoded where they must be')}
       ${field('builder-key', 'Key', key, setKey, 'A member of the JSON; empty: the whole secret')}
-      <div class="field"><label for="builder-version">Version</label>
-        <select id="builder-version" value=${version} onChange=${(event: Event) => setVersion((event.target as HTMLSelectElement).value)}>
-          <option value="current">Current</option><option value="previous">Previous (#2)</option>
-        </select></div>
+      ${field('builder-version', 'Version', version, setVersion, 'Empty: the current one. In AWS 2 is the one before; elsewhere a number')}
     </div>
     <div class="built"><output for="builder-vault builder-path builder-key builder-version"><code>${text || '–'}</code></output>
       <button type="button" disabled=${text === ''} onClick=${copy}>Copy</button>
