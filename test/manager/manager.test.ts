@@ -322,6 +322,12 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await go('#/audit');
     await page.getByLabel('Method').fill('DELETE');
     await button('Filter').click();
+    await page.waitForURL(/#\/audit\?method=DELETE$/);
+    // What was there before the filter has rows of all methods.
+    await page
+      .getByText(/^(POST|PUT|PATCH) \//)
+      .first()
+      .waitFor({ state: 'hidden' });
     await page.getByText('DELETE /vaults/').first().waitFor();
     await page.locator('.skeleton').first().waitFor({ state: 'hidden' });
     assert.deepEqual(
