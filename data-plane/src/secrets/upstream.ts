@@ -179,7 +179,8 @@ export class Upstream {
   #access({ address }: Entry): { config: VaultConfig; key: string } {
     const { vault: was, overrides } = address;
     const vault = this.#options.vaultNow(was);
-    const config = { ...vault.config, ...overrides };
+    // The vault's own object where it can be: what is made of it is made once.
+    const config = Object.keys(overrides).length === 0 ? vault.config : { ...vault.config, ...overrides };
     return { config, key: accessOf(vault.type, config) };
   }
 

@@ -109,11 +109,19 @@ const identities = new WeakMap<VaultConfig, { type: VaultType; identity: string 
 /**
  * What a backend is opened with, as one text: the fields that make another secret, and those that only say how to get at
  * it, credentials among them; not to be shown. Vaults that have it in common can share a backend.
+ *
+ * @param config one that never changes
  */
 export function accessOf(type: VaultType, config: VaultConfig): string {
+  const known = accesses.get(config);
+  if (known?.type === type) return known.access;
   const fields = type.fields.filter((field) => !field.grants && !LIFETIME_FIELDS.includes(field));
-  return JSON.stringify([type.name, ...fields.map(({ name }) => config[name] ?? null)]);
+  const access = JSON.stringify([type.name, ...fields.map(({ name }) => config[name] ?? null)]);
+  accesses.set(config, { type, access });
+  return access;
 }
+
+const accesses = new WeakMap<VaultConfig, { type: VaultType; access: string }>();
 
 function pickOf(reference: Reference): Pick {
   if (reference.key !== undefined) return { key: reference.key };
