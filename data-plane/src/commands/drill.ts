@@ -45,12 +45,13 @@ async function drill(outage: string, options: DrillOptions): Promise<void> {
   const api = await LocalApi.of(await readSettings(options));
   const started = new Date();
   const body = { outage, for_s: options.for, ...(options.strict && { strict: true }) };
-  const answer = await api.open('POST', '/v1/drill', { body });
   // The first Ctrl-C ends the drill, and its report still comes; if it does not, the next ends this command, and the
   // data plane ends a drill whose command is gone.
   const stop = () => void api.json('DELETE', '/v1/drill').catch(() => process.exit(1));
+  // Before it begins: from the outside nothing tells when this command knows that it has.
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
+    const answer = await api.open('POST', '/v1/drill', { body });
     for await (const text of createInterface({ input: answer.setEncoding('utf8') })) {
       const line = JSON.parse(text) as DrillLine | { error: ErrorBody };
       if ('error' in line) throw drillError(line.error);
