@@ -1,9 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Program, startProgram } from '@vaultplane/local/program.ts';
+import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CONTROL_PLANE_MAIN = join(ROOT, 'control-plane/src/main.ts');
@@ -18,20 +18,6 @@ export interface Answer {
   version?: { id: string | null; stages: string[] };
   error?: { code: string; message: string };
   [member: string]: unknown;
-}
-
-/** Ports that nothing listens on now. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** This process's environment without anything that a program of ours or a cloud's library would read. */

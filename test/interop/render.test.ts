@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { freePorts } from '../e2e/deployment.ts';
+import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
 import { Scene, until } from './scene.ts';
 
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';
@@ -184,7 +184,7 @@ describe('vaultplane-dp render', () => {
   it('has nginx load what it made, at once and after a rotation', { skip: withoutNginx() }, async () => {
     scene.emulator.putSecret('us-east-1', 'nginx', { token: 'canary-nginx-1' });
     const reference = '{vault://aws-sm-vault/nginx/token}';
-    const [port] = await freePorts(1);
+    const port = await freePort();
     const base = join(folder, 'nginx');
     mkdirSync(base);
     const configuration = join(base, 'nginx.conf');

@@ -24,19 +24,25 @@ export class Stand {
     emulator.putSecret('us-east-1', 'binary', Buffer.from([0, 255, 1]));
     emulator.putSecret('eu-west-1', 'plain', 'ein Text');
     const deployment = new Deployment();
-    const controlPlane = await deployment.planControlPlane('cp');
-    await controlPlane.start();
-    await controlPlane.putVault('eu', { name: 'aws', 'config.region': 'eu-west-1' });
-    const unixSocket = `${deployment.folder}/api.sock`;
-    const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
-      ...emulator.environment,
-      VAULTPLANE_VAULT_AWS_REGION: 'us-east-1',
-      VAULTPLANE_API_UNIX_SOCKET: unixSocket,
-      ...settings,
-    });
-    await dataPlane.start();
-    await dataPlane.caughtUpWith(controlPlane);
-    return new Stand(emulator, dataPlane, unixSocket, deployment);
+    try {
+      const controlPlane = await deployment.planControlPlane('cp');
+      await controlPlane.start();
+      await controlPlane.putVault('eu', { name: 'aws', 'config.region': 'eu-west-1' });
+      const unixSocket = `${deployment.folder}/api.sock`;
+      const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
+        ...emulator.environment,
+        VAULTPLANE_VAULT_AWS_REGION: 'us-east-1',
+        VAULTPLANE_API_UNIX_SOCKET: unixSocket,
+        ...settings,
+      });
+      await dataPlane.start();
+      await dataPlane.caughtUpWith(controlPlane);
+      return new Stand(emulator, dataPlane, unixSocket, deployment);
+    } catch (error) {
+      await deployment.stop();
+      await emulator.stop();
+      throw error;
+    }
   }
 
   get tokenFile(): string {

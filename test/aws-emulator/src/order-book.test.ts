@@ -173,7 +173,7 @@ describe('an order', () => {
   it('that makes no sense is refused with the reason', () => {
     const refused = (spec: unknown, message: RegExp) =>
       assert.throws(() => emulator.order(spec as never), { name: 'SpecError', message });
-    refused({ behaviour: { kind: 'explode' } }, /delay, hang, error, throttle, garbage or cut/);
+    refused({ behaviour: { kind: 'explode' } }, /delay, hang, error, throttle, garbage, alter or cut/);
     refused({ behaviour: { kind: 'delay' } }, /ms of delay/);
     refused({ behaviour: { kind: 'hang' }, match: { op: 'x' } }, /no member op/);
     refused({ behaviour: { kind: 'hang' }, times: 0 }, /times/);

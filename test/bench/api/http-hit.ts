@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { Deployment, freePorts } from '../../e2e/deployment.ts';
+import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
+import { Deployment } from '../../e2e/deployment.ts';
 import type { Baseline, Benchmark, Case } from '../benchmark.ts';
 import { type Destination, HAS_WRK, load, type Request } from './load.ts';
 import { HAS_NGINX, startNginx } from './nginx-server.ts';
@@ -83,7 +84,7 @@ export const httpHit: Benchmark = {
     const byPath = Object.fromEntries([...answers].map(([{ path }, answer]) => [path, answer]));
     const bare = await startBareServer({ token, answers: byPath, socketPath: join(deployment.folder, 'bare.sock') });
     stoppers.add('bare server', () => bare.stop());
-    const [nginxPort] = await freePorts(1);
+    const nginxPort = await freePort();
     const nginx = HAS_NGINX
       ? await startNginx({
           folder: join(deployment.folder, 'nginx'),

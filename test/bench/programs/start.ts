@@ -7,7 +7,8 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { cleanEnv, DATA_PLANE_MAIN, Deployment, freePorts } from '../../e2e/deployment.ts';
+import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
+import { cleanEnv, DATA_PLANE_MAIN, Deployment } from '../../e2e/deployment.ts';
 import type { Benchmark, Figures } from '../benchmark.ts';
 
 const BARE_MAIN = fileURLToPath(new URL('./bare-start.ts', import.meta.url));
@@ -46,7 +47,7 @@ export const start: Benchmark = {
     }
     await Promise.all([control.stop(), emulator.stop()]);
 
-    const [barePort] = await freePorts(1);
+    const barePort = await freePort();
     const { token } = dataPlane;
     const ownUrl = `${dataPlane.apiUrl}/v1/resolve?ref=${encodeURIComponent(REFERENCE)}`;
     return {

@@ -1,10 +1,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
 import pg from 'pg';
 
 const run = promisify(execFile);
@@ -160,17 +160,6 @@ async function unprivilegedAccount(): Promise<{ uid: number; gid: number } | und
     if (ids) return { uid: Number(ids[0]!.stdout), gid: Number(ids[1]!.stdout) };
   }
   throw new PostgresNotInstalled('Postgres does not run as root, and there is no account postgres or nobody');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-      .once('error', reject)
-      .listen(0, '127.0.0.1', () => {
-        const { port } = probe.address() as { port: number };
-        probe.close(() => resolve(port));
-      });
-  });
 }
 
 async function untilUp(server: ChildProcess, location: pg.ClientConfig): Promise<void> {

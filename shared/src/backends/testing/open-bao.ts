@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from '../../testing/free-ports.ts';
 import { openBaoBinary } from './open-bao-binary.ts';
 
 let binary: ReturnType<typeof openBaoBinary> | undefined;
@@ -242,14 +242,4 @@ export class OpenBao implements AsyncDisposable {
       call.end(body);
     });
   }
-}
-
-/** The server takes the port above, too. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
