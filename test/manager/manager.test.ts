@@ -321,6 +321,14 @@ describe('the manager, in a browser, with three data planes and a thousand simul
   it('filters the audit log', async () => {
     await go('#/audit');
     await page.getByLabel('Method').fill('DELETE');
+    // Whatever comes in while one types: the page goes on showing what it has, and takes nothing away that was typed.
+    await page.getByText('PUT /vaults/while-typing').waitFor({ state: 'detached' });
+    const rows = await page.locator('tbody').elementHandle();
+    await scene.call('PUT', '/vaults/while-typing', { name: 'env' });
+    await page.getByText('PUT /vaults/while-typing').waitFor();
+    assert.equal(await rows!.evaluate((element) => element.isConnected), true);
+    assert.equal(await page.getByLabel('Method').inputValue(), 'DELETE');
+    await scene.call('DELETE', '/vaults/while-typing');
     await button('Filter').click();
     await page.waitForURL(/#\/audit\?method=DELETE$/);
     // What was there before the filter has rows of all methods.

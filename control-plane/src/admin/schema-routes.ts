@@ -65,6 +65,8 @@ function fieldSchema(field: ConfigField) {
       ...(field.required && { required: true }),
       ...(field.default !== undefined && { default: field.default }),
       ...(field.between && { between: field.between }),
+      // Ours: whether a change of it makes another secret of every reference.
+      ...(field.identity && { identity: true }),
       ...(field.sensitive && { encrypted: true, referenceable: true }),
       ...(field.type === 'array' ? { elements: { type: 'string', ...text } } : text),
     },

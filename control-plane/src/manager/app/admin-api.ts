@@ -111,6 +111,8 @@ export interface FieldSchema {
   between?: [number, number];
   one_of?: string[];
   encrypted?: boolean;
+  /** A change of it makes other secrets of the same references (CONTRACT.md §4). */
+  identity?: boolean;
 }
 
 /** What the API said no to. `fields` are its own words for each field that is wrong. */

@@ -29,10 +29,9 @@ export function AuditPage({ api, feed, route }: PageProps): VNode {
     }),
   );
   const path = `/audit/requests?size=100&${filter}`;
-  const loaded = useLoaded(
-    () => firstPages<AuditRequest>(api, path, pages),
-    `${path} ${pages} ${feed.position?.version ?? ''}`,
-  );
+  const loaded = useLoaded(() => firstPages<AuditRequest>(api, path, pages), path, {
+    anewFor: `${pages} ${feed.position?.version ?? ''}`,
+  });
   const submit = (event: Event) => {
     event.preventDefault();
     setPages(1);
@@ -48,7 +47,7 @@ export function AuditPage({ api, feed, route }: PageProps): VNode {
       ${FIELDS.map(
         ([name, title, hint]) => html`<div class="field" key=${name}>
           <label for=${`audit-${name}`}>${title}</label>
-          <input id=${`audit-${name}`} name=${name} placeholder=${hint} value=${filter.get(name) ?? ''} spellcheck=${false} />
+          <input id=${`audit-${name}`} name=${name} placeholder=${hint} defaultValue=${filter.get(name) ?? ''} spellcheck=${false} />
         </div>`,
       )}
       <div class="actions"><button type="submit" class="primary">Filter</button>${filter.size > 0 && html`<a class="button" href=${hrefOf(['audit'])}>All</a>`}</div>

@@ -12,7 +12,9 @@ const COLUMNS = ['Result', 'Outage', 'When', 'Lookups', 'Wrong answers', 'Longes
 /** The last rehearsals of outages, as whoever played them told. */
 export function DrillsPart({ api }: { api: AdminApi }): VNode {
   const [all, setAll] = useState(false);
-  const loaded = useLoaded(async () => (await api.get<{ data: DrillReport[] }>('/drills')).data, 'drills', 30_000);
+  const loaded = useLoaded(async () => (await api.get<{ data: DrillReport[] }>('/drills')).data, 'drills', {
+    everyMs: 30_000,
+  });
   return html`<section class="drills" aria-labelledby="drills-title">
     <h2 id="drills-title">Rehearsed</h2>
     <${LoadedPart} of=${loaded} rows=${3}>${(drills: DrillReport[]) =>

@@ -14,10 +14,9 @@ export function HistoryPage({ api, feed, route }: PageProps): VNode {
   useFleet(feed);
   const [pages, setPages] = useState(1);
   // A new version, by whomever, is a new list.
-  const versions = useLoaded(
-    () => firstPages<ConfigVersion>(api, '/config/versions?size=50', pages),
-    `${feed.position?.version ?? ''} ${pages}`,
-  );
+  const versions = useLoaded(() => firstPages<ConfigVersion>(api, '/config/versions?size=50', pages), 'versions', {
+    anewFor: `${pages} ${feed.position?.version ?? ''}`,
+  });
   const shown = route.segments[1] === undefined ? null : Number(route.segments[1]);
   return html`<div class="page">
     <div class="page-head"><h1>History</h1><p class="sub">Every version of the configuration</p></div>

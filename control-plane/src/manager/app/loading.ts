@@ -10,20 +10,34 @@ export interface Loaded<T> {
   reload: () => Promise<void>;
 }
 
-/** What a function gives, loaded now, whenever `key` is another one, and every `everyMs` while the page is looked at. */
-export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, key: string, everyMs?: number): Loaded<T> {
+/**
+ * What a function gives, loaded now and whenever `key`, which says what it is, is another one.
+ *
+ * @param options.anewFor with another one it is loaded anew; what was there stays until then, and so does all that it is shown in
+ * @param options.everyMs it is loaded anew so often while the page is looked at
+ */
+export function useLoaded<T>(
+  load: () => Promise<T>,
+  key: string,
+  { anewFor = '', everyMs }: { anewFor?: string; everyMs?: number } = {},
+): Loaded<T> {
   const [state, setState] = useState<{ key: string; value?: T; error?: string }>({ key });
   const current = useRef({ load, key });
   current.current = { load, key };
+  const begun = useRef(0);
+  const shown = useRef(0);
   const reload = useCallback(async () => {
     const { load: loadNow, key: of } = current.current;
-    const stop = new AbortController();
+    const turn = ++begun.current;
+    // One that began later may have ended before.
+    const isNews = () => current.current.key === of && turn > shown.current;
     try {
-      const value = await loadNow(stop.signal);
-      if (current.current.key === of) setState({ key: of, value });
+      const value = await loadNow();
+      if (!isNews()) return;
+      shown.current = turn;
+      setState({ key: of, value });
     } catch (error) {
-      if (current.current.key === of)
-        setState((before) => ({ key: of, ...(before.key === of && before), error: errorText(error) }));
+      if (isNews()) setState((before) => ({ key: of, ...(before.key === of && before), error: errorText(error) }));
     }
   }, []);
   useEffect(() => {
@@ -33,7 +47,7 @@ export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, key: str
       if (document.visibilityState === 'visible') void reload();
     }, everyMs);
     return () => clearInterval(timer);
-  }, [key, everyMs]);
+  }, [key, anewFor, everyMs]);
   const own = state.key === key ? state : { key };
   return { value: own.value, error: own.error, reload };
 }

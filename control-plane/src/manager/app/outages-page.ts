@@ -35,7 +35,7 @@ export function OutagesPage({ api, feed }: PageProps): VNode {
       return { references, vaults };
     },
     'outages',
-    3000,
+    { everyMs: 3000 },
   );
   return html`<div class="page">
     <div class="page-head"><h1>Outages</h1><p class="sub">What is down now, and what is served meanwhile</p></div>

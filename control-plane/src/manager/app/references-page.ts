@@ -15,8 +15,10 @@ export function ReferencesPage({ api, feed, route }: PageProps): VNode {
   const narrow = useNarrow();
   const [search, setSearch] = useState(route.query.get('vault') ? `{vault://${route.query.get('vault')}/` : '');
   const [only, setOnly] = useState('all');
-  const vaults = useLoaded(() => api.all<Vault>('/vaults'), String(feed.position?.version ?? ''));
-  const loaded = useLoaded(() => api.all<FleetReference>('/clustering/references'), 'references', 2000);
+  const vaults = useLoaded(() => api.all<Vault>('/vaults'), 'vaults', {
+    anewFor: String(feed.position?.version ?? ''),
+  });
+  const loaded = useLoaded(() => api.all<FleetReference>('/clustering/references'), 'references', { everyMs: 2000 });
   const byPrefix = useMemo(() => new Map((vaults.value ?? []).map((vault) => [vault.prefix, vault])), [vaults.value]);
   return html`<div class="page references">
     <div class="page-head"><h1>References</h1><p class="sub">Every secret in use, and never a value</p></div>

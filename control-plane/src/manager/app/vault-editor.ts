@@ -144,7 +144,7 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
       html`<${Modal} title=${edited ? `Change ${edited.prefix}` : `Make ${wanted.prefix}`} wide onClose=${() => setReviewing(false)}>
       <${DiffView} changes=${[hidden(change, secret)]} />
       <${CredentialWarning} names=${literal} />
-      <${VaultImpact} api=${api} change=${change} edited=${edited} />
+      <${VaultImpact} api=${api} change=${change} edited=${edited} fields=${fields} />
       <div class="actions"><button type="button" class="primary" onClick=${save}>Save</button><button type="button" onClick=${() => setReviewing(false)}>Back</button></div>
     <//>`
     }
@@ -320,7 +320,7 @@ export function DeleteVault({
   };
   const change: VaultDiff = { change: 'delete', prefix: vault.prefix, id: vault.id, fields: [] };
   return html`<${Modal} title=${`Delete ${vault.prefix}`} onClose=${onClose}>
-    <${VaultImpact} api=${api} change=${change} edited=${vault} />
+    <${VaultImpact} api=${api} change=${change} edited=${vault} fields=${[]} />
     <p class="error" role="alert">${error}</p>
     <div class="actions"><button type="button" class="primary danger" disabled=${busy} onClick=${remove}>Delete ${vault.prefix}</button><button type="button" onClick=${onClose}>Cancel</button></div>
   <//>`;

@@ -1,21 +1,21 @@
 import type { VNode } from 'preact';
-import type { AdminApi, FleetReference, Vault, VaultDiff } from './admin-api.ts';
+import type { AdminApi, FieldSchema, FleetReference, Vault, VaultDiff } from './admin-api.ts';
 import { html } from './html.ts';
 import { LoadedPart, useLoaded } from './loading.ts';
 import { countedText } from './time-text.ts';
-
-/** Members whose change makes other secrets of the same references (CONTRACT.md §4). */
-const IDENTITY = ['region', 'endpoint_url', 'assume_role_arn', 'role_session_name', 'sts_endpoint_url', 'prefix'];
 
 /** What a change of a vault will touch: which references, on how many data planes, and what becomes of them. */
 export function VaultImpact({
   api,
   change,
   edited,
+  fields,
 }: {
   api: AdminApi;
   change: VaultDiff;
   edited: Vault | null;
+  /** Of the vault's type. */
+  fields: ReadonlyArray<[string, FieldSchema]>;
 }): VNode {
   const loaded = useLoaded(
     () =>
@@ -27,7 +27,7 @@ export function VaultImpact({
   return html`<section class="impact" aria-label="What it touches">
     <h3>What it touches</h3>
     <${LoadedPart} of=${loaded} rows=${2}>${(references: FleetReference[]) => html`
-      <p>${effectText(change, references)}</p>
+      <p>${effectText(change, references, fields)}</p>
       ${
         references.length > 0 &&
         html`<details><summary>${countedText(references.length, 'secret')} in use</summary>
@@ -39,7 +39,11 @@ export function VaultImpact({
   </section>`;
 }
 
-function effectText({ change, fields }: VaultDiff, references: FleetReference[]): string {
+function effectText(
+  { change, fields }: VaultDiff,
+  references: readonly FleetReference[],
+  schemas: ReadonlyArray<[string, FieldSchema]>,
+): string {
   if (change === 'create') return 'Nothing that is in use: references to it work on every data plane within a second.';
   if (references.length === 0) return 'No data plane has a secret of it in use.';
   const dataPlanes = Math.max(...references.map(({ data_planes }) => data_planes));
@@ -49,7 +53,8 @@ function effectText({ change, fields }: VaultDiff, references: FleetReference[])
     return `${touched}: their values are wiped at once, and applications that ask for them get unknown_vault.`;
   if (fields.some(({ field }) => field === 'prefix'))
     return `${touched}: references with the old prefix stop working at once.`;
-  if (fields.some(({ field }) => field.startsWith('config.') && IDENTITY.includes(field.slice(7)))) {
+  const identity = schemas.filter(([, { identity }]) => identity).map(([name]) => `config.${name}`);
+  if (fields.some(({ field }) => identity.includes(field))) {
     return `${touched}: they are other secrets from then on; old values are never served for them, each is fetched anew.`;
   }
   if (changed.some((name) => ['ttl', 'neg_ttl', 'resurrect_ttl'].includes(name)))

@@ -14,8 +14,12 @@ export function VaultsPage({ api, feed }: PageProps): VNode {
   useFleet(feed);
   const [deleting, setDeleting] = useState<Vault | null>(null);
   const [search, setSearch] = useState('');
-  const vaults = useLoaded(() => api.all<Vault>('/vaults'), String(feed.position?.version ?? ''));
-  const references = useLoaded(() => api.all<FleetReference>('/clustering/references'), 'references', 5000);
+  const vaults = useLoaded(() => api.all<Vault>('/vaults'), 'vaults', {
+    anewFor: String(feed.position?.version ?? ''),
+  });
+  const references = useLoaded(() => api.all<FleetReference>('/clustering/references'), 'references', {
+    everyMs: 5000,
+  });
   const inUse = new Map<string, number>();
   for (const { vault } of references.value ?? []) inUse.set(vault, (inUse.get(vault) ?? 0) + 1);
   const mayEdit = api.can('editor');
