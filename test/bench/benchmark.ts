@@ -106,6 +106,11 @@ export async function runBenchmark(benchmark: Benchmark, rounds: number, surroun
     const prepared = await benchmark.prepare({ ...surroundings, stoppers });
     const rows: Row[] = [];
     const cases = prepared.cases.filter(({ name }) => name.includes(surroundings.only));
+    if (cases.length === 0 && prepared.cases.length > 0) {
+      throw new Error(
+        `no case has ${surroundings.only} in its name; there are: ${prepared.cases.map(({ name }) => name).join('; ')}`,
+      );
+    }
     for (const [index, one] of cases.entries()) {
       const place = `${one.name} (${index + 1} of ${cases.length})`;
       const noteThere = (text: string) => note(`${place}: ${text}`);
