@@ -48,7 +48,10 @@ describe('a vault type that is added', () => {
       fields: [{ config: { fields: Array<Record<string, object>> } }];
     };
     const fields = Object.assign({}, ...schema.fields[0].config.fields);
-    assert.deepEqual(fields.file, { type: 'string', description: 'The file (JSON).', required: true, match: '^\\/' });
+    assert.deepEqual(fields.file, {
+      ...{ type: 'string', description: 'The file (JSON).', required: true, match: '^\\/' },
+      identity: true,
+    });
     assert.equal(fields.token.encrypted, true);
     assert.equal(fields.shelf.type, 'integer');
     const { components } = (await controlPlane.get('/openapi.json')) as never as {
