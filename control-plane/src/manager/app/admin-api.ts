@@ -1,3 +1,5 @@
+import type { ToldDrill } from '@vaultplane/shared/drill-report.ts';
+
 // The public Admin API (GET /openapi.json), as far as the page uses it.
 
 export type Role = 'reader' | 'editor' | 'admin';
@@ -89,20 +91,8 @@ export interface Refresh {
   reasons: string[];
 }
 
-export interface DrillReport {
-  id: string;
-  actor: string;
-  name: string;
-  host: string | null;
-  started_at: string;
-  ended_at: string;
-  passed: boolean;
-  lookups: number | null;
-  wrong_answers: number | null;
-  longest_gap_ms: number | null;
-  longest_staleness_ms: number | null;
-  problems: string[];
-}
+/** One of GET /drills. */
+export type DrillReport = ToldDrill & { id: string; actor: string };
 
 export interface FieldSchema {
   type: 'string' | 'number' | 'integer' | 'boolean' | 'array';
