@@ -4,7 +4,7 @@ import { type Call, CallLog, type CallMatch, matchesCall } from './call-log.ts';
 import { ControlApi } from './control-api.ts';
 import { CONTROL_PATH } from './control-server.ts';
 import { Exchange } from './exchange.ts';
-import { type Address, HttpListener, type Serve, type Tls } from './http-listener.ts';
+import { type Address, HttpListener, type Serve, startListeners, type Tls } from './http-listener.ts';
 import { type Credential, Iam } from './iam.ts';
 import { type ImdsMode, type Machine, MetadataEndpoint } from './metadata-endpoint.ts';
 import { AwsOrderBook, parseMatch } from './order-book.ts';
@@ -183,13 +183,7 @@ export class Emulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
 
   /** Serves again after `stop`, on the same port and with all its secrets: an outage that ends. */
   async start(): Promise<void> {
-    await this.#listener.start();
-    try {
-      await this.#metadataListener?.start();
-    } catch (error) {
-      await this.#listener.stop();
-      throw error;
-    }
+    await startListeners(this.#listener, this.#metadataListener);
   }
 
   /** Closes every connection, those of hung and delayed calls too; `url` stays readable. */

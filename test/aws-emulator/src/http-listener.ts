@@ -87,3 +87,13 @@ export class HttpListener {
     await this.#answer(request, response, { method, path, query: query.join('?'), rawHeaders, body });
   }
 }
+
+/** Starts listeners, all of them or none. */
+export async function startListeners(...listeners: ReadonlyArray<HttpListener | null>): Promise<void> {
+  try {
+    for (const listener of listeners) await listener?.start();
+  } catch (error) {
+    await Promise.all(listeners.map((listener) => listener?.stop()));
+    throw error;
+  }
+}

@@ -1,7 +1,13 @@
 import { CallLog } from '@vaultplane/aws-emulator/call-log.ts';
 import { CONTROL_PATH } from '@vaultplane/aws-emulator/control-server.ts';
 import { Exchange } from '@vaultplane/aws-emulator/exchange.ts';
-import { type Address, HttpListener, type Serve, type Tls } from '@vaultplane/aws-emulator/http-listener.ts';
+import {
+  type Address,
+  HttpListener,
+  type Serve,
+  startListeners,
+  type Tls,
+} from '@vaultplane/aws-emulator/http-listener.ts';
 import { OrderBook } from '@vaultplane/aws-emulator/order-book.ts';
 import { OrderedEmulator } from '@vaultplane/aws-emulator/ordered-emulator.ts';
 import { headerValues, type ReceivedRequest } from '@vaultplane/aws-emulator/signature.ts';
@@ -117,13 +123,7 @@ export class GcpEmulator extends OrderedEmulator<GoogleCall, GoogleCallMatch> {
 
   /** Serves again after `stop`, on the same port and with all its secrets: an outage that ends. */
   async start(): Promise<void> {
-    await this.#listener.start();
-    try {
-      await this.#metadataListener?.start();
-    } catch (error) {
-      await this.#listener.stop();
-      throw error;
-    }
+    await startListeners(this.#listener, this.#metadataListener);
   }
 
   /** Closes every connection, those of hung and delayed calls too; `url` stays readable. */
