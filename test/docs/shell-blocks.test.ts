@@ -40,6 +40,14 @@ describe('the shell blocks of the documents', () => {
     assert.throws(() => shellBlocksOf('page.md', '<!-- Ctrl-C -->\n'), /no block follows/);
   });
 
+  it('are run again only where they ask and change nothing', () => {
+    const isAsked = (text: string) => shellBlocksOf('page.md', `\`\`\`sh\n${text}\n\`\`\`\n`)[0]!.onlyAsks;
+    assert.ok(isAsked("A=b vaultplane-dp check\ncurl --fail-with-body 'http://127.0.0.1:8001/config/versions'"));
+    assert.ok(!isAsked('vaultplane-dp refresh aws-sm-vault'));
+    assert.ok(!isAsked('curl --fail-with-body -X PATCH http://127.0.0.1:8001/vaults/a --data config.ttl=1'));
+    assert.ok(!isAsked('vaultplane-dp status\nrm data'));
+  });
+
   it('are run, all but a few', () => {
     const all = pages.flatMap((page) => shellBlocksOf(page));
     assert.ok(all.length > 50);

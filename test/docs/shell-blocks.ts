@@ -32,9 +32,13 @@ export interface ShellBlock {
   afterCtrlC: boolean;
   /** It speaks to a Docker engine: test/docker runs it. */
   needsEngine: boolean;
+  /** It asks and changes nothing, so that a reader may do it again when the answer has not come through yet. */
+  onlyAsks: boolean;
 }
 
 const MARKER = /^\s*<!-- (?<marker>.*) -->$/;
+const QUESTION =
+  /^\s*(?:[A-Z_]+=\S+ )*(?:vaultplane-dp (?:get|check|status)\b|curl (?!.*(?: -X | --request | --data| -d )))/;
 const FENCE = /^(?<indent>\s*)```sh$/;
 
 /** Every page that a reader copies commands from. */
@@ -63,7 +67,14 @@ export function shellBlocksOf(page: string, text = readFileSync(join(ROOT, page)
       .slice(index + 1, end)
       .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line));
     const code = `${body.join('\n')}\n`;
-    blocks.push({ page, line: index + 1, text: code, ...noted, needsEngine: /^\s*docker /m.test(code) });
+    blocks.push({
+      page,
+      line: index + 1,
+      text: code,
+      ...noted,
+      needsEngine: /^\s*docker /m.test(code),
+      onlyAsks: body.every((line) => QUESTION.test(line)),
+    });
     noted = none();
     markers = 0;
     index = end;
@@ -72,7 +83,7 @@ export function shellBlocksOf(page: string, text = readFileSync(join(ROOT, page)
   return blocks;
 }
 
-type Notes = Omit<ShellBlock, 'page' | 'line' | 'text' | 'needsEngine'>;
+type Notes = Omit<ShellBlock, 'page' | 'line' | 'text' | 'needsEngine' | 'onlyAsks'>;
 
 function none(): Notes {
   return { needs: null, prints: [], staysUp: null, inEveryShell: false, afterCtrlC: false };
