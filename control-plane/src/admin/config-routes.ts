@@ -75,11 +75,15 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
   resource(app, '/config/versions/:version/rollback', {
     POST: async (request) => {
       const to = versionOf(request);
-      const { version, changed } = await store.change(request.actor, writeRequest(request, 200), async (edit) => {
-        const vaults = await store.vaultsAt(to, edit.transaction);
-        if (!vaults) throw notFound();
-        await edit.replaceAll(vaults.map((vault) => ({ ...vault, updated_at: edit.nowSeconds })));
-      });
+      const { version, changed } = await store.changeAlone(
+        request.actor,
+        writeRequest(request, 200),
+        async (edit, transaction) => {
+          const vaults = await store.vaultsAt(to, transaction);
+          if (!vaults) throw notFound();
+          await edit.replaceAll(vaults.map((vault) => ({ ...vault, updated_at: edit.nowSeconds })));
+        },
+      );
       return { rolled_back_to: to, config_version: version, changed };
     },
   });

@@ -1,8 +1,8 @@
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Publisher } from '../cluster/publisher.ts';
-import type { VaultKey } from '../store/config-edit.ts';
 import type { ConfigStore, PageQuery } from '../store/config-store.ts';
 import { DatabaseUnavailable } from '../store/database.ts';
+import type { VaultKey } from '../store/known-vaults.ts';
 
 /**
  * The vaults as they are now: as the database has them or, while that can't be reached, as it had them last, since

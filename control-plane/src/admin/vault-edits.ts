@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
 import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
 import { checkVault, prefixError, UUID } from '@vaultplane/shared/vaults/validation.ts';
-import { type ConfigEdit, VaultConflict, type VaultKey } from '../store/config-edit.ts';
+import { type ConfigEdit, VaultConflict } from '../store/config-edit.ts';
+import type { VaultKey } from '../store/known-vaults.ts';
 import { invalidUnique, notFound } from './kong-error.ts';
 import { entityOf } from './request-body.ts';
 
@@ -12,9 +12,15 @@ export function keyOf(idOrPrefix: string): VaultKey {
   return UUID.test(idOrPrefix) ? { id: idOrPrefix.toLowerCase() } : { prefix: idOrPrefix };
 }
 
+/** What an edit of the vault of a path will look for, where it can be there at all. */
+export function expectedFor(idOrPrefix: string): VaultKey[] {
+  const key = keyOf(idOrPrefix);
+  return 'prefix' in key && prefixError(key.prefix) !== undefined ? [] : [key];
+}
+
 /** POST: makes a vault. @throws SchemaViolation, VaultConflict, KongError */
 export async function createVault(edit: ConfigEdit, body: unknown): Promise<VaultEntity> {
-  const { id = randomUUID(), created_at = edit.nowSeconds, ...input } = unmasked(checkVault(entityOf(body)), undefined);
+  const { id = edit.newId(), created_at = edit.nowSeconds, ...input } = unmasked(checkVault(entityOf(body)), undefined);
   if (await edit.find({ id })) throw new VaultConflict('id', id);
   return edit.put({ id, ...input, created_at, updated_at: edit.nowSeconds });
 }
@@ -36,7 +42,7 @@ export async function putVault(edit: ConfigEdit, idOrPrefix: string, body: unkno
   // By its id, a vault that is there keeps its prefix where the body has none.
   const kept = 'id' in key && current && given.prefix === undefined ? { prefix: current.prefix } : {};
   const input = unmasked(checkVault({ ...given, ...kept, ...key }), current);
-  const id = current?.id ?? input.id ?? randomUUID();
+  const id = current?.id ?? input.id ?? edit.newId();
   if (current && input.id !== undefined && input.id !== current.id) throw immutableId();
   if (!current && input.id !== undefined && (await edit.find({ id }))) throw new VaultConflict('id', id);
   return edit.put({

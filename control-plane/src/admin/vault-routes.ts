@@ -7,13 +7,19 @@ import type { CurrentVaults } from './current-vaults.ts';
 import { notFound } from './kong-error.ts';
 import { pageAnswer, pageQuery } from './paging.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
-import { createVault, keyOf, patchVault, putVault } from './vault-edits.ts';
+import { createVault, expectedFor, keyOf, patchVault, putVault } from './vault-edits.ts';
 
 /** /vaults, as Kong's (CONTRACT.md §5). */
 export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: CurrentVaults): void {
-  const change = async (request: FastifyRequest, edit: (edit: ConfigEdit) => Promise<VaultEntity>, status = 200) =>
-    masked((await store.change(request.actor, writeRequest(request, status), edit)).result);
   const key = (request: FastifyRequest) => pathParameter(request, 'key');
+  const make = async (request: FastifyRequest, edit: (edit: ConfigEdit) => Promise<VaultEntity>) =>
+    masked((await store.change(request.actor, writeRequest(request, 201), edit)).result);
+  const change = async (request: FastifyRequest, edit: (edit: ConfigEdit, key: string) => Promise<VaultEntity>) => {
+    const which = key(request);
+    const expects = expectedFor(which);
+    const made = (edited: ConfigEdit) => edit(edited, which);
+    return masked((await store.change(request.actor, writeRequest(request, 200), made, { expects })).result);
+  };
 
   resource(app, '/vaults', {
     GET: async (request) => {
@@ -24,7 +30,7 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
     },
     POST: async (request, reply) => {
       reply.code(201);
-      return change(request, (edit) => createVault(edit, request.body), 201);
+      return make(request, (edit) => createVault(edit, request.body));
     },
   });
 
@@ -34,13 +40,15 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
       if (!vault) throw notFound();
       return masked(vault);
     },
-    PUT: (request) => change(request, (edit) => putVault(edit, key(request), request.body)),
-    PATCH: (request) => change(request, (edit) => patchVault(edit, key(request), request.body)),
+    PUT: (request) => change(request, (edit, which) => putVault(edit, which, request.body)),
+    PATCH: (request) => change(request, (edit, which) => patchVault(edit, which, request.body)),
     DELETE: async (request, reply) => {
-      await store.change(request.actor, writeRequest(request, 204), async (edit) => {
-        const vault = await edit.find(keyOf(key(request)));
+      const which = key(request);
+      const remove = async (edit: ConfigEdit) => {
+        const vault = await edit.find(keyOf(which));
         if (vault) await edit.delete(vault.id);
-      });
+      };
+      await store.change(request.actor, writeRequest(request, 204), remove, { expects: expectedFor(which) });
       return reply.code(204).send();
     },
   });

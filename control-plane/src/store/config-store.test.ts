@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import fc from 'fast-check';
 import type { Actor } from './audit-log.ts';
 import { type ConfigEdit, VaultConflict } from './config-edit.ts';
 import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
@@ -125,6 +126,84 @@ describeOnBothDatabases('the configuration', (open) => {
     assert.deepEqual(
       [...told].sort((a, b) => a - b),
       expected.map((_, index) => index + 1),
+    );
+  });
+
+  it('comes by random changes at the same time to what they come to one after another', async () => {
+    const ids = Array.from({ length: 4 }, () => randomUUID());
+    const which = fc.integer({ min: 0, max: 3 });
+    const put = fc.record({ does: fc.constant('put' as const), vault: which, prefix: which, throws: fc.boolean() });
+    const remove = fc.record({ does: fc.constant('delete' as const), vault: which });
+    const swap = fc.record({ does: fc.constant('replace' as const), by: fc.uniqueArray(which), from: which });
+    const made = (index: number, prefix: number) =>
+      vault(`prefix-${prefix}`, { id: ids[index]!, description: `${index} ${prefix}` });
+    const step = fc.oneof(put, put, remove, swap);
+    type Drawn = typeof step extends fc.Arbitrary<infer Step> ? Step : never;
+    type Step = { edit: (edit: ConfigEdit) => Promise<unknown>; model: (vaults: Map<string, VaultEntity>) => boolean };
+    const stepOf = (step: Drawn): Step => {
+      if (step.does === 'put') {
+        const wanted = made(step.vault, step.prefix);
+        return {
+          edit: async (edit) => {
+            await edit.put(wanted);
+            if (step.throws) throw new Error('after it has put');
+          },
+          model: (vaults) => {
+            const other = [...vaults.values()].find(({ prefix }) => prefix === wanted.prefix);
+            if (step.throws || (other && other.id !== wanted.id)) return false;
+            vaults.set(wanted.id, wanted);
+            return true;
+          },
+        };
+      }
+      if (step.does === 'delete') {
+        const id = ids[step.vault]!;
+        return {
+          edit: (edit) => edit.delete(id),
+          model: (vaults) => {
+            vaults.delete(id);
+            return true;
+          },
+        };
+      }
+      const wanted = step.by.map((index, place) => made(index, (place + step.from) % 4));
+      return {
+        edit: (edit) => edit.replaceAll(wanted),
+        model: (vaults) => {
+          vaults.clear();
+          for (const each of wanted) vaults.set(each.id, each);
+          return true;
+        },
+      };
+    };
+    const database = await open();
+    const { config } = await storeOn(database);
+    const sorted = (vaults: Iterable<VaultEntity>) => [...vaults].sort((a, b) => (a.id < b.id ? -1 : 1));
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const before = await config.load();
+        const model = new Map(before.vaults.map((each) => [each.id, each]));
+        const all = steps.map(stepOf);
+        const expected = all.map(({ model: step }) => step(model));
+        const outcomes = await Promise.allSettled(all.map(({ edit }) => config.change(ACTOR, REQUEST, edit)));
+        assert.deepEqual(
+          outcomes.map(({ status }) => status === 'fulfilled'),
+          expected,
+        );
+        const { vaults, version } = await config.load();
+        assert.deepEqual(vaults, sorted(model.values()));
+        // Its log tells the same.
+        const replayed = new Map(before.vaults.map((each) => [each.id, each]));
+        const changes = await config.changesAfter(before.version);
+        for (const change of changes) {
+          assert.deepEqual(change.before, replayed.get(change.vaultId) ?? null);
+          if (change.after) replayed.set(change.vaultId, change.after);
+          else replayed.delete(change.vaultId);
+        }
+        assert.deepEqual(sorted(replayed.values()), vaults);
+        assert.equal(version, changes.at(-1)?.version ?? before.version);
+      }),
+      { numRuns: 60 },
     );
   });
 

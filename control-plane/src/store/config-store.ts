@@ -1,16 +1,19 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import {
-  type Actor,
-  auditRequestRow,
-  INSERT_AUDIT_REQUESTS,
-  insertAuditRequest,
-  type WriteRequest,
-} from './audit-log.ts';
-import { allVaults, ConfigEdit, findVault, VAULT_COLUMNS, type VaultKey } from './config-edit.ts';
+import { type Actor, auditRequestRow, INSERT_AUDIT_REQUESTS, type WriteRequest } from './audit-log.ts';
+import { ConfigEdit, type VaultChange } from './config-edit.ts';
 import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
+import type { VaultKey } from './known-vaults.ts';
 import { type StoredVault, VaultSealing } from './vault-sealing.ts';
+import {
+  allVaults,
+  findVault,
+  REPLACE_VAULTS,
+  VAULT_COLUMNS,
+  VaultsInTransaction,
+  WRITE_VAULTS,
+} from './vaults-in-transaction.ts';
 
 /** The channel on which control planes tell each other that there is a new version. */
 export const CONFIG_CHANNEL = 'vaultplane_config';
@@ -21,6 +24,9 @@ const NAMED_IN_LIST = 10;
 /** Changes that wait at the same time are made in one transaction, up to so many. */
 const MOST_CHANGES_TOGETHER = 32;
 
+/** What a transaction that changes the configuration begins with: the lock that puts writers in order. */
+const LOCKED = { first: 'select timeline, version from config_state for update' };
+
 /** Where the database stands; the hash is for whoever has the entities (cluster/publisher.ts). */
 export interface StorePosition {
   timeline: string;
@@ -29,15 +35,6 @@ export interface StorePosition {
 
 export interface StoredConfig extends StorePosition {
   vaults: VaultEntity[];
-}
-
-/** What a change did to one vault. */
-export interface VaultChange {
-  vaultId: string;
-  /** Null where it was not there. */
-  before: VaultEntity | null;
-  /** Null where it is gone. */
-  after: VaultEntity | null;
 }
 
 /** What one version did to one vault. */
@@ -82,7 +79,7 @@ export class ConfigStore {
   readonly #clock: Clock;
   readonly #sealing: VaultSealing;
   readonly #versionsKept: number;
-  readonly #waiting: Change[] = [];
+  readonly #waiting: Array<Change<unknown>> = [];
   #isChanging = false;
 
   constructor(database: Database, clock: Clock, { keyring, versionsKept = VERSIONS_KEPT }: ConfigStoreOptions = {}) {
@@ -190,9 +187,32 @@ export class ConfigStore {
    *
    * @throws whatever `edit` throws, having changed nothing; VaultConflict
    */
-  change<T>(actor: Actor, request: WriteRequest, edit: (edit: ConfigEdit) => Promise<T>): Promise<Changed<T>> {
+  change<T>(
+    actor: Actor,
+    request: WriteRequest,
+    edit: (edit: ConfigEdit) => Promise<T>,
+    { expects = [] }: ChangeOptions = {},
+  ): Promise<Changed<T>> {
+    return this.#enqueue({ actor, request, expects, edit });
+  }
+
+  /**
+   * Makes a change that goes by more than the vaults: `edit` may read what it likes beside them, and no other change
+   * shares its transaction.
+   *
+   * @throws as `change` does
+   */
+  changeAlone<T>(
+    actor: Actor,
+    request: WriteRequest,
+    edit: (edit: ConfigEdit, transaction: Queryable) => Promise<T>,
+  ): Promise<Changed<T>> {
+    return this.#enqueue({ actor, request, expects: [], edit, isAlone: true });
+  }
+
+  #enqueue<T>(change: Omit<Change<T>, 'resolve' | 'reject'>): Promise<Changed<T>> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ actor, request, edit, resolve: resolve as Change['resolve'], reject });
+      this.#waiting.push({ ...change, resolve, reject } as Change<unknown>);
       if (!this.#isChanging) void this.#changeAll();
     });
   }
@@ -201,14 +221,16 @@ export class ConfigStore {
   async #changeAll(): Promise<void> {
     this.#isChanging = true;
     while (this.#waiting.length > 0) {
-      const together = this.#waiting.splice(0, MOST_CHANGES_TOGETHER);
+      // What has come in at the same time is read and parsed by then, and goes along.
+      await new Promise((resolve) => setImmediate(resolve));
+      const together = this.#waiting.splice(0, this.#howManyTogether());
       try {
         await this.#commit(together);
       } catch (error) {
         if (together.length === 1 || error instanceof DatabaseUnavailable) {
           for (const { reject } of together) reject(error);
         } else {
-          // One of them has failed half-way, and nothing of any is left: each by itself.
+          // What the database does not take is of one of them, and nothing of any is left: each by itself.
           for (const change of together) await this.#commit([change]).catch(change.reject);
         }
       }
@@ -216,45 +238,65 @@ export class ConfigStore {
     this.#isChanging = false;
   }
 
-  /** @throws what went wrong in the database, or in an edit after it had written something; then nothing is changed */
-  async #commit(together: readonly Change[]): Promise<void> {
-    const outcomes = await this.#database.transaction(async (transaction) => {
-      // The lock that puts writers in order.
-      const [state] = await transaction.query<StorePosition>('select timeline, version from config_state for update');
+  #howManyTogether(): number {
+    const alone = this.#waiting.findIndex(({ isAlone }) => isAlone);
+    const most = alone < 0 ? MOST_CHANGES_TOGETHER : Math.max(1, alone);
+    return Math.min(most, MOST_CHANGES_TOGETHER);
+  }
+
+  /** @throws what went wrong in the database; then nothing is changed */
+  async #commit(together: ReadonlyArray<Change<unknown>>): Promise<void> {
+    const outcomes = await this.#database.transaction(async (transaction, [state]) => {
+      const { version: newest } = state as unknown as StorePosition;
+      const vaults = new VaultsInTransaction(transaction, this.#sealing);
+      await vaults.expect(together.flatMap(({ expects }) => expects));
       const outcomes: Array<() => void> = [];
-      const written: WrittenChange[] = [];
-      let { version } = state!;
+      const made: MadeChange[] = [];
+      let version = newest;
       for (const { actor, request, edit, resolve, reject } of together) {
         const at = this.#clock.now();
-        const editing = new ConfigEdit(transaction, Math.floor(at / 1000), this.#sealing);
+        const editing = new ConfigEdit(vaults, Math.floor(at / 1000), this.#sealing);
         let result: unknown;
         try {
-          result = await edit(editing);
+          result = await edit(editing, transaction);
         } catch (error) {
-          if (editing.hasWritten || sqlState(error) !== undefined || error instanceof DatabaseUnavailable) throw error;
+          // After an error of the database nothing more can be done in the transaction.
+          if (sqlState(error) !== undefined || error instanceof DatabaseUnavailable) throw error;
           outcomes.push(() => reject(error));
           continue;
         }
         const { changes } = editing;
+        vaults.accept(changes);
         const before = version;
         if (changes.length > 0) version++;
         const after = version;
-        written.push({ at, actor, request, before, after, changes });
+        made.push({ at, actor, request, before, after, changes });
         outcomes.push(() => resolve({ result, version: after, changed: after > before }));
       }
-      if (version > state!.version) await this.#writeVersions(transaction, version, written);
-      else
-        for (const { at, actor, request } of written)
-          await insertAuditRequest(transaction, at, actor, request, version, version);
+      await this.#write(transaction, newest, version, vaults, made);
       return outcomes;
-    });
+    }, LOCKED);
     for (const settle of outcomes) settle();
   }
 
-  /** One statement: each would be a way to the database and back while all other writers wait. */
-  async #writeVersions(transaction: Queryable, newest: number, written: readonly WrittenChange[]): Promise<void> {
+  /** One statement, where it can be: each is a way to the database and back while all other writers wait. */
+  async #write(
+    transaction: Queryable,
+    from: number,
+    newest: number,
+    vaults: VaultsInTransaction,
+    made: readonly MadeChange[],
+  ): Promise<void> {
+    if (made.length === 0) return;
+    const audit = JSON.stringify(
+      made.map(({ at, actor, request, before, after }) => auditRequestRow(at, actor, request, before, after)),
+    );
+    if (newest === from) {
+      await transaction.query(`${INSERT_AUDIT_REQUESTS} $1::jsonb)`, [audit]);
+      return;
+    }
     const oldest = newest - this.#versionsKept;
-    const kept = written.filter(({ before, after }) => after > before && after > oldest);
+    const kept = made.filter(({ before, after }) => after > before && after > oldest);
     const sealed = (vault: VaultEntity | null) => vault && this.#sealing.seal(vault);
     const versions = kept.map(({ at, actor, request, after }) => ({
       version: after,
@@ -268,9 +310,7 @@ export class ConfigStore {
         ...{ before: sealed(before), after: sealed(after) },
       })),
     );
-    const audit = written.map(({ at, actor, request, before, after }) =>
-      auditRequestRow(at, actor, request, before, after),
-    );
+    await vaults.makeWay();
     await transaction.query(
       `with
          state as (update config_state set version = $1),
@@ -284,11 +324,12 @@ export class ConfigStore {
            from jsonb_to_recordset($3::jsonb) as change (version bigint, vault_id uuid, before jsonb, after jsonb)),
          old_changes as (delete from config_changes where version <= $4),
          old_versions as (delete from config_versions where version <= $4),
-         audit as (${INSERT_AUDIT_REQUESTS} $5::jsonb))
+         audit as (${INSERT_AUDIT_REQUESTS} $5::jsonb)),
+         new_vaults as (${WRITE_VAULTS} $8::jsonb ${REPLACE_VAULTS})
        select pg_notify($6, $7)`,
       [
         ...[newest, JSON.stringify(versions), JSON.stringify(changes), oldest],
-        ...[JSON.stringify(audit), CONFIG_CHANNEL, String(newest)],
+        ...[audit, CONFIG_CHANNEL, String(newest), JSON.stringify(vaults.toWrite())],
       ],
     );
   }
@@ -306,17 +347,24 @@ interface Changed<T> {
   changed: boolean;
 }
 
+interface ChangeOptions {
+  /** What the edit will look at first, as far as that is known: read for all changes of a transaction at once. */
+  expects?: readonly VaultKey[];
+}
+
 /** One that waits for its turn. */
-interface Change {
+interface Change<T> {
   actor: Actor;
   request: WriteRequest;
-  edit: (edit: ConfigEdit) => Promise<unknown>;
-  resolve: (changed: Changed<unknown>) => void;
+  expects: readonly VaultKey[];
+  edit: (edit: ConfigEdit, transaction: Queryable) => Promise<T>;
+  isAlone?: boolean;
+  resolve: (changed: Changed<T>) => void;
   reject: (error: unknown) => void;
 }
 
-/** One whose vaults stand in the database, but not yet its version. */
-interface WrittenChange {
+/** One that stands in the transaction, but not yet in the database. */
+interface MadeChange {
   /** Milliseconds since 1970. */
   at: number;
   actor: Actor;

@@ -13,8 +13,12 @@ export interface Database extends Queryable {
    * transaction given may be used: PGlite has one connection, and waits for ever for a second.
    *
    * @param slow whether its statements may take as long as they like, as a migration's
+   * @param first a statement without parameters that it begins with; `work` gets its rows
    */
-  transaction<T>(work: (transaction: Queryable) => Promise<T>, options?: { slow?: boolean }): Promise<T>;
+  transaction<T>(
+    work: (transaction: Queryable, rows: ReadonlyArray<Record<string, unknown>>) => Promise<T>,
+    options?: { slow?: boolean; first?: string },
+  ): Promise<T>;
   /**
    * Calls `heard` after each NOTIFY on the channel. After a lost connection it is called once more, since what was sent
    * meanwhile is lost: a listener looks up what there is to know, and takes nothing from the message itself.

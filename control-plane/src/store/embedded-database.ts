@@ -52,13 +52,15 @@ class EmbeddedDatabase implements Database {
     await this.#pglite.exec(sql);
   }
 
-  async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
-    return this.#pglite.transaction(async (transaction) =>
-      work({
-        query: async <Row>(sql: string, parameters: readonly unknown[] = []) =>
-          (await transaction.query<Row>(sql, [...parameters])).rows,
-      }),
-    );
+  async transaction<T>(
+    work: (transaction: Queryable, rows: ReadonlyArray<Record<string, unknown>>) => Promise<T>,
+    { first }: { first?: string } = {},
+  ): Promise<T> {
+    return this.#pglite.transaction(async (transaction) => {
+      const query = async <Row>(sql: string, parameters: readonly unknown[] = []) =>
+        (await transaction.query<Row>(sql, [...parameters])).rows;
+      return work({ query }, first === undefined ? [] : (await transaction.exec(first))[0]!.rows);
+    });
   }
 
   async listen(channel: string, heard: () => void): Promise<() => Promise<void>> {

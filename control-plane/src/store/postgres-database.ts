@@ -22,6 +22,7 @@ const SLOW_QUERY_TIMEOUT_MS = 3_600_000;
 export const HEARTBEAT_MS = 10_000;
 const HEARTBEAT_TIMEOUT_MS = 5000;
 const LONGEST_RECONNECT_PAUSE_MS = 5000;
+const MOST_NAMED_STATEMENTS = 100;
 
 export type PostgresSettings = Pick<
   ControlPlaneSettings,
@@ -90,6 +91,7 @@ class PostgresDatabase implements Database {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #ears = new Map<string, Set<() => void>>();
+  readonly #statements = new StatementNames();
   #listener: pg.Client | undefined;
   #reconnect: (() => void) | undefined;
   #cancelHeartbeat: () => void = () => {};
@@ -114,21 +116,24 @@ class PostgresDatabase implements Database {
   }
 
   async transaction<T>(
-    work: (transaction: Queryable) => Promise<T>,
-    { slow = false }: { slow?: boolean } = {},
+    work: (transaction: Queryable, rows: ReadonlyArray<Record<string, unknown>>) => Promise<T>,
+    { slow = false, first }: { slow?: boolean; first?: string } = {},
   ): Promise<T> {
     const client = await this.#pool.connect().catch(translate);
     const broken = (error: Error) => this.#log.warn({ error: error.message }, 'a database connection was lost');
     client.on('error', broken);
     let failure: unknown;
     try {
-      await client.query('begin');
+      // One way to the server and back for both: each statement sees what is committed when it begins.
+      const begun = await client.query(first === undefined ? 'begin' : `begin; ${first}`);
+      const rows = first === undefined ? [] : (begun as unknown as pg.QueryResult[])[1]!.rows;
       if (slow) await client.query('set local statement_timeout = 0');
       const patience = slow ? { query_timeout: SLOW_QUERY_TIMEOUT_MS } : {};
-      const result = await work({
-        query: async <Row>(text: string, values: readonly unknown[] = []) =>
-          (await client.query({ text, values: [...values], ...patience })).rows as Row[],
-      });
+      const query = async <Row>(text: string, values: readonly unknown[] = []) => {
+        const name = this.#statements.nameOf(text, values);
+        return (await client.query({ text, values: [...values], ...(name && { name }), ...patience })).rows as Row[];
+      };
+      const result = await work({ query }, rows);
       await client.query('commit');
       return result;
     } catch (error) {
@@ -243,4 +248,19 @@ function isConnectionError(error: unknown): boolean {
       message ?? '',
     )
   );
+}
+
+/** Names for statements, so that each connection has the server parse and plan one once. */
+class StatementNames {
+  readonly #names = new Map<string, string>();
+
+  /** Undefined for one without parameters, which costs little, and beyond a number that fixed texts do not reach. */
+  nameOf(text: string, values: readonly unknown[]): string | undefined {
+    if (values.length === 0) return undefined;
+    const known = this.#names.get(text);
+    if (known !== undefined || this.#names.size >= MOST_NAMED_STATEMENTS) return known;
+    const name = `vaultplane_${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
+  }
 }

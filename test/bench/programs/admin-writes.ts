@@ -7,11 +7,14 @@ import { startTestControlPlane } from '@vaultplane/control-plane/testing/control
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import type { Benchmark, Case, Figures, Preparation } from '../benchmark.ts';
+import { runWorker } from '../worker.ts';
+import type { Writers } from './admin-writers-main.ts';
 
 /** So many write at a time; versions are put in order by one row's lock, whoever writes. */
 const WRITERS = 8;
 /** Kept small, so that each write changes one of few. */
 const VAULTS = 8;
+const WRITERS_MAIN = new URL('./admin-writers-main.ts', import.meta.url);
 
 /** Changes of the configuration by the Admin API, each a version of its own with its audit row. */
 export const adminWrites: Benchmark = {
@@ -33,19 +36,12 @@ export const adminWrites: Benchmark = {
   },
 };
 
-async function caseOn(name: string, database: Database, { stoppers, tiny }: Preparation): Promise<Case> {
+async function caseOn(name: string, database: Database, { stoppers, tiny, signal }: Preparation): Promise<Case> {
   const writes = tiny ? 16 : 1000;
   stoppers.add(name, () => database.close());
   const controlPlane = await startTestControlPlane({ database, env: { VAULTPLANE_LOG_LEVEL: 'error' } });
   stoppers.add('control plane', () => controlPlane.stop());
   const version = async () => (await controlPlane.call('GET', '/clustering/status')).json.config.version as number;
-  const write = async (index: number) => {
-    const path = `/vaults/vault-${index % VAULTS}`;
-    const answer = await controlPlane.call('PUT', path, { name: 'env', description: `write ${index}` });
-    if (answer.status !== 200 || answer.json.description !== `write ${index}`) {
-      throw new Error(`PUT ${path}: ${answer.status} ${answer.text}`);
-    }
-  };
   await database.script('create table bench_rows (id bigint generated always as identity, body jsonb)');
   let made = 0;
   return {
@@ -53,11 +49,13 @@ async function caseOn(name: string, database: Database, { stoppers, tiny }: Prep
     metrics: [{ key: 'rate', unit: 'versions/s' }],
     async measure() {
       const before = (await controlPlane.call('GET', '/config/versions?size=1')).json.data[0]?.version ?? 0;
-      const figures = await rateOf(writes, () => write(made++));
+      const input = { adminUrl: controlPlane.adminUrl, writes, writers: WRITERS, vaults: VAULTS, from: made };
+      const took = await runWorker<number>(WRITERS_MAIN, input satisfies Writers, { signal });
+      made += writes;
       const after = (await controlPlane.call('GET', '/config/versions?size=1')).json.data[0].version;
       if (after - before !== writes) throw new Error(`${writes} writes made ${after - before} versions`);
       await untilPublished(version, after);
-      return figures;
+      return { rate: writes / (took / 1000) };
     },
     baselines: [
       {
