@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { applyDelta, checkSnapshot, diffSnapshots, makeSnapshot } from './snapshot.ts';
+import { applyDelta, changeSnapshot, checkSnapshot, diffSnapshots, makeSnapshot } from './snapshot.ts';
 import type { VaultEntity } from './vaults/entity.ts';
 
 const TIMELINE = '11111111-1111-4111-8111-111111111111';
@@ -31,6 +31,47 @@ it('reaches any later snapshot by its delta', () => {
   );
 });
 
+it('comes by changes to what it is made of at once, however often, and leaves each one before as it was', () => {
+  const changes = fc.dictionary(
+    fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    fc.oneof(fc.constant('gone'), fc.constantFrom(null, 'x', 'y')),
+  );
+  fc.assert(
+    fc.property(fc.array(changes, { maxLength: 6 }), (rounds) => {
+      let snapshot = makeSnapshot(TIMELINE, 0, [vault('b'), vault('d', 'x')]);
+      const vaults = new Map(snapshot.vaults.map((each) => [each.id, each]));
+      const seen = [snapshot];
+      for (const [index, round] of rounds.entries()) {
+        const changed = new Map(
+          Object.entries(round).map(([id, said]) => [id, said === 'gone' ? null : vault(id, said)]),
+        );
+        snapshot = changeSnapshot(snapshot, index + 1, changed);
+        seen.push(snapshot);
+        for (const [id, each] of changed) {
+          if (each) vaults.set(id, each);
+          else vaults.delete(id);
+        }
+        assert.deepEqual(snapshot, makeSnapshot(TIMELINE, index + 1, vaults.values()));
+      }
+      // Each is still what its hash says, and the newest is reached from it, by changes of it too.
+      for (const each of seen) {
+        assert.deepEqual(checkSnapshot(each), each);
+        const delta = diffSnapshots(each, snapshot);
+        assert.deepEqual(applyDelta(each, delta), snapshot);
+        const known = new Map(each.vaults.map((one) => [one.id, JSON.stringify(one)]));
+        for (const one of delta.upserts) assert.notEqual(known.get(one.id), JSON.stringify(one));
+      }
+    }),
+  );
+});
+
+it('takes of a delta that has a vault twice the last, and of one that is deleted too the vault', () => {
+  const one = makeSnapshot(TIMELINE, 1, [vault('a'), vault('b')]);
+  const two = makeSnapshot(TIMELINE, 2, [vault('a', 'y'), vault('b')]);
+  const delta = { ...diffSnapshots(one, two), upserts: [vault('a', 'x'), vault('a', 'y')], deletes: ['a'] };
+  assert.deepEqual(applyDelta(one, delta), two);
+});
+
 it('refuses a delta for another version, another timeline or another content', () => {
   const one = makeSnapshot(TIMELINE, 1, [vault('a')]);
   const two = makeSnapshot(TIMELINE, 2, [vault('a', 'x')]);
@@ -51,4 +92,5 @@ it('refuses a snapshot that was altered, or that has a prefix twice', () => {
   assert.throws(() => checkSnapshot({ ...snapshot, vaults: [vault('a', 'x')] }), { name: 'SnapshotMismatch' });
   const twice = makeSnapshot(TIMELINE, 1, [vault('a'), { ...vault('b'), prefix: 'p-a' }]);
   assert.throws(() => checkSnapshot(twice), /two vaults of one prefix/);
+  assert.throws(() => applyDelta(snapshot, { ...diffSnapshots(snapshot, twice), to: 2 }), /two vaults of one prefix/);
 });

@@ -45,7 +45,40 @@ export class SnapshotMismatch extends Error {
 /** A snapshot of these vaults, sorted and hashed. */
 export function makeSnapshot(timeline: string, version: number, vaults: Iterable<VaultEntity>): Snapshot {
   const sorted = [...vaults].sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { timeline, version, hash: hashOf(sorted), vaults: sorted };
+  return { timeline, version, hash: hashOf(sorted, digestsOf(sorted)), vaults: sorted };
+}
+
+/**
+ * The snapshot after some vaults have changed. What has not is neither sorted nor looked at again: it costs the changes,
+ * and a copy and a hash of what is there already.
+ *
+ * @param changes by id; null: gone
+ */
+export function changeSnapshot(
+  before: Snapshot,
+  version: number,
+  changes: ReadonlyMap<string, VaultEntity | null>,
+): Snapshot {
+  const old = before.vaults;
+  const oldDigests = digests.get(old) ?? digestsOf(old);
+  const vaults: VaultEntity[] = [];
+  const newDigests = Buffer.allocUnsafe(oldDigests.length + DIGEST_BYTES * changes.size);
+  let next = 0;
+  const keepUntil = (end: number) => {
+    oldDigests.copy(newDigests, vaults.length * DIGEST_BYTES, next * DIGEST_BYTES, end * DIGEST_BYTES);
+    while (next < end) vaults.push(old[next++]!);
+  };
+  for (const id of [...changes.keys()].sort()) {
+    keepUntil(firstFrom(old, id, next));
+    if (old[next]?.id === id) next++;
+    const vault = changes.get(id);
+    if (vault) digestOf(vault).copy(newDigests, (vaults.push(vault) - 1) * DIGEST_BYTES);
+  }
+  keepUntil(old.length);
+  // What comes next mostly comes behind the newest.
+  digests.delete(old);
+  const hash = hashOf(vaults, newDigests.subarray(0, vaults.length * DIGEST_BYTES));
+  return { timeline: before.timeline, version, hash, vaults };
 }
 
 /**
@@ -54,11 +87,14 @@ export function makeSnapshot(timeline: string, version: number, vaults: Iterable
  * @throws SnapshotMismatch when its hash is not that of its vaults, or an id or prefix stands in it twice
  */
 export function checkSnapshot(claimed: Snapshot): Snapshot {
-  const made = makeSnapshot(claimed.timeline, claimed.version, claimed.vaults);
-  if (made.hash !== claimed.hash) throw new SnapshotMismatch(`the hash of version ${claimed.version} is wrong`);
+  return checked(makeSnapshot(claimed.timeline, claimed.version, claimed.vaults), claimed.hash);
+}
+
+function checked(made: Snapshot, claimedHash: string): Snapshot {
+  if (made.hash !== claimedHash) throw new SnapshotMismatch(`the hash of version ${made.version} is wrong`);
   for (const key of ['id', 'prefix'] as const) {
     if (new Set(made.vaults.map((vault) => vault[key])).size !== made.vaults.length) {
-      throw new SnapshotMismatch(`version ${claimed.version} has two vaults of one ${key}`);
+      throw new SnapshotMismatch(`version ${made.version} has two vaults of one ${key}`);
     }
   }
   return made;
@@ -66,20 +102,29 @@ export function checkSnapshot(claimed: Snapshot): Snapshot {
 
 /** What leads from `before` to `after`, both of one timeline. */
 export function diffSnapshots(before: Snapshot, after: Snapshot): Delta {
-  const old = new Map(before.vaults.map((vault) => [vault.id, vault]));
-  const kept = new Set(after.vaults.map((vault) => vault.id));
-  return {
-    timeline: after.timeline,
-    from: before.version,
-    fromHash: before.hash,
-    to: after.version,
-    hash: after.hash,
-    upserts: after.vaults.filter((vault) => {
-      const was = old.get(vault.id);
-      return !was || !digestOf(was).equals(digestOf(vault));
-    }),
-    deletes: [...old.keys()].filter((id) => !kept.has(id)),
-  };
+  const upserts: VaultEntity[] = [];
+  const deletes: string[] = [];
+  let [was, is] = [0, 0];
+  // Both are in order of id, and what did not change is mostly the same object in both.
+  for (;;) {
+    const [old, vault] = [before.vaults[was], after.vaults[is]];
+    if (old !== vault && old?.id !== vault?.id) {
+      if (vault === undefined || (old !== undefined && old.id < vault.id)) {
+        deletes.push(old!.id);
+        was++;
+      } else {
+        upserts.push(vault);
+        is++;
+      }
+      continue;
+    }
+    if (old === undefined || vault === undefined) break;
+    if (old !== vault && !digestOf(old).equals(digestOf(vault))) upserts.push(vault);
+    was++;
+    is++;
+  }
+  const { timeline, version: to, hash } = after;
+  return { timeline, from: before.version, fromHash: before.hash, to, hash, upserts, deletes };
 }
 
 /**
@@ -91,30 +136,50 @@ export function applyDelta(snapshot: Snapshot, delta: Delta): Snapshot {
   if (delta.timeline !== snapshot.timeline || delta.from !== snapshot.version || delta.fromHash !== snapshot.hash) {
     throw new SnapshotMismatch(`a delta from version ${delta.from} does not fit version ${snapshot.version}`);
   }
-  const vaults = new Map(snapshot.vaults.map((vault) => [vault.id, vault]));
-  for (const id of delta.deletes) vaults.delete(id);
-  for (const vault of delta.upserts) vaults.set(vault.id, vault);
-  return checkSnapshot({ timeline: delta.timeline, version: delta.to, hash: delta.hash, vaults: [...vaults.values()] });
+  const changes = new Map<string, VaultEntity | null>(delta.deletes.map((id) => [id, null]));
+  for (const vault of delta.upserts) changes.set(vault.id, vault);
+  return checked(changeSnapshot(snapshot, delta.to, changes), delta.hash);
 }
+
+const DIGEST_BYTES = 32;
+
+// The digests of the vaults of a snapshot, one behind the other; whoever changes the snapshot takes them over.
+const digests = new WeakMap<readonly VaultEntity[], Buffer>();
 
 /**
  * SHA-256 over the SHA-256 digests of each vault's canonical JSON, in order of id: a canonical encoding of the whole
  * whose cost after a change is one digest and a short hash, however many vaults there are.
  */
-function hashOf(sorted: readonly VaultEntity[]): string {
-  const hash = createHash('sha256');
-  for (const vault of sorted) hash.update(digestOf(vault));
-  return hash.digest('hex');
+function hashOf(sorted: readonly VaultEntity[], theirDigests: Buffer): string {
+  digests.set(sorted, theirDigests);
+  return createHash('sha256').update(theirDigests).digest('hex');
+}
+
+function digestsOf(sorted: readonly VaultEntity[]): Buffer {
+  const all = Buffer.allocUnsafe(sorted.length * DIGEST_BYTES);
+  for (const [index, vault] of sorted.entries()) digestOf(vault).copy(all, index * DIGEST_BYTES);
+  return all;
 }
 
 // Entities are immutable, so a digest holds for as long as its entity lives.
-const digests = new WeakMap<VaultEntity, Buffer>();
+const digestOfOne = new WeakMap<VaultEntity, Buffer>();
 
 function digestOf(vault: VaultEntity): Buffer {
-  let digest = digests.get(vault);
+  let digest = digestOfOne.get(vault);
   if (!digest) {
     digest = createHash('sha256').update(canonicalJson(vault)).digest();
-    digests.set(vault, digest);
+    digestOfOne.set(vault, digest);
   }
   return digest;
+}
+
+/** Where the first vault stands, from index `least` on, whose id is `id` or comes behind it. */
+function firstFrom(sorted: readonly VaultEntity[], id: string, least: number): number {
+  let most = sorted.length;
+  while (least < most) {
+    const middle = (least + most) >>> 1;
+    if (sorted[middle]!.id < id) least = middle + 1;
+    else most = middle;
+  }
+  return least;
 }
