@@ -75,9 +75,9 @@ export function changeSnapshot(
     if (vault) digestOf(vault).copy(newDigests, (vaults.push(vault) - 1) * DIGEST_BYTES);
   }
   keepUntil(old.length);
-  // What comes next mostly comes behind the newest.
-  digests.delete(old);
   const hash = hashOf(vaults, newDigests.subarray(0, vaults.length * DIGEST_BYTES));
+  // What is changed next is mostly the later one; of the many before it nobody needs them.
+  digests.delete(version > before.version ? old : vaults);
   return { timeline: before.timeline, version, hash, vaults };
 }
 
@@ -143,7 +143,7 @@ export function applyDelta(snapshot: Snapshot, delta: Delta): Snapshot {
 
 const DIGEST_BYTES = 32;
 
-// The digests of the vaults of a snapshot, one behind the other; whoever changes the snapshot takes them over.
+// The digests of the vaults of a snapshot, one behind the other, for the snapshot that changes make of it.
 const digests = new WeakMap<readonly VaultEntity[], Buffer>();
 
 /**

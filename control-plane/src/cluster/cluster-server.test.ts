@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
-import { MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
+import { type DataPlaneMessage, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
 import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { Database } from '../store/database.ts';
@@ -12,7 +13,8 @@ import { openEmbeddedDatabase } from '../store/embedded-database.ts';
 import { startTestControlPlane, type TestControlPlane } from '../testing/control-plane.ts';
 import { makeSharedCertificate } from './certificate-maker.ts';
 import { createCertificates } from './certificates.ts';
-import { HELLO_WITHIN_MS, PING_EVERY_MS, SLOWEST_BYTES_A_SECOND, SLOWEST_SEND_MS } from './session.ts';
+import { HELLO_WITHIN_MS, PING_EVERY_MS } from './session.ts';
+import { SLOWEST_BYTES_A_SECOND, SLOWEST_SEND_MS } from './slow-sends.ts';
 import { inventedSnapshot, TestDataPlane } from './testing/test-data-plane.ts';
 
 describe('the cluster link', () => {
@@ -137,6 +139,41 @@ describe('the cluster link', () => {
     const { json: status } = await cp.call('GET', '/clustering/status');
     assert.equal(status[dataPlane.id].hostname, 'web-1');
     assert.equal(status.config.version, version);
+  });
+
+  it('notes of each data plane what it acknowledges, also when others say the same, or say it otherwise', async () => {
+    const send = (dataPlane: TestDataPlane, members: object) => dataPlane.send(members as DataPlaneMessage);
+    const acknowledged = async (dataPlane: TestDataPlane) => {
+      // What it sent before has been read when the pong is back.
+      const ponged = once(dataPlane.socket, 'pong');
+      dataPlane.socket.ping();
+      await ponged;
+      const { config_version, config_hash, sync_status } = await listed(dataPlane.id);
+      return { config_version, config_hash, sync_status };
+    };
+    const all = await Promise.all([1, 2, 3].map(() => start({ controlPlane: cp })));
+    const [first, second, third] = all as [TestDataPlane, TestDataPlane, TestDataPlane];
+    await Promise.all(all.map((dataPlane) => dataPlane.untilVersion(version)));
+    const old = { type: 'ack', ...cpPosition(first.snapshot!) };
+    send(first, old);
+    send(second, Object.fromEntries(Object.entries(old).reverse()));
+    send(third, old);
+    const has = { config_version: version, config_hash: old.hash, sync_status: 'normal' };
+    for (const dataPlane of all) assert.deepEqual(await acknowledged(dataPlane), has);
+
+    await change('to be acknowledged by one');
+    await Promise.all(all.map((dataPlane) => dataPlane.untilVersion(version)));
+    send(first, { type: 'ack', ...cpPosition(first.snapshot!) });
+    send(second, old);
+    assert.equal((await acknowledged(first)).config_version, version);
+    assert.deepEqual(await acknowledged(second), has);
+    assert.deepEqual(await acknowledged(third), has);
+
+    // One that has not said hello is nobody, whatever others have said before.
+    const stranger = await TestDataPlane.connect({ controlPlane: cp });
+    send(stranger, old);
+    await stranger.closed;
+    assert.deepEqual(stranger.types, ['refuse']);
   });
 
   it('is closed by a bad message, with a reason, and no other link is', async () => {

@@ -13,9 +13,11 @@ import { boundAddress, listen, listening, reachable } from '../listener.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Fleet } from './fleet.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
+import { LastAcknowledgement } from './last-acknowledgement.ts';
 import { type ClusterIdentity, peerOf } from './peer-check.ts';
 import type { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
+import { SlowSends } from './slow-sends.ts';
 
 const HANDSHAKE_WITHIN_MS = 10_000;
 
@@ -44,6 +46,8 @@ export interface ClusterServer {
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
   const { identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
+  const slowSends = new SlowSends(options.clock);
+  const lastAcknowledgement = new LastAcknowledgement();
   const server = createTlsServer(identity.current);
   identity.onChange((renewed) => server.setSecureContext(secureContextOf(renewed)));
   const handshakes = new HandshakeQueue({ clock: options.clock });
@@ -86,6 +90,8 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
       const session = new Session({
         ...options,
         socket: webSocket,
+        slowSends,
+        lastAcknowledgement,
         ip: request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? null,
         certExpiresAt: verdict.expiresAt,
         onRefuse: (code) => metrics.linkRefused(code),
@@ -108,6 +114,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     async stop() {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
       await Promise.all([...sessions].map((session) => session.stop()));
+      slowSends.stop();
       webSockets.close();
       for (const socket of sockets) socket.destroy();
       await closed;

@@ -85,8 +85,11 @@ export class Member implements Commanded {
   }
 
   acknowledged({ timeline, version, hash }: ConfigPosition): void {
-    Object.assign(this.row, { config_timeline: timeline, config_version: version, config_hash: hash });
-    this.row.sync_status = 'normal';
+    const { row } = this;
+    row.config_timeline = timeline;
+    row.config_version = version;
+    row.config_hash = hash;
+    row.sync_status = 'normal';
     this.#changed();
   }
 

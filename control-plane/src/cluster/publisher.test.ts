@@ -95,6 +95,34 @@ describeOnBothDatabases('the publisher', (open) => {
     await publisher.stop();
   });
 
+  it('has the delta of a step ready when it tells of it, and none for anybody else', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    const base = publisher.current;
+    const ready: Array<Publication | undefined> = [];
+    publisher.follow(() => ready.push(publisher.readyDelta({ ...base })));
+    await untilVersion(publisher, await put(store, vault('aa')));
+    assert.deepEqual(applied(ready[0], base), publisher.current);
+    assert.equal(await publisher.delta(base), ready[0]);
+    assert.equal(publisher.readyDelta({ ...base, hash: publisher.current.hash }), undefined);
+    assert.equal(publisher.readyDelta(publisher.current), undefined);
+
+    await untilVersion(publisher, await put(store, vault('bb')));
+    assert.equal(publisher.readyDelta(base), undefined);
+    await publisher.stop();
+  });
+
+  it('makes a step of very many changes only when it is asked for', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    const base = publisher.current;
+    const many = Array.from({ length: 101 }, (_, index) => vault(`many-${index}`));
+    await untilVersion(publisher, await put(store, ...many));
+    assert.equal(publisher.readyDelta(base), undefined);
+    assert.deepEqual(applied(await publisher.delta(base), base), publisher.current);
+    await publisher.stop();
+  });
+
   it('has deltas from before its start, out of the log', async () => {
     const store = await storeOn(await open());
     const first = await publisherOf(store);

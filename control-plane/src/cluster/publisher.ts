@@ -8,8 +8,13 @@ import {
   encodeForMany,
   snapshotMessage,
 } from '@vaultplane/shared/protocol.ts';
-import { type ConfigPosition, diffSnapshots, makeSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import {
+  type ConfigPosition,
+  changeSnapshot,
+  diffSnapshots,
+  makeSnapshot,
+  type Snapshot,
+} from '@vaultplane/shared/snapshot.ts';
 import { CONFIG_CHANNEL, type ConfigStore } from '../store/config-store.ts';
 import type { Database } from '../store/database.ts';
 import { renewTimeline } from '../store/timeline.ts';
@@ -22,6 +27,8 @@ const REMEMBERED_VERSIONS = 100;
 const LONGEST_DELTA_VERSIONS = 1000;
 /** Deltas to one version that are kept encoded. */
 const MOST_DELTAS = 1000;
+/** The delta of one step is made before anybody asks for it, unless the step has more changes than this. */
+const LARGEST_READY_STEP = 100;
 
 /** Bytes to send, and where they take their reader. */
 export interface Publication extends EncodedMessage {
@@ -39,10 +46,13 @@ export class Publisher {
   readonly #log: Log;
   readonly #followers = new Set<() => void>();
   #current: Snapshot;
+  #position: ConfigPosition;
   #publishedAt: number;
   #history: Snapshot[] = [];
   #whole: Promise<Publication> | undefined;
   #deltas = new Map<string, Promise<Publication | undefined>>();
+  /** The delta from the version before, where it is encoded. */
+  #step: { from: ConfigPosition; publication: Publication } | undefined;
   #refreshing: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -56,6 +66,7 @@ export class Publisher {
     this.#clock = clock;
     this.#log = log;
     this.#current = current;
+    this.#position = positionOf(current);
     this.#publishedAt = clock.monotonic();
     this.#history = [current];
   }
@@ -81,8 +92,7 @@ export class Publisher {
   }
 
   get position(): ConfigPosition {
-    const { timeline, version, hash } = this.#current;
-    return { timeline, version, hash };
+    return this.#position;
   }
 
   /** Why the database could not be read when it was last tried; undefined where it could. */
@@ -102,12 +112,20 @@ export class Publisher {
     return this.#whole;
   }
 
+  /** What `delta` gives, where that needs no wait; undefined says nothing. */
+  readyDelta(from: ConfigPosition): Publication | undefined {
+    const step = this.#step;
+    return step && isSamePosition(step.from, from) ? step.publication : undefined;
+  }
+
   /**
    * What leads from `from` to the newest version; undefined where only the whole snapshot does: another timeline, a
    * version that is too old, or one whose hash is not what ours was then.
    */
   async delta(from: ConfigPosition): Promise<Publication | undefined> {
     if (from.timeline !== this.#current.timeline || from.version >= this.#current.version) return undefined;
+    const ready = this.readyDelta(from);
+    if (ready) return ready;
     const key = `${from.version} ${from.hash}`;
     let delta = this.#deltas.get(key);
     if (!delta) {
@@ -191,12 +209,11 @@ export class Publisher {
     if (new Set(changes.map((change) => change.version)).size !== newest - current.version || newest < version) {
       return this.#load();
     }
-    const vaults = new Map(current.vaults.map((vault) => [vault.id, vault]));
-    for (const { vaultId, after } of changes) {
-      if (after) vaults.set(vaultId, after);
-      else vaults.delete(vaultId);
-    }
-    this.#publish(makeSnapshot(timeline, newest, vaults.values()));
+    const changed = new Map(changes.map(({ vaultId, after }) => [vaultId, after]));
+    const next = changeSnapshot(current, newest, changed);
+    // Encoded before it is told of, so that it goes out to all in one turn.
+    const step = changed.size <= LARGEST_READY_STEP ? await deltaPublication(current, next) : undefined;
+    this.#publish(next, step && { from: positionOf(current), publication: step });
   }
 
   async #load(): Promise<void> {
@@ -211,13 +228,15 @@ export class Publisher {
     this.#again = true;
   }
 
-  #publish(snapshot: Snapshot): void {
+  #publish(snapshot: Snapshot, step?: { from: ConfigPosition; publication: Publication }): void {
     if (snapshot.timeline !== this.#current.timeline) this.#history = [];
     this.#current = snapshot;
+    this.#position = step?.publication.to ?? positionOf(snapshot);
     this.#publishedAt = this.#clock.monotonic();
     this.#history = [...this.#history.slice(1 - REMEMBERED_VERSIONS), snapshot];
     this.#whole = undefined;
     this.#deltas = new Map();
+    this.#step = step;
     this.#log.info(
       { version: snapshot.version, hash: snapshot.hash, vaults: snapshot.vaults.length },
       'a new version of the configuration',
@@ -228,19 +247,16 @@ export class Publisher {
   async #makeDelta(from: ConfigPosition, target: Snapshot): Promise<Publication | undefined> {
     const base = this.#history.find(({ version }) => version === from.version) ?? (await this.#rebuild(from, target));
     if (base?.hash !== from.hash) return undefined;
-    return publication(deltaMessage(diffSnapshots(base, target)), target);
+    return deltaPublication(base, target);
   }
 
   /** The snapshot at a version before those remembered, from the log. */
   async #rebuild(from: ConfigPosition, target: Snapshot): Promise<Snapshot | undefined> {
     if (target.version - from.version > LONGEST_DELTA_VERSIONS) return undefined;
     const changes = (await this.#store.changesAfter(from.version)).filter(({ version }) => version <= target.version);
-    const vaults = new Map<string, VaultEntity>(target.vaults.map((vault) => [vault.id, vault]));
-    for (const { vaultId, before } of changes.reverse()) {
-      if (before) vaults.set(vaultId, before);
-      else vaults.delete(vaultId);
-    }
-    return makeSnapshot(from.timeline, from.version, vaults.values());
+    // The first change behind that version tells what a vault was.
+    const undone = new Map(changes.reverse().map(({ vaultId, before }) => [vaultId, before]));
+    return changeSnapshot(target, from.version, undone);
   }
 
   #poll(): void {
@@ -254,6 +270,14 @@ export class Publisher {
 
 async function publication(message: ControlPlaneMessage, to: Snapshot): Promise<Publication> {
   return { ...(await encodeForMany(message)), to: positionOf(to) };
+}
+
+function deltaPublication(base: Snapshot, target: Snapshot): Promise<Publication> {
+  return publication(deltaMessage(diffSnapshots(base, target)), target);
+}
+
+export function isSamePosition(a: ConfigPosition, b: ConfigPosition): boolean {
+  return a === b || (a.version === b.version && a.hash === b.hash && a.timeline === b.timeline);
 }
 
 function positionOf({ timeline, version, hash }: Snapshot): ConfigPosition {

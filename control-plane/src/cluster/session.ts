@@ -18,7 +18,9 @@ import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import type { WebSocket } from 'ws';
 import { PROGRAM_VERSION } from '../version.ts';
 import type { Fleet, Member } from './fleet.ts';
-import type { Publication, Publisher } from './publisher.ts';
+import type { LastAcknowledgement } from './last-acknowledgement.ts';
+import { isSamePosition, type Publication, type Publisher } from './publisher.ts';
+import type { Sending, SlowSends } from './slow-sends.ts';
 
 /** A data plane that has not said hello by then is closed. */
 export const HELLO_WITHIN_MS = 10_000;
@@ -29,9 +31,6 @@ export const PING_EVERY_MS = 15_000;
  * version. So at most this and one message wait.
  */
 export const MOST_WAITING_BYTES = 256 * 1024;
-/** A configuration that is sent must be gone after this, and what its bytes take at the rate; else its link is closed. */
-export const SLOWEST_SEND_MS = 30_000;
-export const SLOWEST_BYTES_A_SECOND = 64 * 1024;
 /** After a close, the other side has this long to close too. */
 const CLOSE_WITHIN_MS = 500;
 
@@ -47,6 +46,8 @@ export interface SessionOptions {
   defaults: ConfigDefaults;
   publisher: Publisher;
   fleet: Fleet;
+  slowSends: SlowSends;
+  lastAcknowledgement: LastAcknowledgement;
   clock: Clock;
   log: Log;
   /** Why a link was refused, for the metrics. */
@@ -65,11 +66,12 @@ export class Session {
   /** The version of the last whole snapshot that was sent. */
   #whole: ConfigPosition | undefined;
   #acceptsCompressed = false;
-  #syncing = false;
+  /** Something is being made ready to be sent. */
+  #preparing = false;
   #again = false;
   #answered = true;
-  /** Configurations whose bytes have not all gone yet: no answer to a ping can be expected before. */
-  #sending = 0;
+  /** Configurations whose bytes have not all gone yet, in order: no answer to a ping can be expected before. */
+  readonly #sending: Sending[] = [];
   /** It was let off for those bytes. */
   #excused = false;
   #closing = false;
@@ -105,7 +107,14 @@ export class Session {
     this.#answered = true;
     try {
       if (!isBinary) throw new ProtocolError('a message is text, not MessagePack');
-      this.#handle(decodeDataPlaneMessage(data));
+      const acknowledged = this.#member && this.#options.lastAcknowledgement.find(data);
+      if (acknowledged) {
+        this.#acknowledged(this.#member!, acknowledged);
+        return;
+      }
+      const message = decodeDataPlaneMessage(data);
+      this.#handle(message);
+      if (message.type === 'ack') this.#options.lastAcknowledgement.remember(data, message);
     } catch (error) {
       if (error instanceof ProtocolError) this.#refuse('bad_message', errorMessage(error));
       else this.#failed(error);
@@ -123,13 +132,16 @@ export class Session {
       this.#refuse('no_hello', `the first message must be a hello, not ${message.type}`);
       return;
     }
-    if (message.type === 'ack') {
-      member.acknowledged(message);
-      this.#options.onAcknowledge?.(message);
-    } else if (message.type === 'nack') this.#nacked(message.version, message.reason);
+    if (message.type === 'ack') this.#acknowledged(member, message);
+    else if (message.type === 'nack') this.#nacked(message.version, message.reason);
     else if (message.type === 'report') member.reported(message);
     else if (message.type === 'references') member.told(message);
     else member.answered(message);
+  }
+
+  #acknowledged(member: Member, position: ConfigPosition): void {
+    member.acknowledged(position);
+    this.#options.onAcknowledge?.(position);
   }
 
   #failed(error: unknown): void {
@@ -173,15 +185,31 @@ export class Session {
     this.#sync();
   }
 
-  /** Sends what is missing, and what becomes missing meanwhile; one at a time. */
+  /** Sends what is missing: at once where it is ready, and else one at a time, and what becomes missing meanwhile. */
   #sync(): void {
     this.#again = true;
-    if (this.#syncing) return;
-    this.#syncing = true;
-    this.#sendUntilNewest().catch((error) => {
-      this.#log.error({ ...this.#facts(), err: error }, 'a configuration could not be sent');
-      this.#refuse('internal', 'the control plane failed to send a configuration');
-    });
+    if (this.#preparing) return;
+    try {
+      if (this.#sendReady()) return;
+    } catch (error) {
+      this.#notSent(error);
+      return;
+    }
+    this.#preparing = true;
+    this.#sendUntilNewest().catch((error) => this.#notSent(error));
+  }
+
+  #notSent(error: unknown): void {
+    this.#log.error({ ...this.#facts(), err: error }, 'a configuration could not be sent');
+    this.#refuse('internal', 'the control plane failed to send a configuration');
+  }
+
+  /** Whether there is nothing to do any more, for now. */
+  #sendReady(): boolean {
+    if (!this.#isBehind()) return true;
+    const delta = this.#sent && this.#options.publisher.readyDelta(this.#sent);
+    if (delta) this.#sendConfig(delta);
+    return delta !== undefined;
   }
 
   async #sendUntilNewest(): Promise<void> {
@@ -190,41 +218,56 @@ export class Session {
       await this.#sendNewest();
     }
     // In the same turn as the last look at #again: what becomes missing from now on begins another.
-    this.#syncing = false;
+    this.#preparing = false;
   }
 
   async #sendNewest(): Promise<void> {
-    const { publisher, socket } = this.#options;
-    if (socket.bufferedAmount > MOST_WAITING_BYTES) return;
-    if (same(this.#sent, publisher.position)) return;
+    const { publisher } = this.#options;
+    if (!this.#isBehind()) return;
     const delta = this.#sent && (await publisher.delta(this.#sent));
     const publication: Publication = delta ?? (await publisher.whole());
-    if (this.#closing || socket.readyState !== socket.OPEN) return;
-    this.#sent = publication.to;
+    if (!this.#canSend()) return;
     if (!delta) this.#whole = publication.to;
-    const bytes = (this.#acceptsCompressed && publication.compressed) || publication.bytes;
-    this.#sending++;
-    const cancelLimit = this.#limitSending(bytes.length);
-    socket.send(bytes, () => {
-      cancelLimit();
-      this.#sending--;
-      // What could not be answered behind these bytes has until the next ping.
-      if (this.#excused) this.#answered = true;
-      this.#excused = false;
-      // Was something left out for their sake?
-      if (!same(this.#sent, publisher.position)) this.#sync();
-    });
+    this.#sendConfig(publication);
   }
 
-  /** A reader that is slower than it may be is closed. Returns what ends the watch. */
-  #limitSending(bytes: number): () => void {
-    const { clock, socket, onRefuse } = this.#options;
-    return clock.after(SLOWEST_SEND_MS + (bytes / SLOWEST_BYTES_A_SECOND) * 1000, () => {
-      onRefuse('slow_reader');
-      this.#log.warn({ ...this.#facts(), bytes }, 'a data plane reads too slowly; its link is closed');
-      socket.terminate();
-    });
+  #canSend(): boolean {
+    const { socket } = this.#options;
+    return !this.#closing && socket.readyState === socket.OPEN;
   }
+
+  /** It lacks something, and has room for it. */
+  #isBehind(): boolean {
+    const { publisher, socket } = this.#options;
+    if (!this.#canSend() || socket.bufferedAmount > MOST_WAITING_BYTES) return false;
+    return this.#sent === undefined || !isSamePosition(this.#sent, publisher.position);
+  }
+
+  #sendConfig({ to, bytes, compressed }: Publication): void {
+    const { socket, slowSends } = this.#options;
+    this.#sent = to;
+    const chosen = (this.#acceptsCompressed && compressed) || bytes;
+    this.#sending.push(slowSends.begin(chosen.length, this.#tooSlow));
+    socket.send(chosen, this.#gone);
+  }
+
+  /** The first of what is being sent is gone, or will never go: they go in order. */
+  readonly #gone = (): void => {
+    const sending = this.#sending.shift();
+    if (sending) this.#options.slowSends.end(sending);
+    // What could not be answered behind these bytes has until the next ping.
+    if (this.#excused) this.#answered = true;
+    this.#excused = false;
+    // Was something left out for their sake?
+    if (!this.#sent || !isSamePosition(this.#sent, this.#options.publisher.position)) this.#sync();
+  };
+
+  readonly #tooSlow = (bytes: number): void => {
+    const { socket, onRefuse } = this.#options;
+    onRefuse('slow_reader');
+    this.#log.warn({ ...this.#facts(), bytes }, 'a data plane reads too slowly; its link is closed');
+    socket.terminate();
+  };
 
   #nacked(version: number, reason: string): void {
     this.#log.warn({ ...this.#facts(), version, reason }, 'a data plane could not apply a configuration');
@@ -238,7 +281,7 @@ export class Session {
 
   #pingLater(): void {
     this.#cancelTimer = this.#options.clock.after(PING_EVERY_MS, () => {
-      if (!this.#answered && this.#sending > 0) this.#excused = true;
+      if (!this.#answered && this.#sending.length > 0) this.#excused = true;
       else if (!this.#answered) {
         this.#log.info(this.#facts(), 'a data plane does not answer; its link is closed');
         return this.#options.socket.terminate();
@@ -275,6 +318,7 @@ export class Session {
     this.#closing = true;
     this.#cancelTimer();
     this.#unfollow();
+    for (const sending of this.#sending.splice(0)) this.#options.slowSends.end(sending);
     if (!this.#member) return;
     this.#options.fleet.leave(this.#member);
     this.#log.info(this.#facts(), 'a data plane disconnected');
@@ -283,8 +327,4 @@ export class Session {
   #facts(): Record<string, unknown> {
     return { node_id: this.#member?.row.id, ip: this.#options.ip };
   }
-}
-
-function same(a: ConfigPosition | undefined, b: ConfigPosition): boolean {
-  return a !== undefined && a.timeline === b.timeline && a.version === b.version && a.hash === b.hash;
 }
