@@ -50,11 +50,11 @@ export class OutageSwitch {
    * Why a vault may not be asked for a secret now; null where it may. What is held is refused, so that it is served as in
    * an outage; a lookup that holds nothing is what would have failed.
    */
-  refusalOf({ address, lifecycle }: Entry): BackendError | null {
-    const { name, description } = address.vault.type;
+  refusalOf({ scope, path, lifecycle }: Entry): BackendError | null {
+    const { name, description } = scope.vault.type;
     if (this.#current?.outage !== `${name}-outage`) return null;
     if (lifecycle.held === null) {
-      this.#miss(`${address.vault.prefix}/${address.query.path}`);
+      this.#miss(`${scope.vault.prefix}/${path}`);
       if (!this.#current.strict) return null;
     }
     return new BackendError('unavailable', `a drill (${name}-outage) keeps this data plane from ${description}`);

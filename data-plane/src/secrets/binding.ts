@@ -1,27 +1,38 @@
-import { type Address, addressOf, identityOf, type Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import { type Address, addressOf, type Lifetimes } from '@vaultplane/shared/backends/address.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import type { Reference } from '@vaultplane/shared/reference.ts';
+import { parseReference, type Reference } from '@vaultplane/shared/reference.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
-import type { Entry, EntryAddress, EntryUse, EntryUser, Held } from './entry.ts';
+import type { Entry, EntryUse, EntryUser } from './entry.ts';
+import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
 import type { ReadyAnswers, Slot } from './ready-answers.ts';
 import { ResolvedValue } from './resolved.ts';
+import { keyOf, type SecretAddress, type SecretScope, scopeOf } from './secret-address.ts';
 import type { Vault } from './vault-directory.ts';
 
 const NO_OVERRIDES: VaultConfig = Object.freeze({});
+
+/** What a reference says, and what that means in its vault: ten objects, and not kept for longer than they are needed. */
+interface Meaning {
+  readonly reference: Reference;
+  readonly address: Address;
+}
 
 /** A reference in use, bound to the secrets that its readings name. */
 export class Binding implements EntryUser {
   /** The reference, as it was asked for. */
   readonly text: string;
-  readonly reference: Reference;
   readonly roleArn: string | undefined;
   watched = false;
   /** The reading that held last, 0 or 1. */
   heldReading = 0;
   #vault: Vault;
-  #address: Address;
-  readonly #entries: [Entry | null, Entry | null] = [null, null];
+  #lifetimes: Lifetimes;
+  /** Null where it is to be worked out anew: nobody asks for it while there is an answer. */
+  #meaning: Meaning | null;
+  /** By reading; most references have one. */
+  #first: Entry | null = null;
+  #second: Entry | null = null;
   readonly #ready: ReadyAnswers;
   /** Null once it is released: a lookup that began before still has it, and the slot may be another's by then. */
   #slot: Slot | null;
@@ -34,10 +45,10 @@ export class Binding implements EntryUser {
    */
   constructor(text: string, reference: Reference, vault: Vault, ready: ReadyAnswers, roleArn?: string) {
     this.text = text;
-    this.reference = reference;
     this.roleArn = roleArn;
     this.#vault = vault;
-    this.#address = this.#addressIn(vault);
+    this.#meaning = this.#meaningIn(vault, reference);
+    this.#lifetimes = this.#meaning.address.lifetimes;
     this.#ready = ready;
     this.#slot = ready.claim(this.#readyText);
     this.use();
@@ -72,11 +83,11 @@ export class Binding implements EntryUser {
   }
 
   get lifetimes(): Lifetimes {
-    return this.#address.lifetimes;
+    return this.#lifetimes;
   }
 
   get readings(): Address['readings'] {
-    return this.#address.readings;
+    return this.#meant.address.readings;
   }
 
   /**
@@ -85,15 +96,17 @@ export class Binding implements EntryUser {
    * @throws VaultplaneError as the constructor
    */
   rebind(vault: Vault): void {
-    this.#address = this.#addressIn(vault);
+    this.#meaning = this.#meaningIn(vault, parseReference(this.text));
+    this.#lifetimes = this.#meaning.address.lifetimes;
     this.#vault = vault;
     this.forget();
-    for (const [reading, entry] of this.#entries.entries()) {
+    for (const reading of READINGS) {
+      const entry = this.#bound(reading);
       if (entry === null) continue;
       // Another secret now; the entry may live on for a reference that names its region itself.
-      if (this.readings[reading] === undefined || this.entryAddress(reading).key !== entry.address.key) {
+      if (this.readings[reading] === undefined || keyOf(this.secretAddress(reading)) !== keyOf(entry)) {
         entry.removeUser(this);
-        this.#entries[reading] = null;
+        this.#setBound(reading, null);
       } else {
         entry.userChanged();
       }
@@ -101,24 +114,14 @@ export class Binding implements EntryUser {
   }
 
   /** Which secret a reading names. */
-  entryAddress(reading: number): EntryAddress {
-    const { config, readings, regionFrom } = this.#address;
-    const identity = identityOf(this.#vault.type, config);
-    const { path, version } = readings[reading]!.query;
-    return {
-      key: JSON.stringify([this.#vault.id, identity, path, version.id ?? null, version.stage ?? null]),
-      vault: this.#vault,
-      overrides: this.#overrides(),
-      roleArn: this.roleArn,
-      identity,
-      regionFrom: regionFrom ?? this.#vault.regionFrom,
-      query: readings[reading]!.query,
-    };
+  secretAddress(reading: number): SecretAddress {
+    const { path, version } = this.readings[reading]!.query;
+    return { scope: this.#scope(version), path };
   }
 
   /** The entry of a reading, if it still is in the cache. */
   entry(reading: number): Entry | null {
-    const entry = this.#entries[reading] ?? null;
+    const entry = this.#bound(reading);
     return entry === null || entry.dropped ? null : entry;
   }
 
@@ -128,22 +131,23 @@ export class Binding implements EntryUser {
   }
 
   join(reading: number, entry: Entry): void {
-    if (this.#entries[reading] === entry) return;
-    this.#entries[reading]?.removeUser(this);
-    this.#entries[reading] = entry;
+    const bound = this.#bound(reading);
+    if (bound === entry) return;
+    bound?.removeUser(this);
+    this.#setBound(reading, entry);
     entry.addUser(this);
   }
 
   useOf(entry: Entry): EntryUse | null {
-    const reading = this.#entries.indexOf(entry);
-    if (reading < 0) return null;
+    const reading = READINGS.find((candidate) => this.#bound(candidate) === entry);
+    if (reading === undefined) return null;
     return { reference: this.text, roleArn: this.roleArn, reading, answers: reading === this.heldReading };
   }
 
   /** @throws VaultplaneError key_not_found, key_not_scalar, not_json */
   pick(reading: number, held: Held, state: State): ResolvedValue {
-    const { pick, text } = this.#address.readings[reading]!;
-    const value = held.secret.value.pick(pick);
+    const { pick, text } = this.readings[reading]!;
+    const value = held.value.pick(pick);
     return new ResolvedValue({
       reference: this.text,
       vault: this.#vault.prefix,
@@ -151,7 +155,7 @@ export class Binding implements EntryUser {
       state,
       value,
       held,
-      ttl: this.#address.lifetimes.ttl,
+      ttl: this.#lifetimes.ttl,
     });
   }
 
@@ -161,6 +165,7 @@ export class Binding implements EntryUser {
     const lifecycle = this.entry(reading)?.lifecycle;
     if (lifecycle?.held !== held || this.#slot === null) return;
     this.#ready.put(this.#slot, resolved, lifecycle.endOf(resolved.state, this.lifetimes));
+    this.#meaning = null;
   }
 
   forget(): void {
@@ -169,9 +174,9 @@ export class Binding implements EntryUser {
 
   /** No longer in use, and never again. */
   release(): void {
-    for (const [index, entry] of this.#entries.entries()) {
-      entry?.removeUser(this);
-      this.#entries[index] = null;
+    for (const reading of READINGS) {
+      this.#bound(reading)?.removeUser(this);
+      this.#setBound(reading, null);
     }
     if (this.#slot !== null) this.#ready.release(this.#slot, this.#readyText);
     this.#slot = null;
@@ -182,7 +187,21 @@ export class Binding implements EntryUser {
     return this.roleArn === undefined ? this.text : null;
   }
 
-  #addressIn(vault: Vault): Address {
+  #bound(reading: number): Entry | null {
+    return reading === 0 ? this.#first : this.#second;
+  }
+
+  #setBound(reading: number, entry: Entry | null): void {
+    if (reading === 0) this.#first = entry;
+    else this.#second = entry;
+  }
+
+  get #meant(): Meaning {
+    this.#meaning ??= this.#meaningIn(this.#vault, parseReference(this.text));
+    return this.#meaning;
+  }
+
+  #meaningIn(vault: Vault, reference: Reference): Meaning {
     if (!mayAssume(vault, this.roleArn)) {
       throw new VaultplaneError('access_denied', `vault ${vault.prefix} allows no role ${this.roleArn}`);
     }
@@ -190,24 +209,42 @@ export class Binding implements EntryUser {
     const address = addressOf(
       type,
       this.roleArn === undefined ? config : { ...config, ...roleConfig(this.roleArn) },
-      this.reference,
+      reference,
     );
     // One text in memory in place of two.
     const [first] = address.readings;
     if (first.text === this.text) first.text = this.text;
-    return address;
+    return { reference, address };
   }
 
-  #overrides(): VaultConfig {
-    if (this.roleArn === undefined && this.reference.options === undefined) return NO_OVERRIDES;
+  #scope(version: SecretScope['version']): SecretScope {
+    const vault = this.#vault;
+    const { reference, address } = this.#meant;
+    const isPlain = this.roleArn === undefined && reference.options === undefined && reference.version === undefined;
+    const known = isPlain ? plainScopes.get(vault) : undefined;
+    if (known) return known;
+    const regionFrom = address.regionFrom ?? vault.regionFrom;
+    const overrides = this.#overrides(reference);
+    const scope = scopeOf({ vault, overrides, roleArn: this.roleArn, regionFrom, version }, address.config);
+    if (isPlain) plainScopes.set(vault, scope);
+    return scope;
+  }
+
+  #overrides({ options }: Reference): VaultConfig {
+    if (this.roleArn === undefined && options === undefined) return NO_OVERRIDES;
     const overrides: VaultConfig = roleConfig(this.roleArn);
     for (const { name, identity } of this.#vault.type.fields) {
-      const value = this.reference.options?.[name as keyof Reference['options']];
+      const value = options?.[name as keyof Reference['options']];
       if (identity && value !== undefined) overrides[name] = value;
     }
     return overrides;
   }
 }
+
+const READINGS = [0, 1];
+
+/** Of references that say nothing but a path. */
+const plainScopes = new WeakMap<Vault, SecretScope>();
 
 /** Unique among references and roles: no valid reference begins as a role's ARN does. */
 export function bindingKey(text: string, roleArn: string | undefined): string {

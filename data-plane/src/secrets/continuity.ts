@@ -3,7 +3,9 @@ import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { type Binding, bindingKey } from './binding.ts';
 import type { Cache } from './cache.ts';
 import type { Entry, EntryUse } from './entry.ts';
+import { Held } from './held.ts';
 import type { Resolved } from './resolved.ts';
+import { keyOf } from './secret-address.ts';
 import type { SteadyTime } from './steady-time.ts';
 
 /** A reference that somebody looked up, and the role that they named for it. */
@@ -74,14 +76,14 @@ export class Continuity {
     const kept: KeptSecret[] = [];
     const now = this.now();
     for (const entry of this.#options.cache.oldestFirst()) {
-      const { lifecycle, address } = entry;
-      if (!lifecycle.held || address.vault.type.local || entry.goneAt() <= now) continue;
+      const { lifecycle, scope } = entry;
+      if (!lifecycle.held || scope.vault.type.local || entry.goneAt() <= now) continue;
       const users = [...entry.users].map((user) => user.useOf(entry)).filter((use) => use !== null);
       // A value that no reference leads to any more has no lifetimes that could be read from a configuration.
       if (users.length === 0) continue;
       const { secret, wallFetchedAt } = lifecycle.held;
       const { fetchedAt, failedSince: failed } = lifecycle;
-      kept.push({ key: address.key, users, secret, fetchedAt, wallFetchedAt, failed });
+      kept.push({ key: keyOf(entry), users, secret, fetchedAt, wallFetchedAt, failed });
     }
     return kept;
   }
@@ -143,7 +145,7 @@ export class Continuity {
         const binding = bind(reference, roleArn);
         binding.consider();
         // Another vault, region, endpoint or role: another secret.
-        if (binding.readings[reading] === undefined || binding.entryAddress(reading).key !== key) continue;
+        if (binding.readings[reading] === undefined || keyOf(binding.secretAddress(reading)) !== key) continue;
         entry = entryOf(binding, reading);
         if (answers) binding.heldReading = reading;
       } catch {
@@ -152,7 +154,7 @@ export class Continuity {
     }
     if (!entry || entry.dropped || entry.lifecycle.held) return false;
     const refreshFrom = this.now() + random() * spreadMs;
-    entry.lifecycle.restore({ secret, wallFetchedAt }, fetchedAt, failed, refreshFrom);
+    entry.lifecycle.restore(new Held(secret, wallFetchedAt), fetchedAt, failed, refreshFrom);
     onRestored(entry);
     return !entry.dropped;
   }

@@ -1,13 +1,14 @@
-/** What a DueQueue orders. Its fields are the queue's own. */
-export interface Due {
-  dueAt: number;
-  /** Where it stands in the queue; -1 where it does not. */
-  dueIndex: number;
-}
-
-/** A binary heap by `dueAt`: the earliest item first, each one at most once. */
-export class DueQueue<T extends Due> {
+/** A binary heap by when items are due: the earliest first, each one at most once. */
+export class DueQueue<Place extends PropertyKey, T extends Record<Place, number>> {
+  readonly #place: Place;
   readonly #heap: T[] = [];
+  /** When they are due, in the order of the heap: numbers side by side, and not an object each. */
+  #dueAts = new Float64Array(64);
+
+  /** @param place the member of an item that is this queue's own: where the item stands; -1 where it does not */
+  constructor(place: Place) {
+    this.#place = place;
+  }
 
   get size(): number {
     return this.#heap.length;
@@ -18,39 +19,46 @@ export class DueQueue<T extends Due> {
     return this.#heap[0];
   }
 
+  /** When the earliest item is due; Infinity where there is none. */
+  get earliest(): number {
+    return this.#heap.length === 0 ? Infinity : this.#dueAts[0]!;
+  }
+
+  /** Infinity for what is not in it. */
+  dueAt(item: T): number {
+    const index: number = item[this.#place];
+    return index < 0 ? Infinity : this.#dueAts[index]!;
+  }
+
   /** Puts an item in or moves it; Infinity takes it out. */
   set(item: T, dueAt: number): void {
     if (dueAt === Infinity) {
       this.delete(item);
       return;
     }
-    item.dueAt = dueAt;
-    if (item.dueIndex < 0) {
-      item.dueIndex = this.#heap.length;
+    let index: number = item[this.#place];
+    if (index < 0) {
+      index = this.#heap.length;
       this.#heap.push(item);
+      if (index >= this.#dueAts.length) this.#grow();
     }
-    this.#settle(item);
+    this.#settle(item, dueAt, index);
   }
 
   delete(item: T): void {
-    const index = item.dueIndex;
-    item.dueAt = Infinity;
+    const index: number = item[this.#place];
     if (index < 0) return;
-    item.dueIndex = -1;
+    this.#put(item, -1);
     const last = this.#heap.pop()!;
-    if (last === item) return;
-    this.#heap[index] = last;
-    last.dueIndex = index;
-    this.#settle(last);
+    if (last !== item) this.#settle(last, this.#dueAts[this.#heap.length]!, index);
   }
 
   /** Every item due up to `until`, in no order. All stay. */
   dueUntil(until: number): T[] {
     const found: T[] = [];
     const visit = (index: number) => {
-      const item = this.#heap[index];
-      if (item === undefined || item.dueAt > until) return;
-      found.push(item);
+      if (index >= this.#heap.length || this.#dueAts[index]! > until) return;
+      found.push(this.#heap[index]!);
       visit(2 * index + 1);
       visit(2 * index + 2);
     };
@@ -58,27 +66,43 @@ export class DueQueue<T extends Due> {
     return found;
   }
 
-  #settle(item: T): void {
-    let index = item.dueIndex;
-    for (; index > 0; ) {
+  /** Finds the place of an item, beginning at one that is free for it. */
+  #settle(item: T, dueAt: number, free: number): void {
+    const dueAts = this.#dueAts;
+    let index = free;
+    while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (this.#heap[parent]!.dueAt <= item.dueAt) break;
-      this.#place(this.#heap[parent]!, index);
+      if (dueAts[parent]! <= dueAt) break;
+      this.#move(parent, index);
       index = parent;
     }
     for (;;) {
       let child = 2 * index + 1;
       if (child >= this.#heap.length) break;
-      if (child + 1 < this.#heap.length && this.#heap[child + 1]!.dueAt < this.#heap[child]!.dueAt) child++;
-      if (this.#heap[child]!.dueAt >= item.dueAt) break;
-      this.#place(this.#heap[child]!, index);
+      if (child + 1 < this.#heap.length && dueAts[child + 1]! < dueAts[child]!) child++;
+      if (dueAts[child]! >= dueAt) break;
+      this.#move(child, index);
       index = child;
     }
-    this.#place(item, index);
+    this.#heap[index] = item;
+    dueAts[index] = dueAt;
+    this.#put(item, index);
   }
 
-  #place(item: T, index: number): void {
-    this.#heap[index] = item;
-    item.dueIndex = index;
+  #move(from: number, to: number): void {
+    const item = this.#heap[from]!;
+    this.#heap[to] = item;
+    this.#dueAts[to] = this.#dueAts[from]!;
+    this.#put(item, to);
+  }
+
+  #put(item: T, index: number): void {
+    (item as Record<Place, number>)[this.#place] = index;
+  }
+
+  #grow(): void {
+    const larger = new Float64Array(2 * this.#dueAts.length);
+    larger.set(this.#dueAts);
+    this.#dueAts = larger;
   }
 }

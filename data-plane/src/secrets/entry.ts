@@ -1,31 +1,9 @@
 import type { Lifetimes } from '@vaultplane/shared/backends/address.ts';
-import type { BackendError, FetchedSecret, SecretQuery } from '@vaultplane/shared/backends/backend.ts';
-import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import type { BackendError } from '@vaultplane/shared/backends/backend.ts';
 import type { Random } from './backoff.ts';
-import type { Due } from './due-queue.ts';
+import type { Held } from './held.ts';
 import { Lifecycle, type State } from './lifecycle.ts';
-import type { Vault } from './vault-directory.ts';
-
-/** One fetched version of a secret, with the wall clock's time of its fetch in milliseconds. */
-export interface Held {
-  readonly secret: FetchedSecret;
-  readonly wallFetchedAt: number;
-}
-
-/** Which secret an entry is of. */
-export interface EntryAddress {
-  /** Unique in the cache: vault, everything that makes another secret, path and version. */
-  readonly key: string;
-  readonly vault: Vault;
-  /** What the reference changes of the vault's configuration, of what makes another secret. */
-  readonly overrides: VaultConfig;
-  /** The role that a call named in place of the vault's own; among `overrides` too. */
-  readonly roleArn: string | undefined;
-  /** All vaults of one identity are asked through one backend. */
-  readonly identity: string;
-  readonly regionFrom: string | undefined;
-  readonly query: SecretQuery;
-}
+import type { SecretAddress, SecretScope } from './secret-address.ts';
 
 /** How a reference, looked up under a role or none, uses an entry. */
 export interface EntryUse {
@@ -53,11 +31,6 @@ export interface EntryUser {
 /** Not counted in a value's bytes, but there: names, nodes, members. */
 export const OVERHEAD_BYTES = 512;
 
-/** An entry in the order of use, by the count of uses that was known when it was put there. */
-export interface Recency extends Due {
-  readonly entry: Entry;
-}
-
 /** The upstream call for an entry that is under way, or about to be. */
 export interface Flight {
   readonly result: Promise<Held | BackendError>;
@@ -69,16 +42,17 @@ export interface Flight {
 }
 
 /** One secret in the cache. */
-export class Entry implements Due {
-  readonly address: EntryAddress;
+export class Entry implements SecretAddress {
+  readonly scope: SecretScope;
+  readonly path: string;
   readonly lifecycle: Lifecycle<Held>;
   flight: Flight | null = null;
   /** No longer in the cache, and never again. */
   dropped = false;
-  dueAt = Infinity;
-  dueIndex = -1;
+  /** Its place in the refresher's queue. */
+  refreshPlace = -1;
   /** Its place in the order of use; the cache's own. */
-  readonly recency: Recency;
+  usePlace = -1;
   #lastUse = 0;
   /** As the cache last counted it. */
   bytes = 0;
@@ -86,10 +60,10 @@ export class Entry implements Due {
   #users: EntryUser | Set<EntryUser> | null = null;
   #lifetimes: readonly Lifetimes[] = NONE;
 
-  constructor(address: EntryAddress, random: Random) {
-    this.address = address;
+  constructor({ scope, path }: SecretAddress, random: Random) {
+    this.scope = scope;
+    this.path = path;
     this.lifecycle = new Lifecycle(random);
-    this.recency = { entry: this, dueAt: Infinity, dueIndex: -1 };
   }
 
   /** The cache's count of uses when it was last used, by whomever. */
@@ -174,7 +148,7 @@ export class Entry implements Due {
   }
 
   size(): number {
-    return OVERHEAD_BYTES + (this.lifecycle.held?.secret.value.bytes ?? 0);
+    return OVERHEAD_BYTES + (this.lifecycle.held?.value.bytes ?? 0);
   }
 
   /** What users remember of the value is forgotten. */

@@ -2,6 +2,7 @@ import { printReference, type ReferenceOptions } from '@vaultplane/shared/refere
 import { referenceVersion } from '@vaultplane/shared/vaults/vault-type.ts';
 import type { Entry } from './entry.ts';
 import type { State } from './lifecycle.ts';
+import { keyOf } from './secret-address.ts';
 
 /** What is known of one secret, for people and for the fleet's registry: everything but its value. */
 export interface HeldSecret {
@@ -27,10 +28,10 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
     if (state === null) continue;
     const held = state === 'negative' ? null : entry.lifecycle.held;
     yield {
-      key: entry.address.key,
-      vault: entry.address.vault.prefix,
+      key: keyOf(entry),
+      vault: entry.scope.vault.prefix,
       state,
-      versionId: held?.secret.version.id ?? null,
+      versionId: held?.versionId ?? null,
       fetchedAt: held?.wallFetchedAt ?? null,
       get endsInMs() {
         return entry.goneAt() - now;
@@ -43,17 +44,17 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
   }
 }
 
-function referenceOf({ address }: Entry): string {
-  const { vault, overrides, query, roleArn } = address;
+function referenceOf({ scope, path }: Entry): string {
+  const { vault, overrides, version: selected, roleArn } = scope;
   const options: ReferenceOptions = {};
   for (const name of vault.type.referenceOptions) {
     const value = overrides[name];
     if (value !== undefined) options[name] = String(value);
   }
-  const { version, options: versionOptions } = referenceVersion(vault.type, query.version);
+  const { version, options: versionOptions } = referenceVersion(vault.type, selected);
   const text = printReference({
     vault: vault.prefix,
-    path: query.path,
+    path,
     options: { ...options, ...versionOptions },
     ...(version !== undefined && { version }),
   });

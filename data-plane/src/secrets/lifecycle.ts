@@ -4,6 +4,14 @@ import { Backoff, jitter, type Random } from './backoff.ts';
 
 export type State = 'fresh' | 'stale' | 'resurrected';
 
+/** The last try, where it failed. */
+interface Failure {
+  readonly error: BackendError;
+  readonly triedAt: number;
+  /** Null where it is an answer, which is not asked for again. */
+  readonly backoff: Backoff | null;
+}
+
 /** Failures of what was never fetched are forgotten this long after the last try. */
 const FORGET_FAILURES_MS = 120_000;
 
@@ -16,18 +24,18 @@ const FORGET_FAILURES_MS = 120_000;
 export class Lifecycle<V> {
   readonly #random: Random;
   /** Null where nothing has failed since the last answer. */
-  #backoff: Backoff | null = null;
+  #failure: Failure | null = null;
   #held: V | null = null;
   #fetchedAt = 0;
   /** Since the held value was fetched, a fetch has failed. */
   #failedSince = false;
   /** Of the held value's refresh time. */
   #jitter = 1;
-  /** The held value is from before a restart, and nothing has been fetched since. */
-  #restored = false;
-  #refreshFrom = -Infinity;
-  #lastError: BackendError | null = null;
-  #lastTriedAt = 0;
+  /**
+   * Where the held value is from before a restart, and nothing has been fetched since: from when on it may be fetched
+   * in the background. Else null.
+   */
+  #restoredUntil: number | null = null;
 
   constructor(random: Random) {
     this.#random = random;
@@ -50,16 +58,16 @@ export class Lifecycle<V> {
 
   /** The held value was fetched before a restart. */
   get restored(): boolean {
-    return this.#restored;
+    return this.#restoredUntil !== null;
   }
 
   get lastError(): BackendError | null {
-    return this.#lastError;
+    return this.#failure?.error ?? null;
   }
 
   /** Nothing is known yet: the lookup that it was made for is about to ask. */
   get isUnknown(): boolean {
-    return this.#held === null && this.#lastError === null;
+    return this.#held === null && this.#failure === null;
   }
 
   /** The state in which the held value is to be served; null where it is not to be, or none is held. */
@@ -82,15 +90,15 @@ export class Lifecycle<V> {
    * remembered for neg_ttl; not reaching the vault only for as long as keeps the number of calls bounded.
    */
   refusalAt(now: number, { negTtl }: Lifetimes): BackendError | null {
-    const error = this.#lastError;
-    if (!error) return null;
-    const until = error.code === 'unavailable' ? (this.#backoff?.lookupsUntil ?? 0) : this.#lastTriedAt + negTtl;
+    if (!this.#failure) return null;
+    const { error, triedAt, backoff } = this.#failure;
+    const until = error.code === 'unavailable' ? (backoff?.lookupsUntil ?? 0) : triedAt + negTtl;
     return now < until ? error : null;
   }
 
   /** Seconds until a lookup that is refused for an unavailable vault may ask again. */
   retryAfterSeconds(now: number): number {
-    return Math.max(1, Math.ceil(((this.#backoff?.lookupsUntil ?? 0) - now) / 1000));
+    return Math.max(1, Math.ceil(((this.#failure?.backoff?.lookupsUntil ?? 0) - now) / 1000));
   }
 
   /** When the held value is to be fetched anew in the background; Infinity for never. */
@@ -99,27 +107,26 @@ export class Lifecycle<V> {
     // Early enough, where resurrect_ttl is short, for the answer to be there before the value is gone.
     const regular = Math.min(ttl * this.#jitter, ttl * 0.9 + resurrectTtl);
     const end = this.#fetchedAt + ttl + resurrectTtl;
-    const due = Math.max(this.#fetchedAt + regular, this.#backoff?.until ?? 0, Math.min(this.#refreshFrom, end - 1));
+    const from = Math.min(this.#restoredUntil ?? 0, end - 1);
+    const due = Math.max(this.#fetchedAt + regular, this.#failure?.backoff?.until ?? 0, from);
     return due < end ? due : Infinity;
   }
 
   /** From when on nothing that is known is of use to anybody; Infinity for never. */
   goneAt({ ttl, negTtl, resurrectTtl }: Lifetimes): number {
     if (this.#held !== null) return ttl === 0 ? Infinity : this.#fetchedAt + ttl + resurrectTtl;
-    if (!this.#lastError) return 0;
-    return this.#lastTriedAt + (this.#lastError.code === 'unavailable' ? FORGET_FAILURES_MS : negTtl);
+    if (!this.#failure) return 0;
+    const { error, triedAt } = this.#failure;
+    return triedAt + (error.code === 'unavailable' ? FORGET_FAILURES_MS : negTtl);
   }
 
   fetched(now: number, value: V): void {
     this.#held = value;
     this.#fetchedAt = now;
     this.#failedSince = false;
-    this.#restored = false;
-    this.#refreshFrom = -Infinity;
+    this.#restoredUntil = null;
     this.#jitter = jitter(this.#random);
-    this.#lastError = null;
-    this.#lastTriedAt = now;
-    this.#backoff = null;
+    this.#failure = null;
   }
 
   /**
@@ -130,20 +137,17 @@ export class Lifecycle<V> {
     this.#held = value;
     this.#fetchedAt = fetchedAt;
     this.#failedSince = failedSince;
-    this.#restored = true;
-    this.#refreshFrom = refreshFrom;
+    this.#restoredUntil = refreshFrom;
     this.#jitter = jitter(this.#random);
   }
 
   failed(now: number, error: BackendError): void {
-    this.#lastError = error;
-    this.#lastTriedAt = now;
     this.#failedSince = true;
     // A miss is an answer: only while an old value stands in for it is it asked for again and again.
-    if (error.code === 'unavailable' || this.#held !== null) {
-      this.#backoff ??= new Backoff(this.#random);
-      this.#backoff.failed(now);
-    } else this.#backoff = null;
+    const isRetried = error.code === 'unavailable' || this.#held !== null;
+    const backoff = isRetried ? (this.#failure?.backoff ?? new Backoff(this.#random)) : null;
+    backoff?.failed(now);
+    this.#failure = { error, triedAt: now, backoff };
   }
 
   /** Gives up the value, keeping what is known of failures. */

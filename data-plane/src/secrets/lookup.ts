@@ -1,9 +1,11 @@
 import { BackendError } from '@vaultplane/shared/backends/backend.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Binding } from './binding.ts';
-import type { Entry, Held } from './entry.ts';
+import type { Entry } from './entry.ts';
+import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
 import type { ResolvedValue } from './resolved.ts';
+import { keyOf } from './secret-address.ts';
 
 export interface ResolveOptions {
   /** Asks the vault, whatever is held; simultaneous ones ask once. */
@@ -119,7 +121,7 @@ export class Lookup {
   }
 
   #entryOf(binding: Binding, reading: number): Entry {
-    const { key } = binding.entryAddress(reading);
+    const key = keyOf(binding.secretAddress(reading));
     const known = this.#entries.get(key);
     // What it was asked for is its last word; any other that has left is had anew, shared with whoever else asks.
     if (known?.dropped && this.#asked.has(known)) return known;

@@ -98,7 +98,7 @@ describe('the inventory', () => {
       '{vault://my/gone}',
     );
     const list = () => [...bench.resolver.inventory()].map(({ key: _, ...rest }) => rest);
-    const seen = list();
+    const seen = list().sort((a, b) => (a.reference < b.reference ? -1 : 1));
     const facts = { vault: 'my', state: 'fresh', fetchedAt: start, endsInMs: (10 + 100_000_000) * 1000 };
     assert.deepEqual(seen, [
       { ...facts, versionId: 'v1', reference: '{vault://my/db/main/}' },

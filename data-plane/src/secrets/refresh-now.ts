@@ -61,9 +61,8 @@ export class RefreshNow {
   async #run({ vault, paths, spreadMs }: RefreshRequest): Promise<RefreshOutcome> {
     const { time, random, entries } = this.#options;
     const wanted = [...entries()].filter(
-      ({ address }) =>
-        (vault === undefined || address.vault.prefix === vault) &&
-        (paths === undefined || paths.includes(address.query.path)),
+      ({ scope, path }) =>
+        (vault === undefined || scope.vault.prefix === vault) && (paths === undefined || paths.includes(path)),
     );
     const outcome: RefreshOutcome = { asked: wanted.length, refreshed: 0, changed: 0, failed: 0 };
     const turns = Map.groupBy(wanted, () => Math.floor((random() * spreadMs) / TOGETHER_MS));
@@ -88,7 +87,7 @@ export class RefreshNow {
 
   async #fetch(entry: Entry, outcome: RefreshOutcome): Promise<void> {
     const { upstream, time } = this.#options;
-    const before = entry.lifecycle.held?.secret.version.id;
+    const before = entry.lifecycle.held?.versionId;
     // A region that throttles is left alone, whoever asks (CONTRACT.md §4).
     const result =
       entry.dropped || upstream.pausedUntil(entry) > time.now() ? undefined : await upstream.fetchAnew(entry);
@@ -97,6 +96,6 @@ export class RefreshNow {
       return;
     }
     outcome.refreshed++;
-    if (result.secret.version.id !== before) outcome.changed++;
+    if (result.versionId !== before) outcome.changed++;
   }
 }

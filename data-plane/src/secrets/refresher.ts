@@ -33,7 +33,7 @@ export interface RefresherOptions {
 /** Background work: refreshes when they are due, and forgetting what is of no use any more. One timer for all of it. */
 export class Refresher {
   readonly #options: RefresherOptions;
-  readonly #queue = new DueQueue<Entry>();
+  readonly #queue = new DueQueue<'refreshPlace', Entry>('refreshPlace');
   #timer: { at: number; cancel: () => void } | null = null;
 
   constructor(options: RefresherOptions) {
@@ -57,7 +57,7 @@ export class Refresher {
    * nothing of that.
    */
   catchUp(now: number): void {
-    if ((this.#queue.peek()?.dueAt ?? Infinity) <= now) this.#run();
+    if (this.#queue.earliest <= now) this.#run();
   }
 
   stop(): void {
@@ -90,7 +90,7 @@ export class Refresher {
   }
 
   #arm(): void {
-    const at = this.#queue.peek()?.dueAt ?? Infinity;
+    const at = this.#queue.earliest;
     if (this.#timer?.at === at) return;
     this.#timer?.cancel();
     this.#timer = null;
@@ -128,7 +128,7 @@ export class Refresher {
     }
     if (fetched.size > 0) {
       for (const entry of this.#queue.dueUntil(now + TOGETHER_MS)) {
-        if (fetched.has(entry.address.identity) && this.#mayGoEarly(entry, now)) this.#refresh(entry, fetched);
+        if (fetched.has(entry.scope.identity) && this.#mayGoEarly(entry, now)) this.#refresh(entry, fetched);
       }
       this.#fillCalls(fetched, now);
     }
@@ -139,15 +139,15 @@ export class Refresher {
 
   /** A call that goes out anyway takes along those that are due next, where it has room. */
   #fillCalls(fetched: Map<string, number>, now: number): void {
-    const hasRoom = ({ address }: Entry) => (fetched.get(address.identity) ?? CALL_SIZE) < CALL_SIZE;
+    const hasRoom = ({ scope }: Entry) => (fetched.get(scope.identity) ?? CALL_SIZE) < CALL_SIZE;
     if ([...fetched.values()].every((count) => count >= CALL_SIZE)) return;
     const next = this.#queue.dueUntil(now + FILL_MS).filter((entry) => hasRoom(entry) && this.#mayGoEarly(entry, now));
-    next.sort((a, b) => a.dueAt - b.dueAt);
+    next.sort((a, b) => this.#queue.dueAt(a) - this.#queue.dueAt(b));
     for (const entry of next) if (hasRoom(entry)) this.#refresh(entry, fetched);
   }
 
   #refresh(entry: Entry, fetched: Map<string, number>): void {
-    const { identity } = entry.address;
+    const { identity } = entry.scope;
     fetched.set(identity, (fetched.get(identity) ?? 0) + 1);
     void this.#options.upstream.fetch(entry);
     this.#queue.set(entry, this.#nextFor(entry));

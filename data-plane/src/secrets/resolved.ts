@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import type { Held } from './entry.ts';
+import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
 
 /** What a reference stands for, now. Immutable. Printing it shows everything but the value. */
@@ -26,9 +26,9 @@ export class ResolvedValue implements Resolved {
   readonly state: State;
   readonly vault: string;
   readonly reading: string;
-  readonly expiresAt: number | null;
   readonly #value: string;
   readonly #held: Held;
+  readonly #ttl: number;
 
   constructor(facts: {
     reference: string;
@@ -46,7 +46,7 @@ export class ResolvedValue implements Resolved {
     this.state = facts.state;
     this.#value = facts.value;
     this.#held = facts.held;
-    this.expiresAt = facts.ttl === 0 ? null : facts.held.wallFetchedAt + facts.ttl;
+    this.#ttl = facts.ttl;
   }
 
   get value(): string {
@@ -54,19 +54,23 @@ export class ResolvedValue implements Resolved {
   }
 
   get encoding(): 'base64' | undefined {
-    return this.#held.secret.value.encoding;
+    return this.#held.value.encoding;
   }
 
   get version(): { id: string | null; stages: readonly string[] } {
-    return this.#held.secret.version;
+    return this.#held.version;
   }
 
   get fetchedAt(): number {
     return this.#held.wallFetchedAt;
   }
 
+  get expiresAt(): number | null {
+    return this.#ttl === 0 ? null : this.#held.wallFetchedAt + this.#ttl;
+  }
+
   get secret(): { name: string; arn: string | null; createdAt: number | null } {
-    const { name, arn, createdAt } = this.#held.secret;
+    const { name, arn, createdAt } = this.#held;
     return { name, arn, createdAt };
   }
 

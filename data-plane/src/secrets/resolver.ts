@@ -180,7 +180,7 @@ export class Resolver {
     }
     const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
     for (const entry of [...this.#cache.entries()]) {
-      const { vault: was, overrides, identity, roleArn } = entry.address;
+      const { vault: was, overrides, identity, roleArn } = entry.scope;
       const vault = byId.get(was.id);
       // Its users by now are those that still mean this secret, whichever of them it was made for.
       const meant = entry.isUsed || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
@@ -402,8 +402,8 @@ export class Resolver {
   #entryOf(binding: Binding, reading: number): Entry {
     let entry = binding.entry(reading);
     if (!entry) {
-      const address = binding.entryAddress(reading);
-      entry = this.#cache.get(address.key) ?? null;
+      const address = binding.secretAddress(reading);
+      entry = this.#cache.get(address) ?? null;
       if (!entry) {
         entry = new Entry(address, this.#random);
         this.#cache.add(entry);

@@ -9,7 +9,9 @@ import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { Backoff, type Random } from './backoff.ts';
-import type { Entry, Held } from './entry.ts';
+import type { Entry } from './entry.ts';
+import { Held } from './held.ts';
+import { queryOf } from './secret-address.ts';
 import type { SteadyTime } from './steady-time.ts';
 import type { Vault } from './vault-directory.ts';
 
@@ -107,7 +109,7 @@ export class Upstream {
   refusalAt(now: number, entry: Entry): BackendError | null {
     const until = this.#throttle(entry)?.lookupsUntil ?? 0;
     if (now >= until) return null;
-    const where = this.#opened.get(entry.address.identity)?.description;
+    const where = this.#opened.get(entry.scope.identity)?.description;
     const options = { throttled: true, retryAfterSeconds: Math.max(1, Math.ceil((until - now) / 1000)) };
     return new BackendError('unavailable', `${where} throttles calls and is left alone for a moment`, options);
   }
@@ -123,7 +125,7 @@ export class Upstream {
   }
 
   #throttle(entry: Entry): Backoff | undefined {
-    const backend = this.#opened.get(entry.address.identity);
+    const backend = this.#opened.get(entry.scope.identity);
     return backend && this.#throttled.get(backend.scope);
   }
 
@@ -152,11 +154,11 @@ export class Upstream {
   }
 
   async #ask(fetches: Fetch[], signal: AbortSignal): Promise<Array<FetchedSecret | BackendError>> {
-    const { address } = fetches[0]!.entry;
+    const { scope } = fetches[0]!.entry;
     const beganAt = this.#options.time.now();
     try {
       const backend = await this.#open(fetches[0]!.entry);
-      const queries = fetches.map(({ entry }) => entry.address.query);
+      const queries = fetches.map(({ entry }) => queryOf(entry));
       this.counts.batched += queries.length - 1;
       const results =
         queries.length === 1 ? [await backend.fetch(queries[0]!, signal)] : await backend.fetchMany(queries, signal);
@@ -166,18 +168,18 @@ export class Upstream {
       const failed = asBackendError(error);
       if (!(error instanceof BackendError)) {
         // Only its class: what a library says may quote what it read.
-        const facts = { vault: address.vault.prefix, error: (error as Error)?.name };
+        const facts = { vault: scope.vault.prefix, error: (error as Error)?.name };
         this.#options.log.error(facts, 'a vault backend failed in a way that it should not');
       }
-      const backend = this.#opened.get(address.identity);
+      const backend = this.#opened.get(scope.identity);
       if (backend && !signal.aborted) this.#observe(backend, [failed], beganAt);
       return fetches.map(() => failed);
     }
   }
 
   /** With what an entry's vault is asked now. */
-  #access({ address }: Entry): { config: VaultConfig; key: string } {
-    const { vault: was, overrides } = address;
+  #access({ scope }: Entry): { config: VaultConfig; key: string } {
+    const { vault: was, overrides } = scope;
     const vault = this.#options.vaultNow(was);
     // The vault's own object where it can be: what is made of it is made once.
     const config = Object.keys(overrides).length === 0 ? vault.config : { ...vault.config, ...overrides };
@@ -185,7 +187,7 @@ export class Upstream {
   }
 
   #open(entry: Entry): Promise<SecretBackend> {
-    const { identity, vault, regionFrom } = entry.address;
+    const { identity, vault, regionFrom } = entry.scope;
     const { config, key } = this.#access(entry);
     const known = this.#backends.get(key);
     if (known) return known;
@@ -232,17 +234,13 @@ export class Upstream {
   #settle({ entry, resolve }: Fetch, result: FetchedSecret | BackendError): void {
     const { time, onSettled, log } = this.#options;
     entry.flight = null;
-    const settled: Held | BackendError =
-      result instanceof BackendError ? result : { secret: result, wallFetchedAt: time.wall() };
+    const settled = result instanceof BackendError ? result : new Held(result, time.wall());
     if (!entry.dropped) {
       this.#count(entry.lifecycle.held, settled);
       entry.forget();
       if (settled instanceof BackendError) {
         entry.lifecycle.failed(time.now(), settled);
-        log.debug(
-          { vault: entry.address.vault.prefix, secret: entry.address.query.path, reason: settled.message },
-          'a fetch failed',
-        );
+        log.debug({ vault: entry.scope.vault.prefix, secret: entry.path, reason: settled.message }, 'a fetch failed');
       } else {
         entry.lifecycle.fetched(time.now(), settled);
       }
@@ -255,7 +253,7 @@ export class Upstream {
     const { first, refresh } = this.counts;
     if (settled instanceof BackendError) (before ? refresh : first)[settled.code]++;
     else if (!before) first.fetched++;
-    else refresh[before.secret.version.id === settled.secret.version.id ? 'unchanged' : 'changed']++;
+    else refresh[before.versionId === settled.versionId ? 'unchanged' : 'changed']++;
   }
 }
 

@@ -1,0 +1,47 @@
+import { identityOf } from '@vaultplane/shared/backends/address.ts';
+import type { SecretQuery } from '@vaultplane/shared/backends/backend.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import type { VersionSelector } from '@vaultplane/shared/vaults/vault-type.ts';
+import type { Vault } from './vault-directory.ts';
+
+/** Where a secret's path counts: mostly all secrets of a vault have one scope, which is there once. */
+export interface SecretScope {
+  readonly vault: Vault;
+  /** What the reference changes of the vault's configuration, of what makes another secret. */
+  readonly overrides: VaultConfig;
+  /** The role that a call named in place of the vault's own; among `overrides` too. */
+  readonly roleArn: string | undefined;
+  /** All vaults of one identity are asked through one backend. */
+  readonly identity: string;
+  readonly regionFrom: string | undefined;
+  readonly version: VersionSelector;
+  /** Unique among scopes: the secrets' keys without their paths. */
+  readonly key: string;
+}
+
+/** Which secret. */
+export interface SecretAddress {
+  readonly scope: SecretScope;
+  readonly path: string;
+}
+
+/** Unique among secrets: vault, everything that makes another secret, path and version. */
+export function keyOf({ scope, path }: SecretAddress): string {
+  const { vault, identity, version } = scope;
+  return JSON.stringify([vault.id, identity, path, ...namesOf(version)]);
+}
+
+export function queryOf({ scope, path }: SecretAddress): SecretQuery {
+  return { path, version: scope.version };
+}
+
+/** @param config the vault's, with what the reference changes merged in */
+export function scopeOf(facts: Omit<SecretScope, 'identity' | 'key'>, config: VaultConfig): SecretScope {
+  const { vault, version } = facts;
+  const identity = identityOf(vault.type, config);
+  return { ...facts, identity, key: JSON.stringify([vault.id, identity, ...namesOf(version)]) };
+}
+
+function namesOf({ id, stage }: VersionSelector): Array<string | null> {
+  return [id ?? null, stage ?? null];
+}
