@@ -43,7 +43,8 @@ function gated(database: Database): { database: Database; gate: Gate } {
     database: {
       ...stayingOpen(database),
       query: async (sql, parameters) => {
-        if (!/insert into data_planes/.test(sql)) return database.query(sql, parameters);
+        if (!/insert into data_planes|update data_planes set config_timeline/.test(sql))
+          return database.query(sql, parameters);
         return new Promise((resolve, reject) => {
           arrived.push({
             pass: async () => resolve(await database.query(sql, parameters)),
@@ -159,6 +160,67 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     await (await gate.next()).pass();
     assert.equal((await stored(database)).length, 1);
     await fleet.stop();
+  });
+
+  it('writes of those that have only acknowledged something what that is, and of others all', async () => {
+    const database = await open();
+    const { database: slow, gate } = gated(database);
+    const clock = new FakeClock(5_000_000);
+    const fleet = await start(slow, clock);
+    const timeline = randomUUID();
+    const at = (version: number) => ({ timeline, version, hash: String(version).repeat(64) });
+    const rows = async () =>
+      (
+        await database.query<{ hostname: string; known: string }>(
+          `select hostname, concat_ws(' ', config_timeline = $1, config_version, left(config_hash, 2), sync_status, control_plane_id = $2,
+             extract(epoch from last_seen)::integer) as known
+           from data_planes order by hostname`,
+          [timeline, CONTROL_PLANE],
+        )
+      ).map(({ hostname, known }) => `${hostname}: ${known}`);
+    const join = (hostname: string) => fleet.join(hello({ hostname }), FACTS);
+    const [first, second, third, moved] = ['first', 'second', 'third', 'moved'].map(join);
+    // Before its row has been written, it goes with the row.
+    first!.acknowledged(at(1));
+    await clock.advance(A_SECOND);
+    await (await gate.next()).pass();
+    assert.deepEqual(await rows(), [
+      'first: t 1 11 normal t 5000',
+      'moved: unknown t 5000',
+      'second: unknown t 5000',
+      'third: unknown t 5000',
+    ]);
+
+    await database.query('update data_planes set control_plane_id = $2 where id = $1', [moved!.row.id, OTHER]);
+    for (const member of [first, second, moved]) member!.acknowledged(at(2));
+    await clock.advance(2);
+    third!.acknowledged(at(3));
+    await clock.advance(A_SECOND);
+    const failed = await gate.next();
+    // What happens meanwhile is kept too.
+    second!.rejected();
+    third!.acknowledged(at(4));
+    failed.fail();
+    await clock.advance(A_SECOND);
+    await (await gate.next()).pass();
+    await (await gate.next()).pass();
+    // Not that of the one that has come to another control plane.
+    assert.deepEqual(await rows(), [
+      'first: t 2 22 normal t 5001',
+      'moved: unknown f 5000',
+      'second: t 2 22 rejected t 5002',
+      'third: t 4 44 normal t 5002',
+    ]);
+    const known = (await fleet.dataPlanes()).map(({ hostname, config_version }) => [hostname, config_version]);
+    assert.deepEqual(known.sort(), [
+      ['first', 2],
+      ['moved', 2],
+      ['second', 2],
+      ['third', 4],
+    ]);
+    const stopped = fleet.stop();
+    await (await gate.next()).pass();
+    await stopped;
   });
 
   it('takes of a data plane even what no database holds, and goes on with the others', async () => {

@@ -10,7 +10,7 @@ import type {
 } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
-import { jsonbOf } from '../store/jsonb.ts';
+import { writePositions, writeRows } from './data-plane-rows.ts';
 import type { Commanded } from './fleet-commands.ts';
 import { type MemberReferences, ReferenceCensus } from './reference-census.ts';
 
@@ -68,16 +68,19 @@ export interface LinkFacts {
   send?: ((message: CommandMessage) => void) | undefined;
 }
 
+/** Told of what has changed of a data plane: its position only, or whatever. */
+type Changed = (what: 'position' | 'anything') => void;
+
 /** A data plane that is connected to this control plane. */
 export class Member implements Commanded {
   readonly row: DataPlane;
   readonly #references: MemberReferences;
   readonly #send: LinkFacts['send'];
-  readonly #changed: () => void;
+  readonly #changed: Changed;
   /** Commands that it has not answered yet, by id. */
   readonly #commands = new Map<string, (result: CommandResultMessage | undefined) => void>();
 
-  constructor(row: DataPlane, references: MemberReferences, send: LinkFacts['send'], changed: () => void) {
+  constructor(row: DataPlane, references: MemberReferences, send: LinkFacts['send'], changed: Changed) {
     this.row = row;
     this.#references = references;
     this.#send = send;
@@ -90,18 +93,18 @@ export class Member implements Commanded {
     row.config_version = version;
     row.config_hash = hash;
     row.sync_status = 'normal';
-    this.#changed();
+    this.#changed('position');
   }
 
   rejected(): void {
     this.row.sync_status = 'rejected';
-    this.#changed();
+    this.#changed('anything');
   }
 
   reported({ references, rejected_vaults, vaults, cert_expires_at }: ReportMessage): void {
     Object.assign(this.row, { references, rejected_vaults, vaults: vaults ?? [] });
     if (typeof cert_expires_at === 'number') this.row.cert_expires_at = cert_expires_at;
-    this.#changed();
+    this.#changed('anything');
   }
 
   /** @throws ProtocolError where it tells of more than can be kept */
@@ -152,6 +155,8 @@ export class Fleet {
   /** By id; of two links of one id (a data plane that came back before its old link was missed) the newer. */
   readonly #members = new Map<string, Member>();
   #unwritten = new Map<string, DataPlane>();
+  /** Those of which only the position has changed since they were written. */
+  #moved = new Map<string, DataPlane>();
   #beingWritten: ReadonlyMap<string, DataPlane> = new Map();
   #cancelWrite: (() => void) | undefined;
   #cancelSeen: () => void = () => {};
@@ -208,9 +213,11 @@ export class Fleet {
       rejected_vaults: [],
       labels: hello.labels,
     };
-    const member = new Member(row, this.census.join(), facts.send, () => {
+    const member = new Member(row, this.census.join(), facts.send, (what) => {
       row.last_seen = this.#nowSeconds();
-      if (this.#members.get(row.id) === member) this.#write(row);
+      if (this.#members.get(row.id) !== member) return;
+      if (what === 'position') this.#writePosition(row);
+      else this.#write(row);
     });
     this.#members.get(row.id)?.left();
     this.#members.set(row.id, member);
@@ -284,6 +291,12 @@ export class Fleet {
 
   #write(row: DataPlane): void {
     this.#unwritten.set(row.id, row);
+    this.#moved.delete(row.id);
+    this.#writeLater();
+  }
+
+  #writePosition(row: DataPlane): void {
+    if (!this.#unwritten.has(row.id)) this.#moved.set(row.id, row);
     this.#writeLater();
   }
 
@@ -301,18 +314,22 @@ export class Fleet {
 
   /** The registry is for people to look at: where it can't be written, data planes are served all the same. */
   async #writeRows(): Promise<void> {
-    if (this.#unwritten.size === 0) return;
-    const { database, log } = this.#options;
-    const rows = this.#unwritten;
+    if (this.#unwritten.size === 0 && this.#moved.size === 0) return;
+    const { database, log, controlPlaneId } = this.#options;
+    const [rows, moved] = [this.#unwritten, this.#moved];
     // What changes while it is being written is written again after it.
     this.#unwritten = new Map();
+    this.#moved = new Map();
     this.#beingWritten = rows;
     try {
-      await database.query(UPSERT, [jsonbOf([...rows.values()])]);
+      if (rows.size > 0) await writeRows(database, [...rows.values()]);
+      if (moved.size > 0) await writePositions(database, controlPlaneId, [...moved.values()]);
       // What was read before has them as they were.
       this.#statuses = undefined;
     } catch (error) {
-      for (const [id, row] of rows) if (!this.#unwritten.has(id)) this.#unwritten.set(id, row);
+      for (const row of rows.values()) if (!this.#unwritten.has(row.id)) this.#unwritten.set(row.id, row);
+      for (const row of moved.values()) this.#moved.set(row.id, row);
+      for (const id of this.#unwritten.keys()) this.#moved.delete(id);
       log.warn({ error: errorMessage(error) }, 'the registry of data planes could not be written');
     }
     this.#beingWritten = new Map();
@@ -325,7 +342,7 @@ export class Fleet {
         this.#write(row);
       }
       // What could not be written before, of a data plane that is gone too.
-      if (this.#unwritten.size > 0) this.#writeLater();
+      if (this.#unwritten.size > 0 || this.#moved.size > 0) this.#writeLater();
       void this.#forget();
       this.#seeAgain();
     });
@@ -344,25 +361,3 @@ export class Fleet {
     return Math.floor(this.#options.clock.now() / 1000);
   }
 }
-
-// A row that says a data plane has gone does not undo that it has meanwhile come to another control plane.
-const UPSERT = `
-  insert into data_planes as old (id, hostname, ip, version, protocol, labels, config_timeline, config_version,
-    config_hash, sync_status, reference_counts, vault_counts, rejected_vaults, cert_expires_at, control_plane_id,
-    connected, connected_at, last_seen)
-  select id, hostname, ip, version, protocol, labels, config_timeline, config_version, config_hash, sync_status,
-    "references", vaults, rejected_vaults, to_timestamp(cert_expires_at), control_plane_id, connected,
-    to_timestamp(connected_at), to_timestamp(last_seen)
-  from jsonb_to_recordset($1::jsonb) as new (id uuid, hostname text, ip text, version text, protocol integer,
-    labels jsonb, config_timeline uuid, config_version bigint, config_hash text, sync_status text, "references" jsonb,
-    vaults jsonb, rejected_vaults jsonb, cert_expires_at bigint, control_plane_id uuid, connected boolean, connected_at bigint,
-    last_seen bigint)
-  on conflict (id) do update set
-    hostname = excluded.hostname, ip = excluded.ip, version = excluded.version, protocol = excluded.protocol,
-    labels = excluded.labels, config_timeline = excluded.config_timeline, config_version = excluded.config_version,
-    config_hash = excluded.config_hash, sync_status = excluded.sync_status,
-    reference_counts = excluded.reference_counts, vault_counts = excluded.vault_counts,
-    rejected_vaults = excluded.rejected_vaults,
-    cert_expires_at = excluded.cert_expires_at, control_plane_id = excluded.control_plane_id,
-    connected = excluded.connected, connected_at = excluded.connected_at, last_seen = excluded.last_seen
-  where excluded.connected or excluded.control_plane_id = old.control_plane_id or not old.connected`;
