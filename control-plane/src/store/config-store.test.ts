@@ -6,7 +6,7 @@ import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import fc from 'fast-check';
 import type { Actor } from './audit-log.ts';
 import { type ConfigEdit, VaultConflict } from './config-edit.ts';
-import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
+import { describeOnBothDatabases, stayingOpen, storeOn } from './testing/stores.ts';
 
 const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: '127.0.0.1' };
 const REQUEST = { method: 'PUT', path: '/vaults/x' };
@@ -205,6 +205,33 @@ describeOnBothDatabases('the configuration', (open) => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('takes changes that come while one waits for other writers along with it', async () => {
+    const database = await open();
+    await storeOn(database);
+    let transactions = 0;
+    const { config } = await storeOn({
+      ...stayingOpen(database),
+      transaction: (work, options) => {
+        transactions++;
+        return database.transaction(work, options);
+      },
+    });
+    transactions = 0;
+    const changes: Array<Promise<{ version: number }>> = [];
+    await database.transaction(async (transaction) => {
+      await transaction.query('select from config_state for update');
+      for (const prefix of ['aa', 'bb', 'cc']) {
+        changes.push(config.change(ACTOR, REQUEST, (edit) => edit.put(vault(prefix))));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    assert.deepEqual(
+      (await Promise.all(changes)).map(({ version }) => version),
+      [1, 2, 3],
+    );
+    assert.equal(transactions, 1);
   });
 
   it('can be told as it was at any version, and gone back to in one change', async () => {

@@ -221,17 +221,24 @@ export class ConfigStore {
   async #changeAll(): Promise<void> {
     this.#isChanging = true;
     while (this.#waiting.length > 0) {
-      // What has come in at the same time is read and parsed by then, and goes along.
+      // PGlite answers without ever going back to the event loop: what has come in at the same time is read by then.
       await new Promise((resolve) => setImmediate(resolve));
-      const together = this.#waiting.splice(0, this.#howManyTogether());
+      // Those that come while the transaction waits for its turn are part of it.
+      let together: Change<unknown>[] = [];
+      const take = () => {
+        together = this.#waiting.splice(0, this.#howManyTogether());
+        return together;
+      };
       try {
-        await this.#commit(together);
+        await this.#commit(take);
       } catch (error) {
+        // Also those for which it never began.
+        if (together.length === 0) take();
         if (together.length === 1 || error instanceof DatabaseUnavailable) {
           for (const { reject } of together) reject(error);
         } else {
           // What the database does not take is of one of them, and nothing of any is left: each by itself.
-          for (const change of together) await this.#commit([change]).catch(change.reject);
+          for (const change of together) await this.#commit(() => [change]).catch(change.reject);
         }
       }
     }
@@ -244,9 +251,13 @@ export class ConfigStore {
     return Math.min(most, MOST_CHANGES_TOGETHER);
   }
 
-  /** @throws what went wrong in the database; then nothing is changed */
-  async #commit(together: ReadonlyArray<Change<unknown>>): Promise<void> {
+  /**
+   * @param take gives the changes, once all other writers wait
+   * @throws what went wrong in the database; then nothing is changed
+   */
+  async #commit(take: () => ReadonlyArray<Change<unknown>>): Promise<void> {
     const outcomes = await this.#database.transaction(async (transaction, [state]) => {
+      const together = take();
       const { version: newest } = state as unknown as StorePosition;
       const vaults = new VaultsInTransaction(transaction, this.#sealing);
       await vaults.expect(together.flatMap(({ expects }) => expects));

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { type Actor, insertAuditRequest, type Role, type WriteRequest } from './audit-log.ts';
 import { type Database, DatabaseUnavailable } from './database.ts';
+import { JoinedReads } from './joined-reads.ts';
 
 const derive = promisify(scrypt) as (secret: string, salt: Buffer, length: number) => Promise<Buffer>;
 const HASH_BYTES = 32;
@@ -38,10 +39,21 @@ export class Tokens {
   readonly #verified = new Map<string, { id: string; role: Role; hash: Buffer }>();
   /** Whether there was any when the database was last asked. */
   #any: boolean | undefined;
+  /** Requests that come at the same time are one look at the database together, each after it has come. */
+  readonly #rows: JoinedReads<TokenRow | undefined>;
+  readonly #existing: JoinedReads<boolean>;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+    this.#rows = new JoinedReads(async (id) => {
+      const [row] = await database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
+      return row;
+    });
+    this.#existing = new JoinedReads(async () => {
+      const [row] = await database.query<{ any: boolean }>('select exists (select from tokens) as any');
+      return row!.any;
+    });
   }
 
   /** @returns the token, which is nowhere kept as it is: this is the one time that it can be shown */
@@ -84,8 +96,7 @@ export class Tokens {
   /** Whether there is any token. While the database is away: whether there was. */
   async any(): Promise<boolean> {
     try {
-      const [row] = await this.#database.query<{ any: boolean }>('select exists (select from tokens) as any');
-      this.#any = row!.any;
+      this.#any = await this.#existing.read('any');
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable) || this.#any === undefined) throw error;
     }
@@ -110,7 +121,7 @@ export class Tokens {
     const remembered = this.#verified.get(key);
     let row: TokenRow | undefined;
     try {
-      [row] = await this.#database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
+      row = await this.#rows.read(id);
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable) || !remembered) throw error;
       return { id: remembered.id, role: remembered.role };
