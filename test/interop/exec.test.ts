@@ -149,7 +149,7 @@ describe('vaultplane-dp exec', () => {
     const reference = '{vault://aws-sm-vault/stubborn/foo}';
     const script = 'trap "echo no" TERM; echo "start $S"; while :; do sleep 0.05; done';
     const run = scene.command([
-      ...['exec', '--restart-on-rotation', '--grace', '0.2', '--env', `S=${reference}`, '--', 'sh', '-c', script],
+      ...['exec', '--restart-on-rotation', '--grace', '3', '--env', `S=${reference}`, '--', 'sh', '-c', script],
     ]);
     await run.writes('start canary-s1');
     await scene.rotate('stubborn', { foo: 'canary-s2' }, reference);

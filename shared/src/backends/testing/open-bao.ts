@@ -10,6 +10,9 @@ import { createInterface } from 'node:readline';
 import { freePort } from '../../testing/free-ports.ts';
 import { openBaoBinary } from './open-bao-binary.ts';
 
+/** Far more than an unsealed server takes to serve, in milliseconds. */
+const SERVES_WITHIN_MS = 60_000;
+
 let binary: ReturnType<typeof openBaoBinary> | undefined;
 
 /** Why no server can be had here; undefined where one can. For the `skip` of tests that need it. */
@@ -180,11 +183,15 @@ export class OpenBao implements AsyncDisposable {
     await this.api('PUT', 'sys/unseal', { key: this.#unsealKey });
   }
 
-  /** As `unseal`, and waits until it serves again. */
+  /** As `unseal`, and waits until it serves again. @throws Error where it does not within a minute */
   async unsealed(): Promise<void> {
     await this.unseal();
-    const serves = async () => (await this.#send('GET', 'sys/health', {}, '')).status === 200;
-    while (!(await serves())) await new Promise((resolve) => setTimeout(resolve, 20));
+    const health = () => this.#send('GET', 'sys/health', {}, '');
+    const end = performance.now() + SERVES_WITHIN_MS;
+    for (let told = await health(); told.status !== 200; told = await health()) {
+      if (performance.now() > end) throw new Error(`OpenBao does not serve: ${told.status} ${told.text}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** It answers nothing and closes nothing, until `resume`. */
