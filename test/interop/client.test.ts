@@ -248,6 +248,8 @@ describe('the client for Node.js', () => {
     assert.equal(await secrets.get(lasting), 'canary-foo');
     await assert.rejects(secrets.get(lasting, { refresh: true }), DataPlaneUnreachable);
     scene.process = await scene.dataPlane.start();
+    // Killed as it was, it may start with the configuration of a second before.
+    await scene.dataPlane.caughtUpWith(scene.controlPlane);
     await until('the client is back', () => secrets.state === 'connected');
     assert.equal(await secrets.get(rotating), 'canary-foo');
   });
