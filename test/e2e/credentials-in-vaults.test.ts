@@ -115,6 +115,7 @@ describe('a credential in the configuration of a vault', () => {
     writeFileSync(file, dump.stdout);
     const diff = run(CONTROL_PLANE_MAIN, ['config', 'diff', file], controlPlane.env);
     assert.equal(diff.status, 0, diff.stdout + diff.stderr);
+    await stage.written(join(dataPlane.dataDir, 'config.snapshot'), 'my-toys');
     const checked = run(DATA_PLANE_MAIN, ['check'], dataPlane.env);
     assert.match(checked.stdout, /credentials of vault my-toys: WARNING: stand in the configuration/);
 
@@ -123,7 +124,6 @@ describe('a credential in the configuration of a vault', () => {
     assert.match(offline.stdout, /credentials of vault my-toys: WARNING: stand in the configuration/, offline.stderr);
     control = await controlPlane.start();
     assert.match(control.output, /credentials of vaults stand in the configuration/);
-    await stage.written(join(dataPlane.dataDir, 'config.snapshot'), 'my-toys');
     await stage.written(stage.exported, 'vaultplane config.export');
     for (const said of [dump, diff, checked, offline]) assert.ok(!(said.stdout + said.stderr).includes(CANARY));
     stage.assertHidden();

@@ -86,7 +86,7 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
 
   it('aws-outage has what is held served, lets through what is not, and tells it in the end', async () => {
     await lookUp(HELD);
-    const { ended } = drill('aws-outage', '--for', '3s', '--json');
+    const { ended } = drill('aws-outage', '--for', '8s', '--json');
     await goesOn();
     const metrics = await (await fetch(`${dataPlane.statusUrl}/metrics`)).text();
     assert.match(metrics, /^vaultplane_drill_active\{outage="aws-outage"\} 1$/m);

@@ -50,7 +50,7 @@ export class TestDataPlane {
     this.closed = new Promise((resolve) => {
       socket.on('close', (code, reason) => {
         this.#ended = true;
-        for (const wake of this.#waiting) wake();
+        this.#wake();
         resolve({ code, reason: reason.toString() });
       });
     });
@@ -123,7 +123,6 @@ export class TestDataPlane {
       await new Promise<void>((resolve) => {
         this.#waiting.add(resolve);
       });
-      this.#waiting.clear();
     }
   }
 
@@ -146,7 +145,14 @@ export class TestDataPlane {
     if (message.type === 'delta') {
       this.snapshot = applyDelta(this.snapshot!, { ...message, upserts: vaultsOf(message.upserts) });
     }
-    for (const wake of this.#waiting) wake();
+    this.#wake();
+  }
+
+  #wake(): void {
+    // Whoever waits on is to be woken next time, and not to be forgotten by another that was woken beside it.
+    const woken = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of woken) wake();
   }
 }
 
