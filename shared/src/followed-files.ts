@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import { errorMessage } from './errors.ts';
+import { FreshRuns } from './fresh-runs.ts';
 import type { Log } from './log.ts';
 
 /** How often files are looked at for a change that nobody has told of. */
@@ -27,7 +28,7 @@ export class FollowedFiles<T> {
   readonly #listeners = new Set<(value: T) => void>();
   #current: T;
   #error: string | null = null;
-  #looking: Promise<void> | undefined;
+  readonly #looks = new FreshRuns(() => this.#look());
   #cancelTimer: () => void = () => {};
   #stopped = false;
 
@@ -57,16 +58,13 @@ export class FollowedFiles<T> {
 
   /** Reads the files now. Never rejects. */
   look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+    return this.#looks.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer();
-    await this.#looking;
+    await this.#looks.ended();
   }
 
   async #look(): Promise<void> {

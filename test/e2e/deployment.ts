@@ -2,6 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configuration.ts';
+import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import { type Program, startProgram } from '@vaultplane/local/program.ts';
 import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
 
@@ -83,12 +85,10 @@ export class Deployment {
   /** Every file under the folder that holds one of the texts, but for those named in `except`. */
   filesWith(texts: readonly string[], except: readonly string[] = []): string[] {
     const needles = texts.map((text) => Buffer.from(text));
-    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
-      .filter((file) => !except.includes(file) && statSync(join(this.folder, file)).isFile())
-      .filter((file) => {
-        const content = readFileSync(join(this.folder, file));
-        return needles.some((needle) => content.includes(needle));
-      });
+    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' }).filter((file) => {
+      const content = except.includes(file) ? undefined : contentOf(join(this.folder, file));
+      return content !== undefined && needles.some((needle) => content.includes(needle));
+    });
   }
 
   async stop(): Promise<void> {
@@ -226,12 +226,15 @@ export class DataPlane {
   }
 
   /** Waits until the status of this data plane is as wanted; it is another process, so it is asked. */
-  async until(wanted: (status: Awaited<ReturnType<DataPlane['status']>>) => boolean, withinMs = 20_000): Promise<void> {
+  async until(
+    wanted: (status: Awaited<ReturnType<DataPlane['status']>>) => boolean | Promise<boolean>,
+    withinMs = 20_000,
+  ): Promise<void> {
     const end = performance.now() + withinMs;
     // A kept-alive connection that its end closes just now is no answer yet.
     const look = () => this.status().catch(() => undefined);
     let status = await look();
-    while (!status || !wanted(status)) {
+    while (!status || !(await wanted(status))) {
       if (performance.now() > end) throw new Error(`not so within ${withinMs} ms: ${JSON.stringify(status)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
       status = await look();
@@ -242,5 +245,23 @@ export class DataPlane {
   async caughtUpWith(controlPlane: ControlPlane): Promise<void> {
     const version = await controlPlane.version();
     await this.until((status) => (status.config.version ?? -1) >= version);
+  }
+
+  /** Waits until its disk has what its control plane has: it writes a configuration once a second at most. */
+  async savedWhatIsOf(controlPlane: ControlPlane): Promise<void> {
+    const version = await controlPlane.version();
+    const path = join(this.dataDir, SNAPSHOT_FILE_NAME);
+    await this.until(async () => ((await readSnapshotFile(path))?.snapshot.version ?? -1) >= version);
+  }
+}
+
+/** Undefined for what is no file, or none any more: one that was renamed or removed just now. */
+function contentOf(path: string): Buffer | undefined {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }

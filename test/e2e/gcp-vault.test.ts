@@ -33,7 +33,7 @@ it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk w
     VAULTPLANE_SECRETS_KEY_FILE: keyFile,
   });
   const data = await dataPlane.start();
-  await dataPlane.caughtUpWith(controlPlane);
+  await dataPlane.savedWhatIsOf(controlPlane);
 
   const first = await dataPlane.resolve(REFERENCE);
   assert.deepEqual([first.value, first.version?.id, first.vault], [CANARIES[0], '1', 'gcp-sm-vault']);

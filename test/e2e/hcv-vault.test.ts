@@ -38,7 +38,7 @@ it('an hcv vault is resolved, rotated, watched and delivered, and served from di
     VAULTPLANE_PREFETCH: '{vault://hcv-vault/early/password}',
   });
   const data = await dataPlane.start();
-  await dataPlane.caughtUpWith(controlPlane);
+  await dataPlane.savedWhatIsOf(controlPlane);
   // Nobody has asked for anything yet.
   await dataPlane.until((facts) => (facts as unknown as { references: { fresh: number } }).references.fresh === 1);
 

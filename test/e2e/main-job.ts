@@ -186,6 +186,7 @@ export function mainJob(database: string, databaseEnv: (deployment: Deployment) 
 
     it('goes on answering when the control plane is killed, what it has not asked for before too', async () => {
       emulator.putSecret('us-east-1', 'secret-late', { foo: 'canary-late' });
+      await dataPlane.savedWhatIsOf(controlPlane);
       await cpProcess.kill('SIGKILL');
       await dataPlane.until((status) => !status.control_plane.connected);
       assert.equal(await resolved('{vault://aws-sm-vault/secret-name/foo}'), 'canary-new-bar');

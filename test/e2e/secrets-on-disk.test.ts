@@ -28,7 +28,7 @@ async function rehearse(t: TestContext, persist: (folder: string) => NodeJS.Proc
   const env = { ...emulator.environment, ...persist(deployment.folder) };
   const dataPlane = await deployment.planDataPlane('dp', controlPlane, env);
   const data = await dataPlane.start();
-  await dataPlane.caughtUpWith(controlPlane);
+  await dataPlane.savedWhatIsOf(controlPlane);
   assert.equal((await dataPlane.resolve(REFERENCE)).value, CANARY);
   const status = async () =>
     (await dataPlane.status()) as unknown as { secrets_on_disk: Record<string, unknown>; [fact: string]: unknown };

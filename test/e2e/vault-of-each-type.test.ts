@@ -62,7 +62,7 @@ it('one data plane has a vault of each type, as the README shows it: each is ask
     VAULTPLANE_UPSTREAM_TIMEOUT: '60',
   });
   await dataPlane.start();
-  await dataPlane.caughtUpWith(controlPlane);
+  await dataPlane.savedWhatIsOf(controlPlane);
   const prefixOf = Object.fromEntries(document.vaults.map(({ name, prefix }) => [name, prefix]));
   const answers = await fetch(`${dataPlane.apiUrl}/v1/resolve`, {
     method: 'POST',

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { FreshRuns } from '@vaultplane/shared/fresh-runs.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { Client, type Grant } from './client.ts';
 import { readPolicies } from './policies-file.ts';
@@ -44,7 +45,7 @@ export class Access {
   readonly #owner: Client;
   readonly #listeners = new Set<() => void>();
   #cancel = () => {};
-  #looking: Promise<void> | null = null;
+  readonly #looks = new FreshRuns(() => this.#lookNow());
   #stopped = false;
 
   private constructor(options: AccessOptions) {
@@ -94,10 +95,7 @@ export class Access {
 
   /** Looks at the files now. What can't be used is told in the log, and what held before goes on holding. */
   look(): Promise<void> {
-    this.#looking ??= this.#lookNow().finally(() => {
-      this.#looking = null;
-    });
-    return this.#looking;
+    return this.#looks.start();
   }
 
   stop(): void {

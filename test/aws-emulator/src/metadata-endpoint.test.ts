@@ -25,7 +25,7 @@ afterEach(() => emulator.stop());
 describe('the instance metadata service', () => {
   const sdk = (more: { ec2MetadataV1Disabled?: boolean } = {}) => {
     process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT = emulator.imdsUrl;
-    return fromInstanceMetadata({ timeout: 1000, maxRetries: 0, ...more })().finally(() => {
+    return fromInstanceMetadata({ timeout: 10_000, maxRetries: 0, ...more })().finally(() => {
       delete process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT;
     });
   };
@@ -104,7 +104,7 @@ describe('the container credentials endpoint', () => {
     fromHttp({
       awsContainerCredentialsFullUri: url,
       ...(authorizationToken === undefined ? {} : { awsContainerAuthorizationToken: authorizationToken }),
-      timeout: 1000,
+      timeout: 10_000,
       maxRetries: 0,
     })();
 
