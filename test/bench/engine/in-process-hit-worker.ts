@@ -93,8 +93,16 @@ function randomOrder(below: number, length: number): Uint32Array {
   return order;
 }
 
+/**
+ * As it comes from a socket: flat. A text that was put together is made flat by whoever reads it first, among whatever
+ * that one makes then; so where the keys lie in memory would be the subject's doing, and measured as its lookups'.
+ */
+function text(written: string): string {
+  return Buffer.from(written).toString('latin1');
+}
+
 await answerParent(async ({ subject, references, lookups }: HitInput): Promise<Figures> => {
-  const keys = Array.from({ length: references }, (_, index) => `{vault://aws/app/secret-${index}/password}`);
+  const keys = Array.from({ length: references }, (_, index) => text(`{vault://aws/app/secret-${index}/password}`));
   const values = keys.map((_, index) => `value-${index}-${'x'.repeat(50)}`);
   const { look, textOf } = await SUBJECTS[subject](keys, values);
   const order = randomOrder(references, lookups);
