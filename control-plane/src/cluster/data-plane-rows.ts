@@ -2,6 +2,9 @@ import type { Database } from '../store/database.ts';
 import { jsonbOf } from '../store/jsonb.ts';
 import type { DataPlane } from './fleet.ts';
 
+/** Data planes at one position, seen in one second, are a statement; of more such groups the rows are written. */
+const MOST_GROUPS = 10;
+
 /** Writes all that is known of some data planes, whether they have rows or not. */
 export async function writeRows(database: Database, dataPlanes: readonly DataPlane[]): Promise<void> {
   await database.query(UPSERT, [jsonbOf(dataPlanes)]);
@@ -24,7 +27,10 @@ export async function writePositions(
     if (group) group[4].push(dataPlane.id);
     else groups.set(key, [...position, [dataPlane.id]]);
   }
-  await database.query(UPDATE_POSITIONS, [JSON.stringify([...groups.values()]), controlPlaneId]);
+  if (groups.size > MOST_GROUPS) return writeRows(database, dataPlanes);
+  for (const [timeline, version, hash, lastSeen, ids] of groups.values()) {
+    await database.query(UPDATE_POSITIONS, [timeline, version, hash, lastSeen, ids.join(), controlPlaneId]);
+  }
 }
 
 function positionOf(dataPlane: DataPlane) {
@@ -54,10 +60,8 @@ const UPSERT = `
     connected = excluded.connected, connected_at = excluded.connected_at, last_seen = excluded.last_seen
   where excluded.connected or excluded.control_plane_id = old.control_plane_id or not old.connected`;
 
+// No join, which a planner without statistics may make a loop in a loop.
 const UPDATE_POSITIONS = `
-  update data_planes set config_timeline = new.timeline, config_version = new.version, config_hash = new.hash,
-    sync_status = 'normal', last_seen = to_timestamp(new.last_seen)
-  from (select (moved ->> 0)::uuid as timeline, (moved ->> 1)::bigint as version, moved ->> 2 as hash,
-          (moved ->> 3)::bigint as last_seen, id::uuid
-        from jsonb_array_elements($1::jsonb) as moved, jsonb_array_elements_text(moved -> 4) as id) as new
-  where data_planes.id = new.id and control_plane_id = $2`;
+  update data_planes set config_timeline = $1, config_version = $2, config_hash = $3, sync_status = 'normal',
+    last_seen = to_timestamp($4)
+  where id = any(string_to_array($5, ',')::uuid[]) and control_plane_id = $6`;
