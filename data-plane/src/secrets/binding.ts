@@ -138,8 +138,13 @@ export class Binding implements EntryUser {
     entry.addUser(this);
   }
 
+  scopeOf(entry: Entry): SecretScope | null {
+    const reading = this.#readingOf(entry);
+    return reading === undefined ? null : this.secretAddress(reading).scope;
+  }
+
   useOf(entry: Entry): EntryUse | null {
-    const reading = READINGS.find((candidate) => this.#bound(candidate) === entry);
+    const reading = this.#readingOf(entry);
     if (reading === undefined) return null;
     return { reference: this.text, roleArn: this.roleArn, reading, answers: reading === this.heldReading };
   }
@@ -185,6 +190,10 @@ export class Binding implements EntryUser {
   /** Whoever names no role gets the answer by the reference alone; one for a role must not be found by any text. */
   get #readyText(): string | null {
     return this.roleArn === undefined ? this.text : null;
+  }
+
+  #readingOf(entry: Entry): number | undefined {
+    return READINGS.find((candidate) => this.#bound(candidate) === entry);
   }
 
   #bound(reading: number): Entry | null {

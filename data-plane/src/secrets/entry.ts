@@ -22,6 +22,8 @@ export interface EntryUser {
   readonly watched: boolean;
   /** The cache's count of uses when it last answered out of the entry. */
   readonly lastUse: number;
+  /** How it names the entry's secret; null where it does not use it. */
+  scopeOf(entry: Entry): SecretScope | null;
   /** What the entry is to it. */
   useOf(entry: Entry): EntryUse | null;
   /** The entry holds something else now, or nothing, or in another state: nothing of what it held may be kept. */
@@ -43,7 +45,7 @@ export interface Flight {
 
 /** One secret in the cache. */
 export class Entry implements SecretAddress {
-  readonly scope: SecretScope;
+  #scope: SecretScope;
   readonly path: string;
   readonly lifecycle: Lifecycle<Held>;
   flight: Flight | null = null;
@@ -61,9 +63,24 @@ export class Entry implements SecretAddress {
   #lifetimes: readonly Lifetimes[] = NONE;
 
   constructor({ scope, path }: SecretAddress, random: Random) {
-    this.scope = scope;
+    this.#scope = scope;
     this.path = path;
     this.lifecycle = new Lifecycle(random);
+  }
+
+  /** As whoever it was made for names it, or another of its users. */
+  get scope(): SecretScope {
+    return this.#scope;
+  }
+
+  /** Whoever it was made for may mean another secret now: it is asked for as one of those who use it still names it. */
+  nameByUser(): void {
+    for (const user of this.users) {
+      const scope = user.scopeOf(this);
+      if (scope === null) continue;
+      this.#scope = scope;
+      return;
+    }
   }
 
   /** The cache's count of uses when it was last used, by whomever. */

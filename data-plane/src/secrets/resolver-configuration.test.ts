@@ -64,6 +64,10 @@ describe('a configuration', () => {
       bench.vault.set('a', 'down', 'us-east-1');
       assert.equal(await bench.get('{vault://sm/a}'), 'european', `asked first: ${order[0]}`);
       assert.equal(await bench.get(named), 'american', `asked first: ${order[0]}`);
+      // And is renewed from where it is of, whichever reference it was fetched for.
+      bench.vault.set('a', { value: 'american, rotated' }, 'us-east-1');
+      const renewed = await bench.resolver.resolve(named, { refresh: true });
+      assert.equal(renewed.value, 'american, rotated', `asked first: ${order[0]}`);
       bench.configure({});
       assert.deepEqual(bench.resolver.counts(), { fresh: 0, stale: 0, resurrected: 0, negative: 0 });
     }

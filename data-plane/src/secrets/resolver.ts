@@ -27,9 +27,10 @@ import { ReadyAnswers } from './ready-answers.ts';
 import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
+import type { SecretScope } from './secret-address.ts';
 import { SteadyTime } from './steady-time.ts';
 import { type FetchCounts, Upstream, type UpstreamOptions } from './upstream.ts';
-import { type RejectedVault, VaultDirectory } from './vault-directory.ts';
+import { type RejectedVault, type Vault, VaultDirectory } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
 export type { ResolveOptions } from './lookup.ts';
@@ -179,12 +180,18 @@ export class Resolver {
       }
     }
     const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
+    const known = new Map<SecretScope, boolean>();
+    // Nearly all secrets of a vault share one scope.
+    const stillNames = (scope: SecretScope) => {
+      const names = known.get(scope) ?? namesIn(byId.get(scope.vault.id), scope);
+      known.set(scope, names);
+      return names;
+    };
     for (const entry of [...this.#cache.entries()]) {
-      const { vault: was, overrides, identity, roleArn } = entry.scope;
-      const vault = byId.get(was.id);
-      // Its users by now are those that still mean this secret, whichever of them it was made for.
-      const meant = entry.isUsed || identityOf(was.type, { ...vault?.config, ...overrides }) === identity;
-      if (vault && meant && mayAssume(vault, roleArn)) this.#refresher.schedule(entry);
+      // Its users by now are those that still mean this secret; the one that it was made for may mean another.
+      if (entry.isUsed && !stillNames(entry.scope)) entry.nameByUser();
+      const vault = byId.get(entry.scope.vault.id);
+      if (vault && stillNames(entry.scope) && mayAssume(vault, entry.scope.roleArn)) this.#refresher.schedule(entry);
       else this.#cache.drop(entry);
     }
     // Also where nothing of it is held any more: what was held lately may still be on disk.
@@ -467,6 +474,12 @@ export class Resolver {
 }
 
 type Answers = Array<Resolved | VaultplaneError>;
+
+/** Whether what a scope says still means its secrets, with its vault as it is configured now. */
+function namesIn(vault: Vault | undefined, { vault: was, overrides, identity }: SecretScope): boolean {
+  if (vault === was) return true;
+  return vault?.type === was.type && identityOf(was.type, { ...vault.config, ...overrides }) === identity;
+}
 
 function orThrow(answer: Resolved | VaultplaneError): Resolved {
   if (answer instanceof VaultplaneError) throw answer;

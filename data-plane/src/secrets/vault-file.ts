@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { type Content, removeDurably, setAside } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
@@ -9,6 +8,7 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, elapsedSince, momentNow } from '@vaultplane/shared/moment.ts';
 import { PacedFile } from '@vaultplane/shared/paced-file.ts';
 import { BrokenSeal, type Seal, Sealer, unseal } from '@vaultplane/shared/sealed-file.ts';
+import type { SecretValue } from '@vaultplane/shared/secret-value.ts';
 import type { SecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import type { Continuity, KeptSecret } from './continuity.ts';
 import { decodeContent, encodeHead, encodeSecret } from './vault-file-content.ts';
@@ -69,7 +69,7 @@ export class VaultFile {
   #damage: string | null = null;
   #written: Written | null = null;
   /** What was fetched, numbered as it was first seen here. */
-  readonly #numbers = new WeakMap<FetchedSecret, number>();
+  readonly #numbers = new WeakMap<SecretValue, number>();
   #lastNumber = 0;
 
   /** Use openVaultFile. */
@@ -206,10 +206,10 @@ export class VaultFile {
       failed: hasFailed,
       users: { length },
     } of kept) {
-      let number = this.#numbers.get(secret);
+      let number = this.#numbers.get(secret.value);
       if (number === undefined) {
         number = ++this.#lastNumber;
-        this.#numbers.set(secret, number);
+        this.#numbers.set(secret.value, number);
       }
       newest = Math.max(newest, number);
       if (hasFailed) failed++;
