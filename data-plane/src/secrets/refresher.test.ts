@@ -80,6 +80,21 @@ describe('refreshing', () => {
     assert.deepEqual(await bench.many('{vault://us/a}', '{vault://us/d}'), ['y', 'y']);
   });
 
+  it('keeps nothing beyond its end while its region is left alone for the sake of others', async () => {
+    for (let ttl = 60; ttl <= 160; ttl += 10) {
+      const bench = new ResolverBench();
+      const region = 'us-east-1';
+      bench.configure({ us: { region, ttl, resurrect_ttl: 0 }, other: { region, ttl: 5, resurrect_ttl: 1000 } });
+      bench.vault.fallback = { value: 'x' };
+      await bench.many('{vault://us/a}', '{vault://other/b}');
+      bench.vault.fallback = 'throttled';
+      await bench.at(ttl - 1);
+      assert.equal(bench.resolver.cacheUsage().entries, 2);
+      await bench.at(ttl);
+      assert.equal(bench.resolver.cacheUsage().entries, 1, `after ${ttl} s`);
+    }
+  });
+
   for (const changing of [false, true]) {
     it(`leaves it alone for lookups of ever other secrets too, ${changing ? 'though the configuration changes' : 'all the time'}`, async () => {
       const bench = new ResolverBench();

@@ -121,7 +121,9 @@ export class Refresher {
         aged.push(entry);
         this.#queue.set(entry, this.#nextFor(entry));
       } else if (paused > now) {
-        this.#queue.set(entry, paused + random() * SPREAD_MS);
+        aged.push(entry);
+        // A vault that is left alone keeps nothing beyond its end.
+        this.#queue.set(entry, Math.min(paused + random() * SPREAD_MS, entry.goneAt(), this.#agesAt(entry)));
       } else {
         this.#refresh(entry, fetched);
       }
