@@ -14,7 +14,8 @@ import {
   Secret,
 } from '@vaultplane/data-plane/client';
 import { clientDeclarations, ROOT, runTsc } from '@vaultplane/data-plane/client/testing/declarations.ts';
-import { Scene, until } from './scene.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
+import { Scene } from './scene.ts';
 
 const reference = (name: string, key: string) => `{vault://aws-sm-vault/${name}/${key}}`;
 

@@ -8,7 +8,8 @@ import {
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { Scene, until } from './scene.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
+import { Scene } from './scene.ts';
 
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';
 const SNIP = '{vault://aws-sm-vault/secret-name/snip}';

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
-import { Scene, until } from './scene.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
+import { Scene } from './scene.ts';
 
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';
 const WHOLE = '{vault://aws-sm-vault/secret-name/}';

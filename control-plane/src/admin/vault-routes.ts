@@ -1,4 +1,3 @@
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ConfigEdit } from '../store/config-edit.ts';
@@ -12,13 +11,10 @@ import { createVault, expectedFor, keyOf, patchVault, putVault } from './vault-e
 /** /vaults, as Kong's (CONTRACT.md §5). */
 export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: CurrentVaults): void {
   const key = (request: FastifyRequest) => pathParameter(request, 'key');
-  const make = async (request: FastifyRequest, edit: (edit: ConfigEdit) => Promise<VaultEntity>) =>
-    masked((await store.change(request.actor, writeRequest(request, 201), edit)).result);
-  const change = async (request: FastifyRequest, edit: (edit: ConfigEdit, key: string) => Promise<VaultEntity>) => {
-    const which = key(request);
-    const expects = expectedFor(which);
-    const made = (edited: ConfigEdit) => edit(edited, which);
-    return masked((await store.change(request.actor, writeRequest(request, 200), made, { expects })).result);
+  const change = async <T>(request: FastifyRequest, status: number, edit: (edit: ConfigEdit) => Promise<T>) => {
+    // Of a POST the path names no vault.
+    const expects = expectedFor(key(request));
+    return (await store.change(request.actor, writeRequest(request, status), edit, expects)).result;
   };
 
   resource(app, '/vaults', {
@@ -30,7 +26,7 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
     },
     POST: async (request, reply) => {
       reply.code(201);
-      return make(request, (edit) => createVault(edit, request.body));
+      return masked(await change(request, 201, (edit) => createVault(edit, request.body)));
     },
   });
 
@@ -40,15 +36,14 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
       if (!vault) throw notFound();
       return masked(vault);
     },
-    PUT: (request) => change(request, (edit, which) => putVault(edit, which, request.body)),
-    PATCH: (request) => change(request, (edit, which) => patchVault(edit, which, request.body)),
+    PUT: async (request) => masked(await change(request, 200, (edit) => putVault(edit, key(request), request.body))),
+    PATCH: async (request) =>
+      masked(await change(request, 200, (edit) => patchVault(edit, key(request), request.body))),
     DELETE: async (request, reply) => {
-      const which = key(request);
-      const remove = async (edit: ConfigEdit) => {
-        const vault = await edit.find(keyOf(which));
+      await change(request, 204, async (edit) => {
+        const vault = await edit.find(keyOf(key(request)));
         if (vault) await edit.delete(vault.id);
-      };
-      await store.change(request.actor, writeRequest(request, 204), remove, { expects: expectedFor(which) });
+      });
       return reply.code(204).send();
     },
   });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { FreshRuns } from '@vaultplane/shared/fresh-runs.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { CommandMessage, CommandResultMessage } from '@vaultplane/shared/protocol.ts';
 import { type Actor, insertAuditRequest, type WriteRequest } from '../store/audit-log.ts';
@@ -88,8 +89,7 @@ export class FleetCommands {
   readonly #taken = new Set<string>();
   readonly #unwritten = new Map<string, Tally>();
   #unlisten: (() => Promise<void>) | undefined;
-  #looking: Promise<void> | undefined;
-  #again = false;
+  readonly #looks = new FreshRuns(() => this.#takeUp());
   #cancelPoll: () => void = () => {};
   #cancelWrite: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -157,31 +157,25 @@ export class FleetCommands {
     this.#stopped = true;
     this.#cancelPoll();
     await this.#unlisten?.().catch(() => {});
-    await this.#looking;
+    await this.#looks.ended();
     await this.#flush();
   }
 
   /** Takes up what is new. Never throws: what can't be read now is read at the next poll. */
   #look(): Promise<void> {
-    this.#again = true;
-    this.#looking ??= this.#lookUntilQuiet();
-    return this.#looking;
+    return this.#looks.start();
   }
 
-  async #lookUntilQuiet(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
-      try {
-        const recent = await this.#recent();
-        for (const command of recent) this.#take(command);
-        const ids = new Set(recent.map(({ id }) => id));
-        for (const id of this.#taken) if (!ids.has(id)) this.#taken.delete(id);
-      } catch (error) {
-        this.#options.log.debug({ error: errorMessage(error) }, 'commands can not be read');
-      }
+  async #takeUp(): Promise<void> {
+    if (this.#stopped) return;
+    try {
+      const recent = await this.#recent();
+      for (const command of recent) this.#take(command);
+      const ids = new Set(recent.map(({ id }) => id));
+      for (const id of this.#taken) if (!ids.has(id)) this.#taken.delete(id);
+    } catch (error) {
+      this.#options.log.debug({ error: errorMessage(error) }, 'commands can not be read');
     }
-    // In the same turn as the last look at #again: what is told from now on begins another.
-    this.#looking = undefined;
   }
 
   #recent(): Promise<CommandRow[]> {

@@ -81,8 +81,7 @@ export class ConfigEdit {
     }
     const other = await this.find({ prefix: vault.prefix });
     if (other && other.id !== vault.id) throw new VaultConflict('prefix', vault.prefix);
-    // Whether it can be kept at all.
-    this.#sealing.seal(vault);
+    this.#sealing.check(vault);
     const stored = ordered(vault);
     this.#remember(vault.id, current);
     this.#made.put(stored);

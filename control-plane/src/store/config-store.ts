@@ -6,14 +6,7 @@ import { ConfigEdit, type VaultChange } from './config-edit.ts';
 import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
 import type { VaultKey } from './known-vaults.ts';
 import { type StoredVault, VaultSealing } from './vault-sealing.ts';
-import {
-  allVaults,
-  findVault,
-  REPLACE_VAULTS,
-  VAULT_COLUMNS,
-  VaultsInTransaction,
-  WRITE_VAULTS,
-} from './vaults-in-transaction.ts';
+import { allVaults, findVault, upsertOfVaults, VAULT_COLUMNS, VaultsInTransaction } from './vaults-in-transaction.ts';
 
 /** The channel on which control planes tell each other that there is a new version. */
 export const CONFIG_CHANNEL = 'vaultplane_config';
@@ -185,13 +178,14 @@ export class ConfigStore {
    * change that changes nothing makes no version. Changes wait for each other, so an edit sees all that came before it;
    * those that wait here at the same time share a transaction. So an edit may run twice, and only its last run counts.
    *
+   * @param expects what the edit will look at first, as far as that is known: read for all of a transaction at once
    * @throws whatever `edit` throws, having changed nothing; VaultConflict
    */
   change<T>(
     actor: Actor,
     request: WriteRequest,
     edit: (edit: ConfigEdit) => Promise<T>,
-    { expects = [] }: ChangeOptions = {},
+    expects: readonly VaultKey[] = [],
   ): Promise<Changed<T>> {
     return this.#enqueue({ actor, request, expects, edit });
   }
@@ -336,7 +330,7 @@ export class ConfigStore {
          old_changes as (delete from config_changes where version <= $4),
          old_versions as (delete from config_versions where version <= $4),
          audit as (${INSERT_AUDIT_REQUESTS} $5::jsonb)),
-         new_vaults as (${WRITE_VAULTS} $8::jsonb ${REPLACE_VAULTS})
+         new_vaults as (${upsertOfVaults('$8::jsonb')})
        select pg_notify($6, $7)`,
       [
         ...[newest, JSON.stringify(versions), JSON.stringify(changes), oldest],
@@ -356,11 +350,6 @@ interface Changed<T> {
   result: T;
   version: number;
   changed: boolean;
-}
-
-interface ChangeOptions {
-  /** What the edit will look at first, as far as that is known: read for all changes of a transaction at once. */
-  expects?: readonly VaultKey[];
 }
 
 /** One that waits for its turn. */

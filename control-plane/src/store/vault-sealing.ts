@@ -15,17 +15,22 @@ export class VaultSealing {
     this.#keyring = keyring;
   }
 
-  /** The vault as it is written. @throws SchemaViolation where there is no keyring and something sensitive is set */
+  /** Whether the vault can be kept. @throws SchemaViolation where there is no keyring and something sensitive is set */
+  check(vault: VaultEntity): void {
+    if (this.#keyring) return;
+    const set = literalCredentials(vault);
+    if (set.length === 0) return;
+    const reason = 'is kept encrypted only, and this control plane has no keyring_key_file';
+    throw new SchemaViolation({ config: Object.fromEntries(set.map(({ name }) => [name, reason])) });
+  }
+
+  /** The vault as it is written. @throws SchemaViolation as `check` */
   seal(vault: VaultEntity): StoredVault {
+    this.check(vault);
     const set = literalCredentials(vault);
     if (set.length === 0) return vault;
     const config: StoredVault['config'] = { ...vault.config };
-    const errors: Record<string, string> = {};
-    for (const { name } of set) {
-      if (this.#keyring) config[name] = sealMember(this.#keyring, vault, name);
-      else errors[name] = 'is kept encrypted only, and this control plane has no keyring_key_file';
-    }
-    if (Object.keys(errors).length > 0) throw new SchemaViolation({ config: errors });
+    for (const { name } of set) config[name] = sealMember(this.#keyring!, vault, name);
     return { ...vault, config };
   }
 

@@ -7,12 +7,13 @@ import type { StoredVault, VaultSealing } from './vault-sealing.ts';
 
 /** The columns of a vault, in the order of its members. */
 export const VAULT_COLUMNS = 'id, prefix, name, description, config, tags, created_at, updated_at';
-/** Writes vaults; behind it stands a list of them as jsonb, and then REPLACE_VAULTS. */
-export const WRITE_VAULTS = `insert into vaults (${VAULT_COLUMNS}) select ${VAULT_COLUMNS} from jsonb_populate_recordset(null::vaults, `;
-export const REPLACE_VAULTS = `) on conflict (id) do update set ${VAULT_COLUMNS.split(', ')
-  .slice(1)
-  .map((column) => `${column} = excluded.${column}`)
-  .join(', ')}`;
+const REPLACED = VAULT_COLUMNS.split(', ').slice(1);
+
+/** The statement that makes or replaces vaults. @param rows an expression for a list of them as jsonb */
+export function upsertOfVaults(rows: string): string {
+  return `insert into vaults (${VAULT_COLUMNS}) select ${VAULT_COLUMNS} from jsonb_populate_recordset(null::vaults, ${rows})
+    on conflict (id) do update set ${REPLACED.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+}
 
 /**
  * The vaults as the changes of one transaction see them: each change what those before it have made of them. Each vault
@@ -36,14 +37,7 @@ export class VaultsInTransaction {
   async expect(keys: readonly VaultKey[]): Promise<void> {
     const unknown = keys.filter((key) => this.#find(key) === undefined);
     if (unknown.length === 0) return;
-    const rows = await this.#transaction.query<StoredVault>(
-      `select ${VAULT_COLUMNS} from vaults where id = any($1::uuid[]) or prefix = any($2::text[])`,
-      [
-        unknown.flatMap((key) => ('id' in key ? [key.id] : [])),
-        unknown.flatMap((key) => ('prefix' in key ? [key.prefix] : [])),
-      ],
-    );
-    for (const row of rows) this.#learn(row);
+    for (const vault of await findVaults(this.#transaction, this.#sealing, unknown)) this.#learn(vault);
     for (const key of unknown) if (this.#known.find(key) === undefined) this.#known.missing(key);
   }
 
@@ -52,15 +46,13 @@ export class VaultsInTransaction {
     return this.#find(key) ?? undefined;
   }
 
-  /** In order of id. */
+  /** In no order. */
   async all(): Promise<VaultEntity[]> {
     if (!this.#areAllKnown) {
-      const rows = await this.#transaction.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by id`);
-      for (const row of rows) this.#learn(row);
+      for (const vault of await allVaults(this.#transaction, this.#sealing)) this.#learn(vault);
       this.#areAllKnown = true;
     }
-    const vaults = [...this.#known.entries()].flatMap(([, vault]) => vault ?? []);
-    return vaults.sort((a, b) => (a.id < b.id ? -1 : 1));
+    return [...this.#known.entries()].flatMap(([, vault]) => vault ?? []);
   }
 
   /** Takes over what a change has made of vaults, each of which it has found before, or knows to be new. */
@@ -79,7 +71,7 @@ export class VaultsInTransaction {
     await this.#transaction.query('delete from vaults where id = any($1::uuid[])', [leaving.map(({ id }) => id)]);
   }
 
-  /** Rows for WRITE_VAULTS: what the changes come to, of all that is not taken away. @throws SchemaViolation */
+  /** Rows for `upsertOfVaults`: what the changes come to, of all that is not taken away. @throws SchemaViolation */
   toWrite(): StoredVault[] {
     return this.#touched()
       .filter(({ before, after }) => after && canonicalJson(before) !== canonicalJson(after))
@@ -96,14 +88,15 @@ export class VaultsInTransaction {
   }
 
   /** What the database has; what a change has made of it is newer. */
-  #learn(row: StoredVault): void {
-    if (this.#known.find({ id: row.id }) === undefined) this.#known.put(this.#sealing.open(row));
+  #learn(vault: VaultEntity): void {
+    if (this.#known.find({ id: vault.id }) === undefined) this.#known.put(vault);
   }
 }
 
 /** Every vault, in order of id. */
 export async function allVaults(database: Queryable, sealing: VaultSealing): Promise<VaultEntity[]> {
-  return new VaultsInTransaction(database, sealing).all();
+  const rows = await database.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by id`);
+  return rows.map((row) => sealing.open(row));
 }
 
 export async function findVault(
@@ -111,5 +104,21 @@ export async function findVault(
   sealing: VaultSealing,
   key: VaultKey,
 ): Promise<VaultEntity | undefined> {
-  return new VaultsInTransaction(database, sealing).find(key);
+  const [vault] = await findVaults(database, sealing, [key]);
+  return vault;
+}
+
+async function findVaults(
+  database: Queryable,
+  sealing: VaultSealing,
+  keys: readonly VaultKey[],
+): Promise<VaultEntity[]> {
+  const rows = await database.query<StoredVault>(
+    `select ${VAULT_COLUMNS} from vaults where id = any($1::uuid[]) or prefix = any($2::text[])`,
+    [
+      keys.flatMap((key) => ('id' in key ? [key.id] : [])),
+      keys.flatMap((key) => ('prefix' in key ? [key.prefix] : [])),
+    ],
+  );
+  return rows.map((row) => sealing.open(row));
 }

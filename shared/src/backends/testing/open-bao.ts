@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { freePort } from '../../testing/free-ports.ts';
+import { until } from '../../testing/until.ts';
 import { openBaoBinary } from './open-bao-binary.ts';
 
 /** Far more than an unsealed server takes to serve, in milliseconds. */
@@ -183,15 +184,11 @@ export class OpenBao implements AsyncDisposable {
     await this.api('PUT', 'sys/unseal', { key: this.#unsealKey });
   }
 
-  /** As `unseal`, and waits until it serves again. @throws Error where it does not within a minute */
+  /** As `unseal`, and waits until it serves again. @throws Error where it does not in time */
   async unsealed(): Promise<void> {
     await this.unseal();
-    const health = () => this.#send('GET', 'sys/health', {}, '');
-    const end = performance.now() + SERVES_WITHIN_MS;
-    for (let told = await health(); told.status !== 200; told = await health()) {
-      if (performance.now() > end) throw new Error(`OpenBao does not serve: ${told.status} ${told.text}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const serves = async () => (await this.#send('GET', 'sys/health', {}, '')).status === 200;
+    await until('OpenBao serves', serves, SERVES_WITHIN_MS);
   }
 
   /** It answers nothing and closes nothing, until `resume`. */
