@@ -32,8 +32,9 @@ export function freshCopy({ setUp }: { setUp: boolean }): { folder: string; remo
 }
 
 /**
- * The machine of somebody who reads a page and copies its commands: with processes, a loopback, /etc and /opt of its own,
- * so that the page's own ports and paths are free, and the project in `folder`, where the shells begin.
+ * The machine of somebody who reads a page and copies its commands: with processes, a loopback, /etc, /opt/vaultplane and
+ * /var/lib/vaultplane of its own, so that the page's own ports and paths are free, also while another page is read beside
+ * it, and the project in `folder`, where the shells begin.
  */
 export class ReaderMachine {
   readonly folder: string;
@@ -48,16 +49,23 @@ export class ReaderMachine {
 
   constructor(folder: string) {
     this.folder = folder;
-    for (const name of ['home', 'bin', 'etc', 'opt']) mkdirSync(join(this.own, name));
+    for (const name of ['home', 'bin', 'etc', 'opt/vaultplane', 'var/lib/vaultplane']) {
+      mkdirSync(join(this.own, name), { recursive: true });
+    }
     this.#shell = this.#newShell();
     const script = `set -e
       ip link set lo up
       cp -a /etc/. ${this.own}/etc/ 2>/dev/null || true
       mount --bind ${this.own}/etc /etc
-      for folder in /opt/*/; do [ -d "$folder" ] && mkdir -p ${this.own}$folder && mount --rbind "$folder" ${this.own}$folder; done
-      mkdir -p ${this.own}/opt/vaultplane
       mount --bind ${folder} ${this.own}/opt/vaultplane
-      mount --rbind ${this.own}/opt /opt
+      for place in /opt /var/lib; do
+        # All that the machine has there but ours.
+        for entry in $place/*/; do
+          case "$entry" in */vaultplane/ | *'*/') continue ;; esac
+          mkdir -p "${this.own}$entry" && mount --rbind "$entry" "${this.own}$entry"
+        done
+        mount --rbind ${this.own}$place $place
+      done
       echo up
       # Takes leave of every process that ends, as an init does.
       exec bash -c 'sleep infinity & wait'`;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import {
   type PostgresServer,
@@ -66,6 +67,20 @@ describe('a reader who copies the commands of', { skip: noNamespaces(), concurre
   after(async () => {
     await postgres?.stop();
     copy?.remove();
+  });
+
+  it('a page has a machine of its own, where nobody else writes', async () => {
+    const machines = [new ReaderMachine(copy.folder), new ReaderMachine(copy.folder)] as const;
+    try {
+      const mine = `/var/lib/vaultplane/of-a-reader-${process.pid}`;
+      await machines[0].command(`touch ${mine}`);
+      await machines[1].command(
+        `test -d /var/lib/vaultplane && test ! -e ${mine} && test -e /opt/vaultplane/package.json`,
+      );
+      assert.ok(!existsSync(mine));
+    } finally {
+      await Promise.all(machines.map((machine) => machine.stop()));
+    }
   });
 
   for (const page of pages.filter((name) => name in STAGES)) {
