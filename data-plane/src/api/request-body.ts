@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { EndOfTurn } from './end-of-turn.ts';
 
 /** A thousand of the longest references, with JSON's escapes. */
 export const LARGEST_BODY_BYTES = 4 * 1024 * 1024;
@@ -68,13 +69,17 @@ export function readText(request: IncomingMessage, budget: ByteBudget, mostBytes
       if (isRead) return;
       isRead = true;
       budget.give(size);
-      resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8'));
+      const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+      whole.add({ resolve, text });
     });
     request.on('close', () => {
       if (!isRead) fail(new VaultplaneError('bad_request', 'the body did not come to its end'));
     });
   });
 }
+
+/** Bodies that are whole in one turn are answered together. */
+const whole = new EndOfTurn<{ resolve: (text: string) => void; text: string }>(({ resolve, text }) => resolve(text));
 
 function tooLarge(mostBytes: number): VaultplaneError {
   return new VaultplaneError('too_large', `the body must be at most ${mostBytes} bytes`);

@@ -5,6 +5,7 @@ import type { Content } from './answer.ts';
 import type { Grant } from './client.ts';
 import type { Connections } from './connections.ts';
 import type { Door } from './door.ts';
+import { EndOfTurn } from './end-of-turn.ts';
 import { namesThisMachine } from './guards.ts';
 import { LONGEST_PLAIN_HEAD, parsePlainHead } from './plain-head.ts';
 import type { PlainLookup, Routes } from './route.ts';
@@ -57,6 +58,7 @@ export class ShortWay {
   readonly #ready = new WeakMap<Resolved, ReadyAnswer>();
   readonly #open = new Map<Socket, ShortConnection>();
   readonly #begun = new WeakMap<Socket, Promise<Resolved>>();
+  readonly #corked = new EndOfTurn<Socket>((socket) => socket.uncork());
   #stopping = false;
   #cancelSweep = () => {};
   /** Calls answered here. */
@@ -210,7 +212,10 @@ export class ShortWay {
       this.#ready.set(resolved, ready);
     }
     this.answered++;
-    connection.socket.write(ready.bytes);
+    const { socket } = connection;
+    socket.cork();
+    socket.write(ready.bytes);
+    this.#corked.add(socket);
   }
 
   /** As node:http writes it. */

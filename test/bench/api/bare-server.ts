@@ -5,15 +5,12 @@ import { text } from 'node:stream/consumers';
 const { tokenHeader, token, answers, socketPath } = JSON.parse(await text(process.stdin)) as {
   tokenHeader: string;
   token: string;
-  /** By path: the answer's body and its type. */
-  answers: Record<string, { body: string; type: string }>;
+  /** By path: the answer's body, and all its headers but those that node:http sends by itself. */
+  answers: Record<string, { body: string; headers: Record<string, string> }>;
   socketPath: string;
 };
 const ready = new Map(
-  Object.entries(answers).map(([path, { body, type }]) => {
-    const bytes = Buffer.from(body);
-    return [path, { bytes, headers: { 'content-type': type, 'content-length': bytes.length } }];
-  }),
+  Object.entries(answers).map(([path, { body, headers }]) => [path, { bytes: Buffer.from(body), headers }]),
 );
 const listener = (request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => {
   const answer = ready.get(request.url!);

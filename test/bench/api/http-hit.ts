@@ -16,6 +16,15 @@ const SECONDS = 2;
 const REFERENCE = '{vault://aws/secret-name/foo}';
 const TOKEN_HEADER = 'x-aws-parameters-secrets-token';
 
+/** Headers that node:http sends by itself. */
+const OF_NODE_HTTP: ReadonlySet<string> = new Set(['date', 'connection', 'keep-alive']);
+
+/** What a server that does nothing else sends as well, byte for byte. */
+interface Answer {
+  body: string;
+  headers: Record<string, string>;
+}
+
 /** A door of the application API, and how it is asked for a value that is in memory. */
 interface Door {
   name: string;
@@ -79,7 +88,7 @@ export const httpHit: Benchmark = {
     const doors = DOORS.map(({ name, request }) => ({ name, request: request(token) }));
     const own = { tcp: { origin: dataPlane.apiUrl }, unix: { socketPath: join(deployment.folder, 'api.sock') } };
 
-    const answers = new Map<Request, { body: string; type: string }>();
+    const answers = new Map<Request, Answer>();
     for (const { request } of doors) answers.set(request, await ask(own.unix, request));
     const byPath = Object.fromEntries([...answers].map(([{ path }, answer]) => [path, answer]));
     const bare = await startBareServer({ token, answers: byPath, socketPath: join(deployment.folder, 'bare.sock') });
@@ -139,7 +148,7 @@ export const httpHit: Benchmark = {
 };
 
 /** One answer, which must be a 200 with the value in it. */
-async function ask(to: { socketPath: string }, request: Request): Promise<{ body: string; type: string }> {
+async function ask(to: { socketPath: string }, request: Request): Promise<Answer> {
   const { method, path, headers, body } = request;
   const sent = httpRequest({ socketPath: to.socketPath, method, path, headers }).end(body);
   const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
@@ -147,13 +156,14 @@ async function ask(to: { socketPath: string }, request: Request): Promise<{ body
   if (response.statusCode !== 200 || !answer.includes('b'.repeat(64))) {
     throw new Error(`${method} ${path}: ${response.statusCode} ${answer}`);
   }
-  return { body: answer, type: response.headers['content-type'] ?? '' };
+  const own = Object.entries(response.headers as Record<string, string>).filter(([name]) => !OF_NODE_HTTP.has(name));
+  return { body: answer, headers: Object.fromEntries(own) };
 }
 
 /** In a process of its own, as the data plane is. */
 async function startBareServer(input: {
   token: string;
-  answers: Record<string, { body: string; type: string }>;
+  answers: Record<string, Answer>;
   socketPath: string;
 }): Promise<{ tcp: Destination; unix: Destination; stop(): void }> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('./bare-server.ts', import.meta.url))], {
