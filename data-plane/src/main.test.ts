@@ -14,7 +14,7 @@ import { loadDataPlaneSettings } from './settings.ts';
 import { temporaryFolder } from './testing/temporary-folder.ts';
 import { TIMELINE } from './testing/vault-entities.ts';
 
-const MAIN = join(import.meta.dirname, 'main.ts');
+const MAIN = join(import.meta.dirname, 'main.mjs');
 const CANARY = 'canary-value-3b1f';
 const SECRET_KEY = 'canary-secret-key-77aa';
 const READER = 'arn:aws:iam::123456789012:role/reader';

@@ -133,7 +133,7 @@ async function start(options: Options): Promise<void> {
     await launch(
       'data plane',
       'data-plane',
-      'data-plane/src/main.ts',
+      'data-plane/src/main.mjs',
       ['start'],
       { ...cleanEnv(Boolean(options.aws)), ...awsEnv, ...dpEnv },
       `http://127.0.0.1:${port(8007)}/status/ready`,

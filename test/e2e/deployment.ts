@@ -9,7 +9,7 @@ import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CONTROL_PLANE_MAIN = join(ROOT, 'control-plane/src/main.ts');
-export const DATA_PLANE_MAIN = join(ROOT, 'data-plane/src/main.ts');
+export const DATA_PLANE_MAIN = join(ROOT, 'data-plane/src/main.mjs');
 
 /** What a data plane answers about one reference (CONTRACT.md §6). */
 export interface Answer {

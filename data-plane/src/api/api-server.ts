@@ -1,8 +1,9 @@
 import { unlink } from 'node:fs/promises';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { createServer } from '@vaultplane/shared/node-http.ts';
 import { forRequest, nextRequestId, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';

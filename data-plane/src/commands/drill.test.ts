@@ -14,7 +14,7 @@ import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { TestControlPlane } from '../testing/test-control-plane.ts';
 import { snapshotOf } from '../testing/vault-entities.ts';
 
-const MAIN = join(import.meta.dirname, '../main.ts');
+const MAIN = join(import.meta.dirname, '../main.mjs');
 const HELD = '{vault://aws/held/foo}';
 const LATE = '{vault://aws/asked-for-late/foo}';
 

@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import {
@@ -11,6 +10,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { request as httpRequest } from '@vaultplane/shared/node-http.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 

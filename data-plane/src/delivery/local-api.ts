@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { request as httpRequest } from '@vaultplane/shared/node-http.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { readTokenFile } from '../api/token.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';

@@ -1,5 +1,5 @@
-import { createServer } from 'node:http';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { createServer } from '@vaultplane/shared/node-http.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
 import { asVaultplaneError, sendError, sendJson } from '../api/answer.ts';
 import { requireMethod } from '../api/guards.ts';

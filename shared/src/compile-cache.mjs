@@ -1,3 +1,5 @@
+// Of JavaScript, as main.mjs: to take the types off the first TypeScript file that isn't kept, Node.js
+// loads the library which does that, and that takes as long as the rest of its own start.
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -9,6 +11,6 @@ const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/vaultplane', imp
  * is most of what a start takes. It belongs to the contents of each file, and to this user and this Node.js; where the folder
  * can't be written, nothing is kept. An environment that says NODE_COMPILE_CACHE or NODE_DISABLE_COMPILE_CACHE decides itself.
  */
-export function keepCompiled(): void {
+export function keepCompiled() {
   if (process.env.NODE_COMPILE_CACHE === undefined) enableCompileCache(FOLDER);
 }
