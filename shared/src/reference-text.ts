@@ -35,8 +35,7 @@ export function secondReading(reference: Reference): Reference | undefined {
 
 /** The reference's text; parseReference gives the same reference back. */
 export function printReference(reference: Reference): string {
-  // A slash between two non-empty segments stands as it is; any other would be dropped and is written as %2F.
-  const path = encode(reference.path).replace(/(?<!^|%2F)%2F(?!$|%2F)/g, '/');
+  const path = encodePath(reference.path);
   let text = `${REFERENCE_OPENING}${reference.vault}/${path}`;
   if (reference.key !== undefined) text += `/${encode(reference.key)}`;
   else if (path.includes('/')) text += '/';
@@ -46,7 +45,18 @@ export function printReference(reference: Reference): string {
   return `${text}}`;
 }
 
+/** Most names are such, and stand as they are. */
+const PLAIN = /^[\w.!~*'():@=+,-]*$/;
+const PLAIN_PATH = /^[\w.!~*'():@=+,-]+(?:\/[\w.!~*'():@=+,-]+)*$/;
+
+function encodePath(path: string): string {
+  if (PLAIN_PATH.test(path)) return path;
+  // A slash between two non-empty segments stands as it is; any other would be dropped and is written as %2F.
+  return encode(path).replace(/(?<!^|%2F)%2F(?!$|%2F)/g, '/');
+}
+
 function encode(text: string): string {
+  if (PLAIN.test(text)) return text;
   return encodeURIComponent(text).replace(/%3A|%40|%3D|%2B|%2C/g, decodeURIComponent);
 }
 

@@ -110,9 +110,9 @@ function parseVersion(text: string): number {
 }
 
 function decode(text: string): string {
-  let decoded: string;
+  let decoded = text;
   try {
-    decoded = decodeURIComponent(text);
+    if (text.includes('%')) decoded = decodeURIComponent(text);
   } catch {
     throw invalid('has a broken percent-escape');
   }

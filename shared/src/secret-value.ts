@@ -100,10 +100,14 @@ export class SecretValue {
   }
 }
 
+/** Before a number of a JSON text stands one of these, or nothing; where this is found in a string, that costs time only. */
+const MAY_HAVE_NUMBERS = /(?:^|[\s:,[])-?\d/;
+
 function parseJson(text: string): Json | undefined {
   const keepDigits = (_name: string, value: unknown, context: { source: string }) =>
     typeof value === 'number' ? new JsonNumber(context.source) : value;
   try {
+    if (!MAY_HAVE_NUMBERS.test(text)) return JSON.parse(text) as Json;
     return JSON.parse(text, keepDigits as unknown as (name: string, value: unknown) => unknown) as Json;
   } catch {
     // No JSON, or nested deeper than the stack. The engine's message quotes the text, so it goes no further.

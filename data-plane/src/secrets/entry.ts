@@ -36,7 +36,10 @@ export const OVERHEAD_BYTES = 512;
 /** The upstream call for an entry that is under way, or about to be. */
 export interface Flight {
   readonly result: Promise<Held | BackendError>;
-  readonly abort: AbortController;
+  /** Nobody wants it any more. */
+  cancelled: boolean;
+  /** Gives the call up, once it has left. */
+  cut: (() => void) | null;
   /** It has left: whoever wants what the vault answers from now on comes too late. */
   sent: boolean;
   /** The call after it, for those. */

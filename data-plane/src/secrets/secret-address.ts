@@ -27,8 +27,8 @@ export interface SecretAddress {
 
 /** Unique among secrets: vault, everything that makes another secret, path and version. */
 export function keyOf({ scope, path }: SecretAddress): string {
-  const { vault, identity, version } = scope;
-  return JSON.stringify([vault.id, identity, path, ...namesOf(version)]);
+  // The scope's key is a JSON array and ends where that does: no two pairs give one text.
+  return scope.key + path;
 }
 
 export function queryOf({ scope, path }: SecretAddress): SecretQuery {
@@ -39,9 +39,5 @@ export function queryOf({ scope, path }: SecretAddress): SecretQuery {
 export function scopeOf(facts: Omit<SecretScope, 'identity' | 'key'>, config: VaultConfig): SecretScope {
   const { vault, version } = facts;
   const identity = identityOf(vault.type, config);
-  return { ...facts, identity, key: JSON.stringify([vault.id, identity, ...namesOf(version)]) };
-}
-
-function namesOf({ id, stage }: VersionSelector): Array<string | null> {
-  return [id ?? null, stage ?? null];
+  return { ...facts, identity, key: JSON.stringify([vault.id, identity, version.id ?? null, version.stage ?? null]) };
 }

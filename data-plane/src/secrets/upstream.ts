@@ -80,7 +80,7 @@ export class Upstream {
       return entry.flight.result;
     }
     const { promise, resolve } = Promise.withResolvers<Held | BackendError>();
-    entry.flight = { result: promise, abort: new AbortController(), sent: false, next: null };
+    entry.flight = { result: promise, cancelled: false, cut: null, sent: false, next: null };
     const refusal = this.#options.refusalOf?.(entry);
     if (refusal) {
       queueMicrotask(() => this.#settle({ entry, resolve }, refusal));
@@ -96,7 +96,7 @@ export class Upstream {
     const { flight } = entry;
     if (!flight?.sent) return this.fetch(entry);
     if (flight.next) this.counts.joined++;
-    flight.next ??= flight.result.then((result) => (flight.abort.signal.aborted ? result : this.fetch(entry)));
+    flight.next ??= flight.result.then((result) => (flight.cancelled ? result : this.fetch(entry)));
     return flight.next;
   }
 
@@ -116,7 +116,10 @@ export class Upstream {
 
   /** Nobody wants it any more: a call that is under way for nothing else is cut short. */
   cancel(entry: Entry): void {
-    entry.flight?.abort.abort();
+    const { flight } = entry;
+    if (!flight || flight.cancelled) return;
+    flight.cancelled = true;
+    flight.cut?.();
   }
 
   /** Configurations have changed: backends are opened anew when they are asked; who throttles goes on doing so. */
@@ -139,15 +142,15 @@ export class Upstream {
     const wanted = new AbortController();
     let left = fetches.length;
     for (const { entry, resolve } of fetches) {
-      if (entry.flight) entry.flight.sent = true;
-      const onAbort = () => {
+      const { flight } = entry;
+      if (!flight) continue;
+      flight.sent = true;
+      flight.cut = () => {
         resolve(new BackendError('unavailable', 'the vault or its configuration has gone while it was asked'));
         left--;
         if (left === 0) wanted.abort();
       };
-      const signal = entry.flight?.abort.signal;
-      if (signal?.aborted) onAbort();
-      else signal?.addEventListener('abort', onAbort);
+      if (flight.cancelled) flight.cut();
     }
     const results = await this.#ask(fetches, wanted.signal);
     for (const [index, fetch] of fetches.entries()) this.#settle(fetch, results[index]!);

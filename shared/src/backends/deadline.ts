@@ -17,26 +17,26 @@ export interface BoundedCall {
  * @param work is given a signal of its own, which tells it of either end
  * @throws BackendError unavailable at the deadline and where it is cancelled; what `work` throws
  */
-export async function withinDeadline<T>(call: BoundedCall, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export function withinDeadline<T>(call: BoundedCall, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { subject, target, deadline, signal } = call;
-  const cut = new AbortController();
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  late.catch(() => {});
-  const stop = (error: BackendError) => {
-    reject(error);
-    cut.abort();
-  };
-  const timer = setTimeout(
-    () => stop(new BackendError('unavailable', `${subject}: ${target} did not answer in ${deadline} ms`)),
-    deadline,
-  );
-  const onAbort = () => stop(new BackendError('unavailable', `${subject}: the call was cancelled`));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work(cut.signal), late]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
+  return new Promise((resolve, reject) => {
+    const cut = new AbortController();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const stop = (error: BackendError) => {
+      end();
+      reject(error);
+      cut.abort();
+    };
+    const onAbort = () => stop(new BackendError('unavailable', `${subject}: the call was cancelled`));
+    const timer = setTimeout(
+      () => stop(new BackendError('unavailable', `${subject}: ${target} did not answer in ${deadline} ms`)),
+      deadline,
+    );
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    Promise.try(work, cut.signal).then(resolve, reject).finally(end);
+  });
 }

@@ -12,10 +12,15 @@ export class OwnAddress {
     this.#own = ownListen === undefined ? undefined : parseAddress(ownListen);
   }
 
+  /** Says at once of nearly every call that it leads elsewhere. */
+  mayBeAt(port: number): boolean {
+    return port === this.#own?.port;
+  }
+
   /** @throws Error of node:dns where the host has no address */
   async isAt(hostname: string, port: number): Promise<boolean> {
     const own = this.#own;
-    if (own === undefined || port !== own.port) return false;
+    if (own === undefined || !this.mayBeAt(port)) return false;
     const host = hostname.replace(/^\[|\]$/g, '');
     const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
     return addresses.some((address) => reaches(address, own));

@@ -31,7 +31,8 @@ export class AwsConnections {
     }));
     const send: Handle = this.handler.handle.bind(this.handler);
     this.handler.handle = async (request, options) => {
-      await this.#refuseOwn(request.hostname, request.port ?? (request.protocol === 'https:' ? 443 : 80));
+      const port = request.port ?? (request.protocol === 'https:' ? 443 : 80);
+      if (this.#own.mayBeAt(port)) await this.#refuseOwn(request.hostname, port);
       return send(request, options);
     };
   }
