@@ -2,10 +2,10 @@ import { type Address, addressOf, type Lifetimes } from '@vaultplane/shared/back
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { parseReference, type Reference } from '@vaultplane/shared/reference.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import type { BindingTable, Slot } from './binding-table.ts';
 import type { Entry, EntryUse, EntryUser } from './entry.ts';
 import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
-import type { ReadyAnswers, Slot } from './ready-answers.ts';
 import { ResolvedValue } from './resolved.ts';
 import { keyOf, type SecretAddress, type SecretScope, scopeOf } from './secret-address.ts';
 import type { Vault } from './vault-directory.ts';
@@ -33,34 +33,35 @@ export class Binding implements EntryUser {
   /** By reading; most references have one. */
   #first: Entry | null = null;
   #second: Entry | null = null;
-  readonly #ready: ReadyAnswers;
+  readonly #table: BindingTable;
   /** Null once it is released: a lookup that began before still has it, and the slot may be another's by then. */
   #slot: Slot | null;
   /** The last use that was considered. */
   #consideredUse = 0;
 
   /**
+   * It is in the table until it is released.
+   *
    * @param roleArn the role to ask under, in place of the vault's own
    * @throws VaultplaneError invalid_option, unsupported_version; access_denied for a role that the vault does not allow
    */
-  constructor(text: string, reference: Reference, vault: Vault, ready: ReadyAnswers, roleArn?: string) {
+  constructor(text: string, reference: Reference, vault: Vault, table: BindingTable, roleArn?: string) {
     this.text = text;
     this.roleArn = roleArn;
     this.#vault = vault;
     this.#meaning = this.#meaningIn(vault, reference);
     this.#lifetimes = this.#meaning.address.lifetimes;
-    this.#ready = ready;
-    this.#slot = ready.claim(this.#readyText);
-    this.use();
+    this.#table = table;
+    this.#slot = table.add(this);
   }
 
   get lastUse(): number {
-    return this.#slot === null ? 0 : this.#ready.lastUse(this.#slot);
+    return this.#slot === null ? 0 : this.#table.lastUse(this.#slot);
   }
 
   /** It is looked up. */
   use(): void {
-    if (this.#slot !== null) this.#ready.use(this.#slot);
+    if (this.#slot !== null) this.#table.use(this.#slot);
   }
 
   /** Used since it was last considered for being given up, or taken for being in use. */
@@ -165,16 +166,16 @@ export class Binding implements EntryUser {
   }
 
   /** A lookup ended with this, out of an entry that still holds it: the next one may have it again. */
-  remember(reading: number, held: Held, resolved: ResolvedValue): void {
+  remember(reading: number, held: Held, resolved: ResolvedValue, now: number): void {
     this.heldReading = reading;
     const lifecycle = this.entry(reading)?.lifecycle;
     if (lifecycle?.held !== held || this.#slot === null) return;
-    this.#ready.put(this.#slot, resolved, lifecycle.endOf(resolved.state, this.lifetimes));
+    this.#table.put(this.#slot, resolved, now, lifecycle.endOf(resolved.state, this.lifetimes));
     this.#meaning = null;
   }
 
   forget(): void {
-    if (this.#slot !== null) this.#ready.forget(this.#slot);
+    if (this.#slot !== null) this.#table.forget(this.#slot);
   }
 
   /** No longer in use, and never again. */
@@ -183,13 +184,8 @@ export class Binding implements EntryUser {
       this.#bound(reading)?.removeUser(this);
       this.#setBound(reading, null);
     }
-    if (this.#slot !== null) this.#ready.release(this.#slot, this.#readyText);
+    if (this.#slot !== null) this.#table.remove(this.#slot);
     this.#slot = null;
-  }
-
-  /** Whoever names no role gets the answer by the reference alone; one for a role must not be found by any text. */
-  get #readyText(): string | null {
-    return this.roleArn === undefined ? this.text : null;
   }
 
   #readingOf(entry: Entry): number | undefined {

@@ -1,6 +1,7 @@
 import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import { type Binding, bindingKey } from './binding.ts';
+import type { Binding } from './binding.ts';
+import type { BindingTable } from './binding-table.ts';
 import type { Cache } from './cache.ts';
 import type { Entry, EntryUse } from './entry.ts';
 import { Held } from './held.ts';
@@ -29,7 +30,7 @@ export interface ContinuityOptions {
   time: SteadyTime;
   random: () => number;
   cache: Cache;
-  bindings: ReadonlyMap<string, Binding>;
+  bindings: BindingTable;
   /** @throws VaultplaneError where the reference means nothing now */
   bind(reference: string, roleArn: string | undefined): Binding;
   entryOf(binding: Binding, reading: number): Entry;
@@ -107,7 +108,7 @@ export class Continuity {
    */
   async prefetch(references: readonly string[], roleArn?: string): Promise<Array<VaultplaneError | null>> {
     const { resolveMany, bindings } = this.#options;
-    const bound = (reference: string) => bindings.get(bindingKey(reference, roleArn));
+    const bound = (reference: string) => bindings.get(reference, roleArn);
     const lifecycleOf = (reference: string) => bound(reference)?.answering()?.lifecycle;
     const unused = references.filter((reference) => !bound(reference)?.used);
     const found = await resolveMany(references, { roleArn });
@@ -128,7 +129,7 @@ export class Continuity {
   /** The references that were looked up, and found, since this was asked last; those that are watched always are. */
   takeUsed(): NamedReference[] {
     const used: NamedReference[] = [];
-    for (const binding of this.#options.bindings.values()) {
+    for (const binding of this.#options.bindings.all()) {
       if (!(binding.used || binding.watched) || binding.vault.type.local) continue;
       if (!binding.answering()?.lifecycle.held) continue;
       binding.consider();

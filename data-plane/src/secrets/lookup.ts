@@ -156,7 +156,7 @@ export class Lookup {
   ): { ask: Entry } | { answer: Answer } {
     try {
       const resolved = binding.pick(reading, held, state);
-      binding.remember(reading, held, resolved);
+      binding.remember(reading, held, resolved, this.#context.now());
       return { answer: resolved };
     } catch (error) {
       const failed = asVaultplaneError(error);

@@ -16,14 +16,14 @@ import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { credentialReferenceError } from '@vaultplane/shared/vaults/credential-reference.ts';
 import { homeRegionOf, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
 import type { Random } from './backoff.ts';
-import { Binding, bindingKey, mayAssume } from './binding.ts';
+import { Binding, mayAssume } from './binding.ts';
+import { BindingTable } from './binding-table.ts';
 import { Cache } from './cache.ts';
 import { Continuity } from './continuity.ts';
 import { Entry } from './entry.ts';
 import { type HeldSecret, inventoryOf } from './inventory.ts';
 import type { State } from './lifecycle.ts';
 import { type Asked, Lookup, type ResolveOptions } from './lookup.ts';
-import { ReadyAnswers } from './ready-answers.ts';
 import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
@@ -90,8 +90,7 @@ export class Resolver {
   readonly #refresher: Refresher;
   readonly #refreshNow: RefreshNow;
   readonly #watches: Watches;
-  readonly #bindings = new Map<string, Binding>();
-  readonly #ready = new ReadyAnswers();
+  readonly #bindings = new BindingTable();
   /** Counts configurations, so that a lookup notices that it began under another one. */
   #epoch = 0;
   #stopped = false;
@@ -126,7 +125,7 @@ export class Resolver {
     this.#cache = new Cache(
       limits,
       (entry) => this.#onDropped(entry),
-      () => this.#ready.countUse(),
+      () => this.#bindings.countUse(),
     );
     const onSettled = (entry: Entry) => this.#onSettled(entry);
     this.#upstream = new Upstream({
@@ -168,7 +167,7 @@ export class Resolver {
     this.#epoch++;
     const moved = this.#directory.configure(snapshot, defaults);
     this.#upstream.reopen();
-    for (const binding of this.#bindings.values()) {
+    for (const binding of this.#bindings.all()) {
       const vault = this.#directory.find(binding.vault.prefix);
       if (vault === binding.vault) continue;
       try {
@@ -176,7 +175,7 @@ export class Resolver {
           throw new Error('another vault');
         binding.rebind(vault);
       } catch {
-        this.#release(binding);
+        binding.release();
       }
     }
     const byId = new Map([...this.#directory.all()].map((vault) => [vault.id, vault]));
@@ -208,7 +207,7 @@ export class Resolver {
     const now = this.#time.recent();
     this.#refresher.catchUp(now);
     if (!options.refresh && options.roleArn === undefined) {
-      const ready = this.#ready.get(reference, now);
+      const ready = this.#bindings.answer(reference, now);
       if (ready !== null) return ready;
     }
     const answers = this.#lookUp([reference], options);
@@ -322,7 +321,7 @@ export class Resolver {
     this.#refreshNow.stop();
     this.#refresher.stop();
     for (const entry of [...this.#cache.entries()]) this.#cache.drop(entry);
-    for (const binding of [...this.#bindings.values()]) this.#release(binding);
+    for (const binding of [...this.#bindings.all()]) binding.release();
     this.#refresher.stop();
     this.#backends.stop();
   }
@@ -391,17 +390,15 @@ export class Resolver {
   }
 
   #bind(text: string, roleArn: string | undefined): Binding {
-    const key = bindingKey(text, roleArn);
-    const known = this.#bindings.get(key);
-    if (known && known.roleArn === roleArn) {
+    const known = this.#bindings.get(text, roleArn);
+    if (known) {
       known.use();
       return known;
     }
     const reference = parseReference(text);
-    const binding = new Binding(text, reference, this.#directory.get(reference.vault), this.#ready, roleArn);
+    const binding = new Binding(text, reference, this.#directory.get(reference.vault), this.#bindings, roleArn);
     // Watches are of references under their vaults' own roles.
     binding.watched = roleArn === undefined && this.#watches.has(text);
-    this.#bindings.set(key, binding);
     this.#limitBindings();
     return binding;
   }
@@ -426,21 +423,15 @@ export class Resolver {
   /** References that were not used for long are given up; the values stay, and a reference is quickly bound again. */
   #limitBindings(): void {
     const most = 2 * this.#settings.cache_max_entries + 1000;
-    for (const binding of this.#bindings.values()) {
+    for (const binding of this.#bindings.all()) {
       if (this.#bindings.size <= most) return;
-      this.#bindings.delete(binding.key);
       if (binding.used || binding.watched) {
         binding.consider();
-        this.#bindings.set(binding.key, binding);
+        this.#bindings.moveToEnd(binding);
       } else {
         binding.release();
       }
     }
-  }
-
-  #release(binding: Binding): void {
-    binding.release();
-    this.#bindings.delete(binding.key);
   }
 
   #onSettled(entry: Entry): void {
@@ -463,7 +454,7 @@ export class Resolver {
   }
 
   #onWatched(reference: string, watched: boolean): void {
-    const binding = this.#bindings.get(reference);
+    const binding = this.#bindings.get(reference, undefined);
     if (!binding) return;
     binding.watched = watched;
     for (const reading of [0, 1]) {
