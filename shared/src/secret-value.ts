@@ -15,27 +15,30 @@ class JsonNumber {
 
 type Json = string | boolean | null | JsonNumber | Json[] | { [name: string]: Json };
 
+const UNREAD = Symbol('not parsed yet');
+/** No text, and so no JSON. */
+const BINARY = Symbol('binary');
+
 /**
  * A secret's value, which is shown by nothing that prints objects: not by util.inspect, not by JSON.stringify, not by
  * a template string.
  */
 export class SecretValue {
   readonly #text: string;
-  readonly #binary: boolean;
   /** Parsed at most once, since many references may pick from one secret; `undefined` is what is no JSON. */
-  #json: { document: Json | undefined } | null = null;
+  #document: Json | undefined | typeof UNREAD | typeof BINARY;
 
-  private constructor(text: string, binary: boolean) {
+  private constructor(text: string, document: typeof UNREAD | typeof BINARY) {
     this.#text = text;
-    this.#binary = binary;
+    this.#document = document;
   }
 
   static ofText(text: string): SecretValue {
-    return new SecretValue(text, false);
+    return new SecretValue(text, UNREAD);
   }
 
   static ofBinary(bytes: Uint8Array): SecretValue {
-    return new SecretValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), true);
+    return new SecretValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), BINARY);
   }
 
   /** The value itself; base64 of a binary one. */
@@ -45,7 +48,7 @@ export class SecretValue {
 
   /** Set where `reveal` gives something else than the value as it is. */
   get encoding(): 'base64' | undefined {
-    return this.#binary ? 'base64' : undefined;
+    return this.#document === BINARY ? 'base64' : undefined;
   }
 
   /** UTF-8 bytes of what `reveal` gives. */
@@ -54,7 +57,7 @@ export class SecretValue {
   }
 
   equals(other: SecretValue): boolean {
-    return this.#text === other.#text && this.#binary === other.#binary;
+    return this.#text === other.#text && this.encoding === other.encoding;
   }
 
   /**
@@ -65,7 +68,7 @@ export class SecretValue {
    */
   pick(pick: Pick): string {
     if (pick === 'whole') return this.#text;
-    const document = this.#document();
+    const document = SecretValue.#read(this);
     if ('key' in pick) {
       if (document === undefined || !isObject(document)) {
         throw new VaultplaneError('not_json', 'the secret is no JSON object, so that no key can be picked from it');
@@ -82,9 +85,10 @@ export class SecretValue {
     return scalar(reached, pick.pointer);
   }
 
-  #document(): Json | undefined {
-    this.#json ??= { document: this.#binary ? undefined : parseJson(this.#text) };
-    return this.#json.document;
+  // Not a method of each value, which costs every one of them a field.
+  static #read(value: SecretValue): Json | undefined {
+    if (value.#document === UNREAD) value.#document = parseJson(value.#text);
+    return value.#document === BINARY ? undefined : value.#document;
   }
 
   toJSON(): string {

@@ -82,7 +82,9 @@ export class Continuity {
       const users = [...entry.users].map((user) => user.useOf(entry)).filter((use) => use !== null);
       // A value that no reference leads to any more has no lifetimes that could be read from a configuration.
       if (users.length === 0) continue;
-      const { secret, wallFetchedAt } = lifecycle.held;
+      const { value, name, facts } = lifecycle.held;
+      const { wallFetchedAt, ...version } = facts;
+      const secret = { value, name, ...version };
       const { fetchedAt, failedSince: failed } = lifecycle;
       kept.push({ key: keyOf(entry), users, secret, fetchedAt, wallFetchedAt, failed });
     }
@@ -155,7 +157,7 @@ export class Continuity {
     }
     if (!entry || entry.dropped || entry.lifecycle.held) return false;
     const refreshFrom = this.now() + random() * spreadMs;
-    entry.lifecycle.restore(new Held(secret, wallFetchedAt), fetchedAt, failed, refreshFrom);
+    entry.lifecycle.restore(new Held(secret, wallFetchedAt, entry.path), fetchedAt, failed, refreshFrom);
     onRestored(entry);
     return !entry.dropped;
   }

@@ -1,42 +1,24 @@
 import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
 import type { SecretValue } from '@vaultplane/shared/secret-value.ts';
+import { type PackedFacts, packFacts, unpackFacts, type VersionFacts } from './packed-facts.ts';
 
-/** One fetched version of a secret. One object: there are as many as secrets are held. */
+/** One fetched version of a secret. There are as many as secrets are held. */
 export class Held {
   /** Hides itself wherever it is printed. */
   readonly value: SecretValue;
-  readonly versionId: string | null;
-  readonly stages: readonly string[];
-  readonly createdAt: number | null;
-  readonly arn: string | null;
+  /** As the vault has it. */
   readonly name: string;
-  /** The wall clock's time of the fetch, milliseconds. */
-  readonly wallFetchedAt: number;
+  readonly #facts: PackedFacts;
 
-  constructor({ value, version, createdAt, arn, name }: FetchedSecret, wallFetchedAt: number) {
+  /** @param path by which it was asked for: mostly its name, and then there once */
+  constructor({ value, name, ...facts }: FetchedSecret, wallFetchedAt: number, path: string) {
     this.value = value;
-    this.versionId = version.id;
-    this.stages = shared(version.stages);
-    this.createdAt = createdAt;
-    this.arn = arn;
-    this.name = name;
-    this.wallFetchedAt = wallFetchedAt;
+    this.name = name === path ? path : name;
+    this.#facts = packFacts({ ...facts, wallFetchedAt }, name);
   }
 
-  get version(): FetchedSecret['version'] {
-    return { id: this.versionId, stages: this.stages };
+  /** Made anew each time. */
+  get facts(): VersionFacts {
+    return unpackFacts(this.#facts, this.name);
   }
-
-  /** As it was fetched. */
-  get secret(): FetchedSecret {
-    const { value, version, createdAt, arn, name } = this;
-    return { value, version, createdAt, arn, name };
-  }
-}
-
-/** Nearly all versions that are held are current ones: AWS's stage of those, or none. */
-const USUAL: ReadonlyArray<readonly string[]> = [Object.freeze(['AWSCURRENT']), Object.freeze([])];
-
-function shared(stages: readonly string[]): readonly string[] {
-  return USUAL.find((usual) => usual.length === stages.length && usual[0] === stages[0]) ?? stages;
 }

@@ -26,13 +26,13 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
   for (const entry of entries) {
     const state = entry.stateAt(now);
     if (state === null) continue;
-    const held = state === 'negative' ? null : entry.lifecycle.held;
+    const facts = state === 'negative' ? undefined : entry.lifecycle.held?.facts;
     yield {
       key: keyOf(entry),
       vault: entry.scope.vault.prefix,
       state,
-      versionId: held?.versionId ?? null,
-      fetchedAt: held?.wallFetchedAt ?? null,
+      versionId: facts?.version.id ?? null,
+      fetchedAt: facts?.wallFetchedAt ?? null,
       get endsInMs() {
         return entry.goneAt() - now;
       },

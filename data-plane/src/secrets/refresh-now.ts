@@ -87,7 +87,7 @@ export class RefreshNow {
 
   async #fetch(entry: Entry, outcome: RefreshOutcome): Promise<void> {
     const { upstream, time } = this.#options;
-    const before = entry.lifecycle.held?.versionId;
+    const before = entry.lifecycle.held?.facts.version.id;
     // A region that throttles is left alone, whoever asks (CONTRACT.md §4).
     const result =
       entry.dropped || upstream.pausedUntil(entry) > time.now() ? undefined : await upstream.fetchAnew(entry);
@@ -96,6 +96,6 @@ export class RefreshNow {
       return;
     }
     outcome.refreshed++;
-    if (result.versionId !== before) outcome.changed++;
+    if (result.facts.version.id !== before) outcome.changed++;
   }
 }

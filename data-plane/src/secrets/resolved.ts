@@ -58,20 +58,20 @@ export class ResolvedValue implements Resolved {
   }
 
   get version(): { id: string | null; stages: readonly string[] } {
-    return this.#held.version;
+    return this.#held.facts.version;
   }
 
   get fetchedAt(): number {
-    return this.#held.wallFetchedAt;
+    return this.#held.facts.wallFetchedAt;
   }
 
   get expiresAt(): number | null {
-    return this.#ttl === 0 ? null : this.#held.wallFetchedAt + this.#ttl;
+    return this.#ttl === 0 ? null : this.fetchedAt + this.#ttl;
   }
 
   get secret(): { name: string; arn: string | null; createdAt: number | null } {
-    const { name, arn, createdAt } = this.#held;
-    return { name, arn, createdAt };
+    const { arn, createdAt } = this.#held.facts;
+    return { name: this.#held.name, arn, createdAt };
   }
 
   toJSON(): object {

@@ -237,7 +237,7 @@ export class Upstream {
   #settle({ entry, resolve }: Fetch, result: FetchedSecret | BackendError): void {
     const { time, onSettled, log } = this.#options;
     entry.flight = null;
-    const settled = result instanceof BackendError ? result : new Held(result, time.wall());
+    const settled = result instanceof BackendError ? result : new Held(result, time.wall(), entry.path);
     if (!entry.dropped) {
       this.#count(entry.lifecycle.held, settled);
       entry.forget();
@@ -256,7 +256,7 @@ export class Upstream {
     const { first, refresh } = this.counts;
     if (settled instanceof BackendError) (before ? refresh : first)[settled.code]++;
     else if (!before) first.fetched++;
-    else refresh[before.versionId === settled.versionId ? 'unchanged' : 'changed']++;
+    else refresh[before.facts.version.id === settled.facts.version.id ? 'unchanged' : 'changed']++;
   }
 }
 

@@ -1,9 +1,11 @@
+import { hash } from 'node:crypto';
 import type { FetchedSecret, SecretBackend, SecretQuery } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import { SecretValue } from '@vaultplane/shared/secret-value.ts';
 
 /** AWS gives so many secrets a call. */
 const BATCH_SIZE = 20;
+const CREATED_AT = Date.UTC(2026, 0, 1, 12, 34, 56, 789);
 
 /** Vaults whose values are made when they are asked for, so that nothing but the resolver holds any. */
 export class GeneratedVault implements BackendSource {
@@ -17,13 +19,17 @@ export class GeneratedVault implements BackendSource {
   }
 
   async open(): Promise<SecretBackend> {
-    const answer = ({ path }: SecretQuery): FetchedSecret => ({
-      value: SecretValue.ofText(this.#valueAt(path)),
-      version: { id: `version-of-${path}`, stages: ['AWSCURRENT'] },
-      createdAt: 1,
-      arn: `arn:aws:secretsmanager:us-east-1:123456789012:secret:${path}-AbCdEf`,
-      name: path,
-    });
+    const answer = ({ path }: SecretQuery): FetchedSecret => {
+      const text = this.#valueAt(path);
+      const facts = {
+        version: { id: uuidOf(text), stages: ['AWSCURRENT'] },
+        createdAt: CREATED_AT,
+        arn: `arn:aws:secretsmanager:us-east-1:123456789012:secret:${path}-AbCdEf`,
+        name: path,
+      };
+      // As it comes from AWS: texts that are flat, and of this answer alone.
+      return { value: SecretValue.ofText(text), ...(JSON.parse(JSON.stringify(facts)) as typeof facts) };
+    };
     return {
       scope: 'us-east-1',
       description: 'a generated vault',
@@ -39,4 +45,9 @@ export class GeneratedVault implements BackendSource {
   }
 
   stop(): void {}
+}
+
+/** Always the same for a text. */
+function uuidOf(text: string): string {
+  return hash('sha256', text).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5');
 }
