@@ -28,17 +28,17 @@ export class SecretValue {
   /** Parsed at most once, since many references may pick from one secret; `undefined` is what is no JSON. */
   #document: Json | undefined | typeof UNREAD | typeof BINARY;
 
-  private constructor(text: string, document: typeof UNREAD | typeof BINARY) {
+  protected constructor(text: string, encoding: 'base64' | undefined) {
     this.#text = text;
-    this.#document = document;
+    this.#document = encoding === undefined ? UNREAD : BINARY;
   }
 
   static ofText(text: string): SecretValue {
-    return new SecretValue(text, UNREAD);
+    return new SecretValue(text, undefined);
   }
 
   static ofBinary(bytes: Uint8Array): SecretValue {
-    return new SecretValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), BINARY);
+    return new SecretValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'), 'base64');
   }
 
   /** The value itself; base64 of a binary one. */

@@ -50,10 +50,10 @@ export class OutageSwitch {
    * Why a vault may not be asked for a secret now; null where it may. What is held is refused, so that it is served as in
    * an outage; a lookup that holds nothing is what would have failed.
    */
-  refusalOf({ scope, path, lifecycle }: Entry): BackendError | null {
+  refusalOf({ scope, path, held }: Entry): BackendError | null {
     const { name, description } = scope.vault.type;
     if (this.#current?.outage !== `${name}-outage`) return null;
-    if (lifecycle.held === null) {
+    if (held === null) {
       this.#miss(`${scope.vault.prefix}/${path}`);
       if (!this.#current.strict) return null;
     }

@@ -153,7 +153,7 @@ export class Binding implements EntryUser {
   /** @throws VaultplaneError key_not_found, key_not_scalar, not_json */
   pick(reading: number, held: Held, state: State): ResolvedValue {
     const { pick, text } = this.readings[reading]!;
-    const value = held.value.pick(pick);
+    const value = held.pick(pick);
     return new ResolvedValue({
       reference: this.text,
       vault: this.#vault.prefix,
@@ -168,9 +168,9 @@ export class Binding implements EntryUser {
   /** A lookup ended with this, out of an entry that still holds it: the next one may have it again. */
   remember(reading: number, held: Held, resolved: ResolvedValue, now: number): void {
     this.heldReading = reading;
-    const lifecycle = this.entry(reading)?.lifecycle;
-    if (lifecycle?.held !== held || this.#slot === null) return;
-    this.#table.put(this.#slot, resolved, now, lifecycle.endOf(resolved.state, this.lifetimes));
+    const entry = this.entry(reading);
+    if (entry?.held !== held || this.#slot === null) return;
+    this.#table.put(this.#slot, resolved, now, entry.endFor(this.lifetimes, resolved.state));
     this.#meaning = null;
   }
 

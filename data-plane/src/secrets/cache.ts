@@ -1,4 +1,3 @@
-import { DueQueue } from './due-queue.ts';
 import type { Entry } from './entry.ts';
 import type { SecretAddress } from './secret-address.ts';
 
@@ -7,15 +6,23 @@ export interface CacheLimits {
   maxBytes: number;
 }
 
+/** So many of the least recently used are found at once, or an eighth of all. */
+const FEWEST_OLDEST = 64;
+
 /** Secrets by address, the least recently used going first when there are too many or they are too big. */
 export class Cache {
   readonly #limits: CacheLimits;
   readonly #onDrop: (entry: Entry) => void;
   /** By key of their scope, and then by path. */
   readonly #scopes = new Map<string, Map<string, Entry>>();
-  /** By when they were last used as far as is known here: a use is only counted, and looked at when room is needed. */
-  readonly #byUse = new DueQueue<'usePlace', Entry>('usePlace');
   readonly #countUse: () => number;
+  /**
+   * Those that were the least recently used of all when room was needed last, the next to go at the end: a use is only
+   * counted, and put in order for some of them at once, when room is needed.
+   */
+  #oldest: Entry[] = [];
+  /** The count of uses then. What was used since is not among the oldest any more. */
+  #oldestAt = 0;
   #size = 0;
   #bytes = 0;
 
@@ -45,10 +52,11 @@ export class Cache {
     for (const entries of this.#scopes.values()) yield* entries.values();
   }
 
-  /** From the least recently used one to the one that was used last. */
-  oldestFirst(): Entry[] {
+  /** From the least recently used one to the one that was used last; only those last used up to `until`, a count of uses. */
+  oldestFirst(until = Infinity): Entry[] {
     return [...this.entries()]
       .map((entry) => ({ entry, lastUse: entry.lastUse }))
+      .filter(({ lastUse }) => lastUse <= until)
       .sort((a, b) => a.lastUse - b.lastUse)
       .map(({ entry }) => entry);
   }
@@ -59,7 +67,6 @@ export class Cache {
     this.#scopes.set(scope.key, entries.set(path, entry));
     this.#size++;
     this.touch(entry);
-    this.#byUse.set(entry, entry.lastUse);
     this.resized(entry);
   }
 
@@ -84,28 +91,35 @@ export class Cache {
     entries.delete(entry.path);
     if (entries.size === 0) this.#scopes.delete(entry.scope.key);
     this.#size--;
-    this.#byUse.delete(entry);
     this.#bytes -= entry.bytes;
     this.#onDrop(entry);
-    entry.lifecycle.drop();
+    entry.giveUp();
   }
 
   #evict(): void {
     // What can't go counts as used now, and so is met once in a pass.
     const before = this.#countUse();
     while (this.#size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes) {
-      const entry = this.#byUse.peek();
-      const knownUse = this.#byUse.earliest;
-      if (!entry || knownUse > before) return;
-      const { lastUse } = entry;
+      const entry = this.#leastRecentlyUsed(before);
+      if (!entry) return;
       // What somebody waits for, is about to ask for or watches stays; these are bounded elsewhere.
-      const isIdle = entry.flight === null && !entry.lifecycle.isUnknown && !entry.watched;
-      if (lastUse > knownUse) this.#byUse.set(entry, lastUse);
-      else if (isIdle) this.drop(entry);
-      else {
-        this.touch(entry);
-        this.#byUse.set(entry, entry.lastUse);
+      const isIdle = entry.flight === null && !entry.isUnknown && !entry.watched;
+      if (isIdle) this.drop(entry);
+      else this.touch(entry);
+    }
+  }
+
+  /** Undefined where all have been used since `before`. Each is given once, unless it is used after that. */
+  #leastRecentlyUsed(before: number): Entry | undefined {
+    for (;;) {
+      for (let entry = this.#oldest.pop(); entry; entry = this.#oldest.pop()) {
+        if (!entry.dropped && entry.lastUse <= this.#oldestAt) return entry;
       }
+      const uses = Float64Array.from(this.entries(), ({ lastUse }) => lastUse).sort();
+      if (uses.length === 0 || uses[0]! > before) return undefined;
+      const most = uses[Math.min(uses.length, Math.max(FEWEST_OLDEST, uses.length >> 3)) - 1]!;
+      this.#oldestAt = Math.min(most, before);
+      this.#oldest = this.oldestFirst(this.#oldestAt).reverse();
     }
   }
 }

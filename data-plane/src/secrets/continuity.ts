@@ -77,15 +77,14 @@ export class Continuity {
     const kept: KeptSecret[] = [];
     const now = this.now();
     for (const entry of this.#options.cache.oldestFirst()) {
-      const { lifecycle, scope } = entry;
-      if (!lifecycle.held || scope.vault.type.local || entry.goneAt() <= now) continue;
+      const { held, scope } = entry;
+      if (!held || scope.vault.type.local || entry.goneAt() <= now) continue;
       const users = [...entry.users].map((user) => user.useOf(entry)).filter((use) => use !== null);
       // A value that no reference leads to any more has no lifetimes that could be read from a configuration.
       if (users.length === 0) continue;
-      const { value, name, facts } = lifecycle.held;
-      const { wallFetchedAt, ...version } = facts;
-      const secret = { value, name, ...version };
-      const { fetchedAt, failedSince: failed } = lifecycle;
+      const { wallFetchedAt, ...facts } = held.facts;
+      const secret = { value: held, name: held.name, ...facts };
+      const { fetchedAt, failedSince: failed } = entry;
       kept.push({ key: keyOf(entry), users, secret, fetchedAt, wallFetchedAt, failed });
     }
     return kept;
@@ -111,10 +110,10 @@ export class Continuity {
   async prefetch(references: readonly string[], roleArn?: string): Promise<Array<VaultplaneError | null>> {
     const { resolveMany, bindings } = this.#options;
     const bound = (reference: string) => bindings.get(reference, roleArn);
-    const lifecycleOf = (reference: string) => bound(reference)?.answering()?.lifecycle;
+    const answering = (reference: string) => bound(reference)?.answering();
     const unused = references.filter((reference) => !bound(reference)?.used);
     const found = await resolveMany(references, { roleArn });
-    const old = references.filter((reference) => lifecycleOf(reference)?.restored);
+    const old = references.filter((reference) => answering(reference)?.restored);
     if (old.length > 0) await resolveMany(old, { roleArn, refresh: true });
     for (const reference of unused) {
       bound(reference)?.consider();
@@ -122,9 +121,9 @@ export class Continuity {
     return references.map((reference, index) => {
       const outcome = found[index];
       if (outcome instanceof VaultplaneError) return outcome;
-      const lifecycle = lifecycleOf(reference);
+      const entry = answering(reference);
       // A value from before the restart that could not be fetched anew is served, but it is not what was asked for.
-      return lifecycle?.restored ? lifecycle.lastError : null;
+      return entry?.restored ? entry.lastError : null;
     });
   }
 
@@ -133,7 +132,7 @@ export class Continuity {
     const used: NamedReference[] = [];
     for (const binding of this.#options.bindings.all()) {
       if (!(binding.used || binding.watched) || binding.vault.type.local) continue;
-      if (!binding.answering()?.lifecycle.held) continue;
+      if (!binding.answering()?.held) continue;
       binding.consider();
       used.push({ reference: binding.text, roleArn: binding.roleArn });
     }
@@ -155,9 +154,9 @@ export class Continuity {
         // The vault is gone, or does not understand the reference any more.
       }
     }
-    if (!entry || entry.dropped || entry.lifecycle.held) return false;
+    if (!entry || entry.dropped || entry.held) return false;
     const refreshFrom = this.now() + random() * spreadMs;
-    entry.lifecycle.restore(new Held(secret, wallFetchedAt, entry.path), fetchedAt, failed, refreshFrom);
+    entry.restore(new Held(secret, wallFetchedAt, entry.path), fetchedAt, failed, refreshFrom, random);
     onRestored(entry);
     return !entry.dropped;
   }

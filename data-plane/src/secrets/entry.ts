@@ -1,6 +1,5 @@
 import type { Lifetimes } from '@vaultplane/shared/backends/address.ts';
 import type { BackendError } from '@vaultplane/shared/backends/backend.ts';
-import type { Random } from './backoff.ts';
 import type { Held } from './held.ts';
 import { Lifecycle, type State } from './lifecycle.ts';
 import type { SecretAddress, SecretScope } from './secret-address.ts';
@@ -46,18 +45,15 @@ export interface Flight {
   next: Promise<Held | BackendError> | null;
 }
 
-/** One secret in the cache. */
-export class Entry implements SecretAddress {
+/** One secret in the cache, with its lifecycle under the lifetimes of all who use it. */
+export class Entry extends Lifecycle<Held> implements SecretAddress {
   #scope: SecretScope;
   readonly path: string;
-  readonly lifecycle: Lifecycle<Held>;
   flight: Flight | null = null;
   /** No longer in the cache, and never again. */
   dropped = false;
   /** Its place in the refresher's queue. */
   refreshPlace = -1;
-  /** Its place in the order of use; the cache's own. */
-  usePlace = -1;
   #lastUse = 0;
   /** As the cache last counted it. */
   bytes = 0;
@@ -65,10 +61,10 @@ export class Entry implements SecretAddress {
   #users: EntryUser | Set<EntryUser> | null = null;
   #lifetimes: readonly Lifetimes[] = NONE;
 
-  constructor({ scope, path }: SecretAddress, random: Random) {
+  constructor({ scope, path }: SecretAddress) {
+    super();
     this.#scope = scope;
     this.path = path;
-    this.lifecycle = new Lifecycle(random);
   }
 
   /** As whoever it was made for names it, or another of its users. */
@@ -145,9 +141,9 @@ export class Entry implements SecretAddress {
   /** As the first of its users that may have it sees it; `negative` is a miss that is remembered, null nothing. */
   stateAt(now: number): State | 'negative' | null {
     for (const own of this.#lifetimes) {
-      const state = this.lifecycle.stateAt(now, own);
+      const state = this.stateFor(own, now);
       if (state) return state;
-      const refusal = this.lifecycle.refusalAt(now, own);
+      const refusal = this.refusalFor(own, now);
       if (refusal && refusal.code !== 'unavailable') return 'negative';
     }
     return null;
@@ -156,19 +152,19 @@ export class Entry implements SecretAddress {
   /** The earliest that any user wants a refresh. */
   refreshAt(): number {
     let earliest = Infinity;
-    for (const lifetimes of this.#lifetimes) earliest = Math.min(earliest, this.lifecycle.dueAt(lifetimes));
+    for (const lifetimes of this.#lifetimes) earliest = Math.min(earliest, this.dueFor(lifetimes));
     return earliest;
   }
 
   /** When no user has any use for it any more. */
   goneAt(): number {
     let latest = 0;
-    for (const lifetimes of this.#lifetimes) latest = Math.max(latest, this.lifecycle.goneAt(lifetimes));
+    for (const lifetimes of this.#lifetimes) latest = Math.max(latest, this.goneFor(lifetimes));
     return latest;
   }
 
   size(): number {
-    return OVERHEAD_BYTES + (this.lifecycle.held?.value.bytes ?? 0);
+    return OVERHEAD_BYTES + (this.held?.bytes ?? 0);
   }
 
   /** What users remember of the value is forgotten. */

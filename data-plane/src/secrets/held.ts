@@ -1,18 +1,16 @@
 import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
-import type { SecretValue } from '@vaultplane/shared/secret-value.ts';
+import { SecretValue } from '@vaultplane/shared/secret-value.ts';
 import { type PackedFacts, packFacts, unpackFacts, type VersionFacts } from './packed-facts.ts';
 
-/** One fetched version of a secret. There are as many as secrets are held. */
-export class Held {
-  /** Hides itself wherever it is printed. */
-  readonly value: SecretValue;
+/** One fetched version of a secret: its value, and what is known of that. One object: there are as many as secrets are held. */
+export class Held extends SecretValue {
   /** As the vault has it. */
   readonly name: string;
   readonly #facts: PackedFacts;
 
   /** @param path by which it was asked for: mostly its name, and then there once */
   constructor({ value, name, ...facts }: FetchedSecret, wallFetchedAt: number, path: string) {
-    this.value = value;
+    super(value.reveal(), value.encoding);
     this.name = name === path ? path : name;
     this.#facts = packFacts({ ...facts, wallFetchedAt }, name);
   }

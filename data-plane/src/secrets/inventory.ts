@@ -26,7 +26,7 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
   for (const entry of entries) {
     const state = entry.stateAt(now);
     if (state === null) continue;
-    const facts = state === 'negative' ? undefined : entry.lifecycle.held?.facts;
+    const facts = state === 'negative' ? undefined : entry.held?.facts;
     yield {
       key: keyOf(entry),
       vault: entry.scope.vault.prefix,

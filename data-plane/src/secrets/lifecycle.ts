@@ -12,6 +12,22 @@ interface Failure {
   readonly backoff: Backoff | null;
 }
 
+/** What is not as after a fetch that brought a value. */
+interface Trouble {
+  /** Null where nothing has failed since the last answer. */
+  readonly failure: Failure | null;
+  /** Since the held value was fetched, a fetch has failed. */
+  readonly failedSince: boolean;
+  /**
+   * Where the held value is from before a restart, and nothing has been fetched since: from when on it may be fetched
+   * in the background. Else null.
+   */
+  readonly restoredUntil: number | null;
+}
+
+const NO_TROUBLE: Trouble = { failure: null, failedSince: false, restoredUntil: null };
+const MILLION = 1_000_000;
+
 /** Failures of what was never fetched are forgotten this long after the last try. */
 const FORGET_FAILURES_MS = 120_000;
 
@@ -22,24 +38,13 @@ const FORGET_FAILURES_MS = 120_000;
  * applies to values already held, and references with lifetimes of their own can share one secret.
  */
 export class Lifecycle<V> {
-  readonly #random: Random;
-  /** Null where nothing has failed since the last answer. */
-  #failure: Failure | null = null;
   #held: V | null = null;
+  /** Whole milliseconds, as all that is kept for each secret: a number of 32 bits takes no object of its own. */
   #fetchedAt = 0;
-  /** Since the held value was fetched, a fetch has failed. */
-  #failedSince = false;
-  /** Of the held value's refresh time. */
-  #jitter = 1;
-  /**
-   * Where the held value is from before a restart, and nothing has been fetched since: from when on it may be fetched
-   * in the background. Else null.
-   */
-  #restoredUntil: number | null = null;
-
-  constructor(random: Random) {
-    this.#random = random;
-  }
+  /** Of the held value's refresh time, millionths. */
+  #jitter = MILLION;
+  /** Null where nothing is known but what the last fetch brought. */
+  #trouble: Trouble | null = null;
 
   /** The value held, whatever its age. */
   get held(): V | null {
@@ -53,105 +58,111 @@ export class Lifecycle<V> {
 
   /** A fetch has failed since the held value was fetched. */
   get failedSince(): boolean {
-    return this.#failedSince;
+    return this.#known.failedSince;
   }
 
   /** The held value was fetched before a restart. */
   get restored(): boolean {
-    return this.#restoredUntil !== null;
+    return this.#known.restoredUntil !== null;
   }
 
   get lastError(): BackendError | null {
-    return this.#failure?.error ?? null;
+    return this.#known.failure?.error ?? null;
   }
 
   /** Nothing is known yet: the lookup that it was made for is about to ask. */
   get isUnknown(): boolean {
-    return this.#held === null && this.#failure === null;
+    return this.#held === null && this.#known.failure === null;
   }
 
   /** The state in which the held value is to be served; null where it is not to be, or none is held. */
-  stateAt(now: number, { ttl, resurrectTtl }: Lifetimes): State | null {
+  stateFor({ ttl, resurrectTtl }: Lifetimes, now: number): State | null {
     if (this.#held === null) return null;
     const age = now - this.#fetchedAt;
     if (ttl === 0 || age < ttl) return 'fresh';
     if (age >= ttl + resurrectTtl) return null;
-    return this.#failedSince ? 'resurrected' : 'stale';
+    return this.failedSince ? 'resurrected' : 'stale';
   }
 
   /** Until when the held value is served in this state, unless it is fetched anew or that fails; Infinity for ever. */
-  endOf(state: State, { ttl, resurrectTtl }: Lifetimes): number {
+  endFor({ ttl, resurrectTtl }: Lifetimes, state: State): number {
     if (ttl === 0) return Infinity;
     return this.#fetchedAt + (state === 'fresh' ? ttl : ttl + resurrectTtl);
   }
 
   /**
-   * For a lookup that `stateAt` gave nothing: the remembered failure to answer with; null where it is to ask. A miss is
+   * For a lookup that `stateFor` gave nothing: the remembered failure to answer with; null where it is to ask. A miss is
    * remembered for neg_ttl; not reaching the vault only for as long as keeps the number of calls bounded.
    */
-  refusalAt(now: number, { negTtl }: Lifetimes): BackendError | null {
-    if (!this.#failure) return null;
-    const { error, triedAt, backoff } = this.#failure;
+  refusalFor({ negTtl }: Lifetimes, now: number): BackendError | null {
+    const { failure } = this.#known;
+    if (failure === null) return null;
+    const { error, triedAt, backoff } = failure;
     const until = error.code === 'unavailable' ? (backoff?.lookupsUntil ?? 0) : triedAt + negTtl;
     return now < until ? error : null;
   }
 
   /** Seconds until a lookup that is refused for an unavailable vault may ask again. */
   retryAfterSeconds(now: number): number {
-    return Math.max(1, Math.ceil(((this.#failure?.backoff?.lookupsUntil ?? 0) - now) / 1000));
+    return Math.max(1, Math.ceil(((this.#known.failure?.backoff?.lookupsUntil ?? 0) - now) / 1000));
   }
 
   /** When the held value is to be fetched anew in the background; Infinity for never. */
-  dueAt({ ttl, resurrectTtl }: Lifetimes): number {
+  dueFor({ ttl, resurrectTtl }: Lifetimes): number {
     if (this.#held === null || ttl === 0) return Infinity;
     // Early enough, where resurrect_ttl is short, for the answer to be there before the value is gone.
-    const regular = Math.min(ttl * this.#jitter, ttl * 0.9 + resurrectTtl);
+    const regular = Math.min((ttl * this.#jitter) / MILLION, ttl * 0.9 + resurrectTtl);
     const end = this.#fetchedAt + ttl + resurrectTtl;
-    const from = Math.min(this.#restoredUntil ?? 0, end - 1);
-    const due = Math.max(this.#fetchedAt + regular, this.#failure?.backoff?.until ?? 0, from);
+    const { failure, restoredUntil } = this.#known;
+    const from = Math.min(restoredUntil ?? 0, end - 1);
+    const due = Math.max(this.#fetchedAt + regular, failure?.backoff?.until ?? 0, from);
     return due < end ? due : Infinity;
   }
 
   /** From when on nothing that is known is of use to anybody; Infinity for never. */
-  goneAt({ ttl, negTtl, resurrectTtl }: Lifetimes): number {
+  goneFor({ ttl, negTtl, resurrectTtl }: Lifetimes): number {
     if (this.#held !== null) return ttl === 0 ? Infinity : this.#fetchedAt + ttl + resurrectTtl;
-    if (!this.#failure) return 0;
-    const { error, triedAt } = this.#failure;
+    const { failure } = this.#known;
+    if (failure === null) return 0;
+    const { error, triedAt } = failure;
     return triedAt + (error.code === 'unavailable' ? FORGET_FAILURES_MS : negTtl);
   }
 
-  fetched(now: number, value: V): void {
-    this.#held = value;
-    this.#fetchedAt = now;
-    this.#failedSince = false;
-    this.#restoredUntil = null;
-    this.#jitter = jitter(this.#random);
-    this.#failure = null;
+  fetched(now: number, value: V, random: Random): void {
+    this.#hold(value, now, random);
+    this.#trouble = null;
   }
 
   /**
    * Holds again what was held before a restart, as old as it is by now. What is overdue is not fetched before
    * `refreshFrom`, so that all that a program held is not asked for in its first moment.
    */
-  restore(value: V, fetchedAt: number, failedSince: boolean, refreshFrom: number): void {
-    this.#held = value;
-    this.#fetchedAt = fetchedAt;
-    this.#failedSince = failedSince;
-    this.#restoredUntil = refreshFrom;
-    this.#jitter = jitter(this.#random);
+  restore(value: V, fetchedAt: number, failedSince: boolean, refreshFrom: number, random: Random): void {
+    this.#hold(value, fetchedAt, random);
+    this.#trouble = { ...this.#known, failedSince, restoredUntil: refreshFrom };
   }
 
-  failed(now: number, error: BackendError): void {
-    this.#failedSince = true;
+  failed(now: number, error: BackendError, random: Random): void {
+    const { failure, restoredUntil } = this.#known;
     // A miss is an answer: only while an old value stands in for it is it asked for again and again.
     const isRetried = error.code === 'unavailable' || this.#held !== null;
-    const backoff = isRetried ? (this.#failure?.backoff ?? new Backoff(this.#random)) : null;
+    const backoff = isRetried ? (failure?.backoff ?? new Backoff(random)) : null;
     backoff?.failed(now);
-    this.#failure = { error, triedAt: now, backoff };
+    this.#trouble = { failure: { error, triedAt: now, backoff }, failedSince: true, restoredUntil };
   }
 
   /** Gives up the value, keeping what is known of failures. */
-  drop(): void {
+  giveUp(): void {
     this.#held = null;
+  }
+
+  #hold(value: V, fetchedAt: number, random: Random): void {
+    this.#held = value;
+    this.#fetchedAt = Math.floor(fetchedAt);
+    this.#jitter = Math.round(jitter(random) * MILLION);
+  }
+
+  get #known(): Trouble {
+    return this.#trouble ?? NO_TROUBLE;
   }
 }

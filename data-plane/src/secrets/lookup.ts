@@ -132,20 +132,19 @@ export class Lookup {
 
   /** The reading that held is not given up for as long as its secret is held. */
   #firstReading(binding: Binding): number {
-    return binding.entry(binding.heldReading)?.lifecycle.held ? binding.heldReading : 0;
+    return binding.entry(binding.heldReading)?.held ? binding.heldReading : 0;
   }
 
   #read(entry: Entry, { lifetimes }: Binding): Read | BackendError | typeof ASK {
     const now = this.#context.now();
-    const { lifecycle } = entry;
     const result = this.#asked.get(entry);
     if (result === undefined && this.#refresh) return ASK;
-    const state = lifecycle.stateAt(now, lifetimes);
-    if (state) return { held: lifecycle.held!, state, asked: result !== undefined };
+    const state = entry.stateFor(lifetimes, now);
+    if (state) return { held: entry.held!, state, asked: result !== undefined };
     if (result instanceof BackendError) return result;
     // Fetched, but not kept: there was no room for it, or its whole life is shorter than the lookup.
     if (result) return { held: result, state: 'fresh', asked: true };
-    return lifecycle.refusalAt(now, lifetimes) ?? this.#context.refusalAt(now, entry) ?? ASK;
+    return entry.refusalFor(lifetimes, now) ?? this.#context.refusalAt(now, entry) ?? ASK;
   }
 
   #pick(
@@ -166,9 +165,9 @@ export class Lookup {
   }
 
   /** A missing key is a miss like any other: after neg_ttl the secret is fetched again, since it may have it by now. */
-  #mayAskForKey({ lifecycle }: Entry, { lifetimes }: Binding): boolean {
+  #mayAskForKey(entry: Entry, { lifetimes }: Binding): boolean {
     const now = this.#context.now();
-    return now >= lifecycle.fetchedAt + lifetimes.negTtl && !lifecycle.refusalAt(now, lifetimes);
+    return now >= entry.fetchedAt + lifetimes.negTtl && !entry.refusalFor(lifetimes, now);
   }
 
   #failure(binding: Binding, errors: BackendError[]): VaultplaneError {
@@ -179,8 +178,7 @@ export class Lookup {
     const code = unavailable?.code ?? errors[0]?.code ?? last.code;
     const told = errors.filter((error) => error !== undefined).map((error) => error.message);
     const readings = told.length > 1 ? `neither reading of the reference holds: ` : '';
-    const retryAfterSeconds =
-      unavailable && (unavailable.retryAfterSeconds ?? entry?.lifecycle.retryAfterSeconds(now) ?? 1);
+    const retryAfterSeconds = unavailable && (unavailable.retryAfterSeconds ?? entry?.retryAfterSeconds(now) ?? 1);
     return new VaultplaneError(code, readings + told.join('; '), {
       cause: unavailable ?? errors[0] ?? last,
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),

@@ -68,7 +68,7 @@ export class Refresher {
   #nextFor(entry: Entry): number {
     if (entry.dropped) return Infinity;
     const gone = entry.goneAt();
-    const held = entry.lifecycle.held !== null;
+    const held = entry.held !== null;
     // What is being fetched for the first time is not forgotten before it is known.
     if (entry.flight) return held ? Math.min(gone, this.#agesAt(entry)) : Infinity;
     return Math.min(gone, entry.refreshAt(), this.#agesAt(entry));
@@ -76,13 +76,13 @@ export class Refresher {
 
   /** When a watched value is to be called stale, or to be served no more; Infinity where nobody watches. */
   #agesAt(entry: Entry): number {
-    if (entry.lifecycle.held === null || !entry.watched) return Infinity;
+    if (entry.held === null || !entry.watched) return Infinity;
     const now = this.#options.time.now();
     let next = Infinity;
     for (const { ttl, resurrectTtl } of entry.lifetimes) {
       if (ttl === 0) continue;
       for (const at of [ttl * 1.1 + OVERDUE_MS, ttl + resurrectTtl]) {
-        const change = entry.lifecycle.fetchedAt + at;
+        const change = entry.fetchedAt + at;
         if (change > now) next = Math.min(next, change);
       }
     }
@@ -157,17 +157,17 @@ export class Refresher {
 
   /** A retry keeps its time: backing off is what it is for. Nor is anything asked for before its jitter would have. */
   #mayGoEarly(entry: Entry, now: number): boolean {
-    if (entry.flight || entry.lifecycle.lastError) return false;
+    if (entry.flight || entry.lastError) return false;
     const early = entry.refreshAt() - now;
     let shortest = Infinity;
     for (const { ttl } of entry.lifetimes) if (ttl > 0 && ttl < shortest) shortest = ttl;
-    const age = now - entry.lifecycle.fetchedAt;
+    const age = now - entry.fetchedAt;
     return early <= Math.min(FILL_MS, shortest * TOGETHER_PART) && age >= shortest * (1 - TOGETHER_PART);
   }
 
   #wipe(entry: Entry): void {
     entry.forget();
-    entry.lifecycle.drop();
+    entry.giveUp();
     this.#options.cache.resized(entry);
     this.#queue.set(entry, this.#nextFor(entry));
   }

@@ -54,7 +54,7 @@ export class ResolvedValue implements Resolved {
   }
 
   get encoding(): 'base64' | undefined {
-    return this.#held.value.encoding;
+    return this.#held.encoding;
   }
 
   get version(): { id: string | null; stages: readonly string[] } {

@@ -79,7 +79,6 @@ export class Resolver {
   /** What outlives a restart. */
   readonly continuity: Continuity;
   readonly #time: SteadyTime;
-  readonly #random: Random;
   readonly #settings: ResolverSettings;
   readonly #directory: VaultDirectory;
   readonly #backends: BackendSource;
@@ -99,7 +98,6 @@ export class Resolver {
   constructor(options: ResolverOptions) {
     const { clock, log, env, settings } = options;
     this.#time = new SteadyTime(clock);
-    this.#random = options.random ?? Math.random;
     this.#settings = settings;
     this.#directory = new VaultDirectory(settings);
     this.#backends =
@@ -121,7 +119,7 @@ export class Resolver {
       );
     const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };
     const time = this.#time;
-    const random = this.#random;
+    const random = options.random ?? Math.random;
     this.#cache = new Cache(
       limits,
       (entry) => this.#onDropped(entry),
@@ -409,12 +407,12 @@ export class Resolver {
       const address = binding.secretAddress(reading);
       entry = this.#cache.get(address) ?? null;
       if (!entry) {
-        entry = new Entry(address, this.#random);
+        entry = new Entry(address);
         this.#cache.add(entry);
       }
       binding.join(reading, entry);
       // Its lifetimes count from now on; what is not held yet is scheduled when its fetch ends.
-      if (entry.lifecycle.held) this.#refresher.schedule(entry);
+      if (entry.held) this.#refresher.schedule(entry);
     }
     this.#cache.touch(entry);
     return entry;
@@ -443,7 +441,7 @@ export class Resolver {
   }
 
   #onDropped(entry: Entry): void {
-    if (entry.lifecycle.held) this.continuity.changed();
+    if (entry.held) this.continuity.changed();
     this.#upstream.cancel(entry);
     entry.forget();
     this.#refresher.unschedule(entry);

@@ -235,17 +235,17 @@ export class Upstream {
   }
 
   #settle({ entry, resolve }: Fetch, result: FetchedSecret | BackendError): void {
-    const { time, onSettled, log } = this.#options;
+    const { time, random, onSettled, log } = this.#options;
     entry.flight = null;
     const settled = result instanceof BackendError ? result : new Held(result, time.wall(), entry.path);
     if (!entry.dropped) {
-      this.#count(entry.lifecycle.held, settled);
+      this.#count(entry.held, settled);
       entry.forget();
       if (settled instanceof BackendError) {
-        entry.lifecycle.failed(time.now(), settled);
+        entry.failed(time.now(), settled, random);
         log.debug({ vault: entry.scope.vault.prefix, secret: entry.path, reason: settled.message }, 'a fetch failed');
       } else {
-        entry.lifecycle.fetched(time.now(), settled);
+        entry.fetched(time.now(), settled, random);
       }
       onSettled(entry);
     }
