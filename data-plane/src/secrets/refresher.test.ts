@@ -49,6 +49,23 @@ describe('refreshing', () => {
     assert.equal(bench.vault.asked.length, 100);
   });
 
+  it('that succeeds leaves nothing behind of failures before: the value is stale again, and not resurrected', async () => {
+    const bench = new ResolverBench({ vault_aws_ttl: 100 }, () => 0.999_999);
+    const state = async () => (await bench.resolver.resolve('{vault://aws/a}')).state;
+    bench.vault.fallback = { value: 'x' };
+    assert.equal(await state(), 'fresh');
+    bench.vault.fallback = 'down';
+    await bench.at(110);
+    assert.equal(await state(), 'resurrected');
+    bench.vault.fallback = { value: 'y' };
+    await bench.at(115);
+    assert.equal(await state(), 'fresh');
+    const calls = bench.vault.calls;
+    await bench.at(220);
+    assert.equal(await state(), 'stale');
+    assert.equal(bench.vault.calls, calls, 'it was refreshed before its time');
+  });
+
   it('keeps one timer, however many secrets there are', async () => {
     const bench = new ResolverBench({ vault_aws_ttl: 10 }, Math.random);
     bench.vault.fallback = { value: 'x' };
