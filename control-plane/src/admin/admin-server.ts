@@ -85,7 +85,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   });
   // Whoever has written sees it in whatever is read next here, the published version too.
   app.addHook('onSend', async (request, reply) => {
-    if (request.method !== 'GET' && reply.statusCode < 400) await publisher.refresh();
+    if (request.method !== 'GET' && reply.statusCode < 400) await publisher.caughtUp();
   });
   app.addHook('onSend', async (request, reply) => {
     if (!isRefusedWrite(request, reply)) return;

@@ -7,7 +7,7 @@ import { decodeControlPlaneMessage, vaultsOf } from '@vaultplane/shared/protocol
 import { applyDelta, checkSnapshot, makeSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import type { Database } from '../store/database.ts';
+import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import type { Store } from '../store/open-store.ts';
 import { describeOnBothDatabases, storeOn } from '../store/testing/stores.ts';
 import { POLL_MS, type Publication, Publisher } from './publisher.ts';
@@ -56,7 +56,7 @@ function deaf(database: Database): Database {
     kind: database.kind,
     query: (sql, parameters) => database.query(sql, parameters),
     script: (sql) => database.script(sql),
-    transaction: (work) => database.transaction(work),
+    transaction: (work, options) => database.transaction(work, options),
     listen: async () => async () => {},
     close: async () => {},
   };
@@ -160,7 +160,8 @@ describeOnBothDatabases('the publisher', (open) => {
   });
 
   it('finds by its poll what no notification told it', async () => {
-    const store = await storeOn(await open());
+    const database = await open();
+    const [store, writer] = [await storeOn(database), await storeOn(database)];
     const clock = new FakeClock();
     const publisher = await Publisher.start({
       store: store.config,
@@ -168,7 +169,7 @@ describeOnBothDatabases('the publisher', (open) => {
       clock,
       log: silentLog,
     });
-    await put(store, vault('aa'));
+    await put(writer, vault('aa'));
     assert.equal(publisher.current.version, 0);
     await clock.advance(POLL_MS);
     await untilVersion(publisher, 1);
@@ -208,6 +209,52 @@ describeOnBothDatabases('the publisher', (open) => {
       await telling;
       await told;
     }
+    await publisher.stop();
+  });
+
+  it('takes what its store commits as it is told, and reads what another has written between', async () => {
+    const database = await open();
+    const [store, writer] = [await storeOn(database), await storeOn(database)];
+    // Neither a notification nor a poll comes.
+    const publisher = await Publisher.start({
+      ...{ store: store.config, database: deaf(database), clock: new FakeClock(), log: silentLog },
+    });
+    const seen: number[] = [];
+    publisher.follow(() => seen.push(publisher.current.version));
+    await put(store, vault('aa'));
+    await put(writer, vault('bb'));
+    await put(writer, vault('cc'));
+    await put(store, vault('dd'));
+    await publisher.caughtUp();
+    assert.deepEqual(seen, [1, 4]);
+    const loaded = await store.config.load();
+    assert.deepEqual(publisher.current, makeSnapshot(loaded.timeline, loaded.version, loaded.vaults));
+    await publisher.stop();
+  });
+
+  it('looks at the database where its store does not know what was committed', async () => {
+    const database = await open();
+    const writer = await storeOn(database);
+    let isLost = false;
+    const store = await storeOn({
+      ...deaf(database),
+      query: async (sql, parameters) => {
+        const rows = await database.query<never>(sql, parameters);
+        if (isLost && sql.includes('update config_state')) throw new DatabaseUnavailable('lost behind the commit');
+        return rows;
+      },
+    });
+    const publisher = await Publisher.start({
+      ...{ store: store.config, database: deaf(database), clock: new FakeClock(), log: silentLog },
+    });
+    await put(store, vault('aa'));
+    isLost = true;
+    const published = untilVersion(publisher, 2);
+    await assert.rejects(put(store, vault('bb')), DatabaseUnavailable);
+    await published;
+    isLost = false;
+    await put(writer, vault('cc'));
+    assert.equal(await put(store, vault('dd')), 4);
     await publisher.stop();
   });
 

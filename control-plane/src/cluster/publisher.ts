@@ -15,7 +15,10 @@ import {
   makeSnapshot,
   type Snapshot,
 } from '@vaultplane/shared/snapshot.ts';
-import { CONFIG_CHANNEL, type ConfigStore } from '../store/config-store.ts';
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { ConfigStore } from '../store/config-store.ts';
+import { CONFIG_CHANNEL } from '../store/config-write.ts';
+import type { ConfigCommit } from '../store/config-writer.ts';
 import type { Database } from '../store/database.ts';
 import { renewTimeline } from '../store/timeline.ts';
 
@@ -36,7 +39,7 @@ export interface Publication extends EncodedMessage {
 }
 
 /**
- * Holds the newest configuration, follows the database, and encodes what data planes need: each delta once, and the
+ * Holds the newest configuration, follows the database and what its own store commits, and encodes what data planes need: each delta once, and the
  * whole snapshot once a version, however many of them there are.
  */
 export class Publisher {
@@ -54,8 +57,17 @@ export class Publisher {
   /** The delta from the version before, where it is encoded. */
   #step: { from: ConfigPosition; publication: Publication } | undefined;
   #refreshing: Promise<void> | undefined;
+  /** The look at the database, or the taking of commits, that is under way. */
+  #round: Promise<void> | undefined;
+  /** The database is to be looked at. */
   #again = false;
+  /** What the store has told of, and no round has dealt with. */
+  #commits: ConfigCommit[] = [];
+  /** How many commits the store has told of, and how many of them rounds have dealt with. */
+  #told = 0;
+  #dealtWith = 0;
   #stopped = false;
+  #unfollow: () => void = () => {};
   #unlisten: (() => Promise<void>) | undefined;
   #cancelPoll: () => void = () => {};
   #databaseError: string | undefined;
@@ -75,7 +87,10 @@ export class Publisher {
     const { store, database, clock, log } = options;
     const { timeline, version, vaults } = await store.load();
     const publisher = new Publisher(store, database, clock, log, makeSnapshot(timeline, version, vaults));
-    publisher.#unlisten = await database.listen(CONFIG_CHANNEL, () => void publisher.refresh());
+    publisher.#unfollow = store.follow((commit) => publisher.#hear(commit));
+    publisher.#unlisten = await database.listen(CONFIG_CHANNEL, (notice) => {
+      if (!store.isOwn(notice)) void publisher.refresh();
+    });
     publisher.#poll();
     // What changed between the load and the listening.
     await publisher.refresh();
@@ -163,26 +178,47 @@ export class Publisher {
     return this.#refreshing;
   }
 
+  /** Until what the store has committed by now is published, or can't be. Never throws. */
+  async caughtUp(): Promise<void> {
+    const told = this.#told;
+    while (this.#dealtWith < told && this.#round) await this.#round;
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelPoll();
+    this.#unfollow();
     this.#followers.clear();
     await this.#unlisten?.().catch(() => {});
     await this.#refreshing;
   }
 
+  #hear(commit: ConfigCommit | undefined): void {
+    if (!commit) return void this.refresh();
+    this.#told++;
+    this.#commits.push(commit);
+    this.#refreshing ??= this.#refreshUntilQuiet();
+  }
+
   async #refreshUntilQuiet(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
-      await this.#refreshOnce();
+    while ((this.#again || this.#commits.length > 0) && !this.#stopped) {
+      this.#round = this.#refreshOnce();
+      await this.#round;
     }
-    // In the same turn as the last look at #again: what is told from now on begins another.
+    // In the same turn as the last look at them: what is told from now on begins another.
+    this.#round = undefined;
     this.#refreshing = undefined;
   }
 
   async #refreshOnce(): Promise<void> {
+    const told = this.#told;
+    const own = this.#again ? undefined : this.#ownNews();
+    // What is read from now on is of all of them.
+    this.#commits = [];
+    this.#again = false;
     try {
-      await this.#readNews();
+      if (own) await this.#change(own.version, own.changed);
+      else await this.#readNews();
       if (this.#databaseError !== undefined) this.#log.info({}, 'the database can be read again');
       this.#databaseError = undefined;
     } catch (error) {
@@ -194,7 +230,25 @@ export class Publisher {
         );
       }
       this.#databaseError = errorMessage(error);
+    } finally {
+      this.#dealtWith = told;
     }
+  }
+
+  /**
+   * What the store has committed since the newest version: whatever leads on from that is what the database has, and
+   * needs no reading. Undefined where another has written between, or the database has gone back.
+   */
+  #ownNews(): { version: number; changed: ReadonlyMap<string, VaultEntity | null> } | undefined {
+    const { timeline } = this.#current;
+    let { version } = this.#current;
+    const changed = new Map<string, VaultEntity | null>();
+    for (const commit of this.#commits) {
+      if (commit.from.timeline !== timeline || commit.from.version !== version) return undefined;
+      for (const [id, after] of commit.changed) changed.set(id, after);
+      version = commit.version;
+    }
+    return { version, changed };
   }
 
   async #readNews(): Promise<void> {
@@ -209,8 +263,12 @@ export class Publisher {
     if (new Set(changes.map((change) => change.version)).size !== newest - current.version || newest < version) {
       return this.#load();
     }
-    const changed = new Map(changes.map(({ vaultId, after }) => [vaultId, after]));
-    const next = changeSnapshot(current, newest, changed);
+    await this.#change(newest, new Map(changes.map(({ vaultId, after }) => [vaultId, after])));
+  }
+
+  async #change(version: number, changed: ReadonlyMap<string, VaultEntity | null>): Promise<void> {
+    const current = this.#current;
+    const next = changeSnapshot(current, version, changed);
     // Encoded before it is told of, so that it goes out to all in one turn.
     const step = changed.size <= LARGEST_READY_STEP ? await deltaPublication(current, next) : undefined;
     this.#publish(next, step && { from: positionOf(current), publication: step });

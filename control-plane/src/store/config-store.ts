@@ -1,30 +1,20 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { type Actor, auditRequestRow, INSERT_AUDIT_REQUESTS, type WriteRequest } from './audit-log.ts';
-import { ConfigEdit, type VaultChange } from './config-edit.ts';
-import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
+import type { Actor, WriteRequest } from './audit-log.ts';
+import type { ConfigEdit, VaultChange } from './config-edit.ts';
+import { positionOf, type StorePosition } from './config-state.ts';
+import { type Changed, type ConfigCommit, ConfigWriter } from './config-writer.ts';
+import type { Database, Queryable } from './database.ts';
 import type { VaultKey } from './known-vaults.ts';
 import { type StoredVault, VaultSealing } from './vault-sealing.ts';
-import { allVaults, findVault, upsertOfVaults, VAULT_COLUMNS, VaultsInTransaction } from './vaults-in-transaction.ts';
+import { allVaults, findVault, VAULT_COLUMNS } from './vaults-in-transaction.ts';
 
-/** The channel on which control planes tell each other that there is a new version. */
-export const CONFIG_CHANNEL = 'vaultplane_config';
 /** Versions that are kept where the settings say nothing else. */
 export const VERSIONS_KEPT = 1000;
 /** So many vaults are named in a list of versions; the version itself has them all. */
 const NAMED_IN_LIST = 10;
-/** Changes that wait at the same time are made in one transaction, up to so many. */
-const MOST_CHANGES_TOGETHER = 32;
-
-/** What a transaction that changes the configuration begins with: the lock that puts writers in order. */
-const LOCKED = { first: 'select timeline, version from config_state for update' };
-
-/** Where the database stands; the hash is for whoever has the entities (cluster/publisher.ts). */
-export interface StorePosition {
-  timeline: string;
-  version: number;
-}
 
 export interface StoredConfig extends StorePosition {
   vaults: VaultEntity[];
@@ -69,17 +59,15 @@ export interface ConfigStoreOptions {
 /** The vaults and the log of their changes. */
 export class ConfigStore {
   readonly #database: Database;
-  readonly #clock: Clock;
   readonly #sealing: VaultSealing;
-  readonly #versionsKept: number;
-  readonly #waiting: Array<Change<unknown>> = [];
-  #isChanging = false;
+  readonly #writer: ConfigWriter;
+  /** By which it knows its own notices. */
+  readonly #notice = randomUUID();
 
   constructor(database: Database, clock: Clock, { keyring, versionsKept = VERSIONS_KEPT }: ConfigStoreOptions = {}) {
     this.#database = database;
-    this.#clock = clock;
     this.#sealing = new VaultSealing(keyring);
-    this.#versionsKept = versionsKept;
+    this.#writer = new ConfigWriter({ database, clock, sealing: this.#sealing, versionsKept, notice: this.#notice });
   }
 
   async position(): Promise<StorePosition> {
@@ -187,7 +175,7 @@ export class ConfigStore {
     edit: (edit: ConfigEdit) => Promise<T>,
     expects: readonly VaultKey[] = [],
   ): Promise<Changed<T>> {
-    return this.#enqueue({ actor, request, expects, edit });
+    return this.#writer.change({ actor, request, expects, edit: { together: edit } });
   }
 
   /**
@@ -201,142 +189,20 @@ export class ConfigStore {
     request: WriteRequest,
     edit: (edit: ConfigEdit, transaction: Queryable) => Promise<T>,
   ): Promise<Changed<T>> {
-    return this.#enqueue({ actor, request, expects: [], edit, isAlone: true });
-  }
-
-  #enqueue<T>(change: Omit<Change<T>, 'resolve' | 'reject'>): Promise<Changed<T>> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...change, resolve, reject } as Change<unknown>);
-      if (!this.#isChanging) void this.#changeAll();
-    });
-  }
-
-  /** Never rejects. */
-  async #changeAll(): Promise<void> {
-    this.#isChanging = true;
-    while (this.#waiting.length > 0) {
-      // PGlite answers without ever going back to the event loop: what has come in at the same time is read by then.
-      await new Promise((resolve) => setImmediate(resolve));
-      // Those that come while the transaction waits for its turn are part of it.
-      let together: Change<unknown>[] = [];
-      const take = () => {
-        together = this.#waiting.splice(0, this.#howManyTogether());
-        return together;
-      };
-      try {
-        await this.#commit(take);
-      } catch (error) {
-        // Also those for which it never began.
-        if (together.length === 0) take();
-        if (together.length === 1 || error instanceof DatabaseUnavailable) {
-          for (const { reject } of together) reject(error);
-        } else {
-          // What the database does not take is of one of them, and nothing of any is left: each by itself.
-          for (const change of together) await this.#commit(() => [change]).catch(change.reject);
-        }
-      }
-    }
-    this.#isChanging = false;
-  }
-
-  #howManyTogether(): number {
-    const alone = this.#waiting.findIndex(({ isAlone }) => isAlone);
-    const most = alone < 0 ? MOST_CHANGES_TOGETHER : Math.max(1, alone);
-    return Math.min(most, MOST_CHANGES_TOGETHER);
+    return this.#writer.change({ actor, request, expects: [], edit: { alone: edit } });
   }
 
   /**
-   * @param take gives the changes, once all other writers wait
-   * @throws what went wrong in the database; then nothing is changed
+   * Tells of each version that this store makes once it is committed, in their order and before whoever asked for the
+   * change is told; with undefined where it is not known what was committed, if anything.
    */
-  async #commit(take: () => ReadonlyArray<Change<unknown>>): Promise<void> {
-    const outcomes = await this.#database.transaction(async (transaction, [state]) => {
-      const together = take();
-      const { version: newest } = state as unknown as StorePosition;
-      const vaults = new VaultsInTransaction(transaction, this.#sealing);
-      await vaults.expect(together.flatMap(({ expects }) => expects));
-      const outcomes: Array<() => void> = [];
-      const made: MadeChange[] = [];
-      let version = newest;
-      for (const { actor, request, edit, resolve, reject } of together) {
-        const at = this.#clock.now();
-        const editing = new ConfigEdit(vaults, Math.floor(at / 1000), this.#sealing);
-        let result: unknown;
-        try {
-          result = await edit(editing, transaction);
-        } catch (error) {
-          // After an error of the database nothing more can be done in the transaction.
-          if (sqlState(error) !== undefined || error instanceof DatabaseUnavailable) throw error;
-          outcomes.push(() => reject(error));
-          continue;
-        }
-        const { changes } = editing;
-        vaults.accept(changes);
-        const before = version;
-        if (changes.length > 0) version++;
-        const after = version;
-        made.push({ at, actor, request, before, after, changes });
-        outcomes.push(() => resolve({ result, version: after, changed: after > before }));
-      }
-      await this.#write(transaction, newest, version, vaults, made);
-      return outcomes;
-    }, LOCKED);
-    for (const settle of outcomes) settle();
+  follow(follow: (commit: ConfigCommit | undefined) => void): () => void {
+    return this.#writer.follow(follow);
   }
 
-  /** One statement, where it can be: each is a way to the database and back while all other writers wait. */
-  async #write(
-    transaction: Queryable,
-    from: number,
-    newest: number,
-    vaults: VaultsInTransaction,
-    made: readonly MadeChange[],
-  ): Promise<void> {
-    if (made.length === 0) return;
-    const audit = JSON.stringify(
-      made.map(({ at, actor, request, before, after }) => auditRequestRow(at, actor, request, before, after)),
-    );
-    if (newest === from) {
-      await transaction.query(`${INSERT_AUDIT_REQUESTS} $1::jsonb)`, [audit]);
-      return;
-    }
-    const oldest = newest - this.#versionsKept;
-    const kept = made.filter(({ before, after }) => after > before && after > oldest);
-    const sealed = (vault: VaultEntity | null) => vault && this.#sealing.seal(vault);
-    const versions = kept.map(({ at, actor, request, after }) => ({
-      version: after,
-      made_at: new Date(at),
-      actor: actor.name,
-      action: `${request.method} ${request.path}`,
-    }));
-    const changes = kept.flatMap(({ after: version, changes }) =>
-      changes.map(({ vaultId, before, after }) => ({
-        ...{ version, vault_id: vaultId },
-        ...{ before: sealed(before), after: sealed(after) },
-      })),
-    );
-    await vaults.makeWay();
-    await transaction.query(
-      `with
-         state as (update config_state set version = $1),
-         new_versions as (
-           insert into config_versions (version, made_at, actor, action)
-           select version, made_at, actor, action
-           from jsonb_to_recordset($2::jsonb) as made (version bigint, made_at timestamptz, actor text, action text)),
-         new_changes as (
-           insert into config_changes (version, vault_id, before, after)
-           select version, vault_id, before, after
-           from jsonb_to_recordset($3::jsonb) as change (version bigint, vault_id uuid, before jsonb, after jsonb)),
-         old_changes as (delete from config_changes where version <= $4),
-         old_versions as (delete from config_versions where version <= $4),
-         audit as (${INSERT_AUDIT_REQUESTS} $5::jsonb)),
-         new_vaults as (${upsertOfVaults('$8::jsonb')})
-       select pg_notify($6, $7)`,
-      [
-        ...[newest, JSON.stringify(versions), JSON.stringify(changes), oldest],
-        ...[audit, CONFIG_CHANNEL, String(newest), JSON.stringify(vaults.toWrite())],
-      ],
-    );
+  /** Whether a notice on CONFIG_CHANNEL is of a version that this store has told its followers of, or will. */
+  isOwn(notice: string): boolean {
+    return notice === this.#notice;
   }
 
   #open<Row extends StoredChange>(row: Row): Row & VaultChange {
@@ -345,39 +211,4 @@ export class ConfigStore {
   }
 }
 
-/** What became of a change. */
-interface Changed<T> {
-  result: T;
-  version: number;
-  changed: boolean;
-}
-
-/** One that waits for its turn. */
-interface Change<T> {
-  actor: Actor;
-  request: WriteRequest;
-  expects: readonly VaultKey[];
-  edit: (edit: ConfigEdit, transaction: Queryable) => Promise<T>;
-  isAlone?: boolean;
-  resolve: (changed: Changed<T>) => void;
-  reject: (error: unknown) => void;
-}
-
-/** One that stands in the transaction, but not yet in the database. */
-interface MadeChange {
-  /** Milliseconds since 1970. */
-  at: number;
-  actor: Actor;
-  request: WriteRequest;
-  /** Versions; the same where nothing changed. */
-  before: number;
-  after: number;
-  changes: readonly VaultChange[];
-}
-
 type StoredChange = { version: number; vaultId: string; before: StoredVault | null; after: StoredVault | null };
-
-async function positionOf(database: Queryable): Promise<StorePosition> {
-  const [state] = await database.query<StorePosition>('select timeline, version from config_state');
-  return state!;
-}

@@ -20,10 +20,10 @@ export interface Database extends Queryable {
     options?: { slow?: boolean; first?: string },
   ): Promise<T>;
   /**
-   * Calls `heard` after each NOTIFY on the channel. After a lost connection it is called once more, since what was sent
-   * meanwhile is lost: a listener looks up what there is to know, and takes nothing from the message itself.
+   * Calls `heard` with each NOTIFY's message on the channel. After a lost connection it is called once more, with '', since
+   * what was sent meanwhile is lost: a listener looks up what there is to know, and takes it from no message.
    */
-  listen(channel: string, heard: () => void): Promise<() => Promise<void>>;
+  listen(channel: string, heard: (message: string) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 

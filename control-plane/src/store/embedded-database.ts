@@ -3,8 +3,12 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import pg from 'pg';
 import { lockDataDir } from './data-dir-lock.ts';
 import type { Database, Queryable } from './database.ts';
+
+/** Beyond a number that fixed texts do not reach. */
+const MOST_PREPARED_STATEMENTS = 100;
 
 /**
  * Opens the Postgres that runs inside this process, over the files in `dataDir`/db; makes it where there is none.
@@ -38,6 +42,7 @@ class EmbeddedDatabase implements Database {
   readonly kind = 'embedded';
   readonly #pglite: PGlite;
   readonly #unlock: () => Promise<void>;
+  readonly #statements = new PreparedStatements();
 
   constructor(pglite: PGlite, unlock: () => Promise<void>) {
     this.#pglite = pglite;
@@ -45,7 +50,7 @@ class EmbeddedDatabase implements Database {
   }
 
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return (await this.#pglite.query<Row>(sql, [...parameters])).rows;
+    return this.#statements.run<Row>(this.#pglite, sql, parameters);
   }
 
   async script(sql: string): Promise<void> {
@@ -57,18 +62,59 @@ class EmbeddedDatabase implements Database {
     { first }: { first?: string } = {},
   ): Promise<T> {
     return this.#pglite.transaction(async (transaction) => {
-      const query = async <Row>(sql: string, parameters: readonly unknown[] = []) =>
-        (await transaction.query<Row>(sql, [...parameters])).rows;
+      const query = <Row>(sql: string, parameters: readonly unknown[] = []) =>
+        this.#statements.run<Row>(transaction, sql, parameters);
       return work({ query }, first === undefined ? [] : (await transaction.exec(first))[0]!.rows);
     });
   }
 
-  async listen(channel: string, heard: () => void): Promise<() => Promise<void>> {
-    return this.#pglite.listen(channel, () => heard());
+  async listen(channel: string, heard: (message: string) => void): Promise<() => Promise<void>> {
+    return this.#pglite.listen(channel, heard);
   }
 
   async close(): Promise<void> {
     if (!this.#pglite.closed) await this.#pglite.close();
     await this.#unlock();
   }
+}
+
+/**
+ * Has statements that come again parsed and planned once. PGlite itself does both at each call, and takes six messages for
+ * it; EXECUTE is one.
+ */
+class PreparedStatements {
+  /** By text: its name; undefined where it has come once only. */
+  readonly #names = new Map<string, string | undefined>();
+  #made = 0;
+
+  async run<Row>(session: Pick<PGlite, 'query' | 'exec'>, sql: string, parameters: readonly unknown[]): Promise<Row[]> {
+    const literals = parameters.map(literalOf);
+    if (literals.length === 0 || literals.includes(undefined) || !this.#isKnown(sql)) {
+      return (await session.query<Row>(sql, [...parameters])).rows;
+    }
+    let name = this.#names.get(sql);
+    if (name === undefined) {
+      // Of two that come here at once each prepares its own: the names of one are never waited for by another.
+      name = `vaultplane_${this.#made++}`;
+      await session.exec(`prepare ${name} as ${sql}`);
+      this.#names.set(sql, name);
+    }
+    const [result] = await session.exec(`execute ${name}(${literals.join(', ')})`);
+    return result!.rows as Row[];
+  }
+
+  #isKnown(sql: string): boolean {
+    if (this.#names.has(sql)) return true;
+    if (this.#names.size < MOST_PREPARED_STATEMENTS) this.#names.set(sql, undefined);
+    return false;
+  }
+}
+
+/** Undefined where it is better left to PGlite, which knows the types that parameters have. */
+function literalOf(parameter: unknown): string | undefined {
+  if (parameter === null) return 'null';
+  if (typeof parameter === 'number') return `'${parameter}'`;
+  if (typeof parameter !== 'string' || parameter.includes('\0')) return undefined;
+  // Letter by letter only where there is something to escape.
+  return /['\\]/.test(parameter) ? pg.escapeLiteral(parameter) : `'${parameter}'`;
 }

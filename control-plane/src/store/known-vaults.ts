@@ -8,6 +8,11 @@ export class KnownVaults {
   readonly #byId = new Map<string, VaultEntity | null>();
   readonly #byPrefix = new Map<string, VaultEntity | null>();
 
+  /** Of ids and prefixes together. */
+  get size(): number {
+    return this.#byId.size + this.#byPrefix.size;
+  }
+
   /** @returns undefined where it is not known; null where there is none */
   find(key: VaultKey): VaultEntity | null | undefined {
     return 'id' in key ? this.#byId.get(key.id.toLowerCase()) : this.#byPrefix.get(key.prefix);

@@ -90,7 +90,7 @@ class PostgresDatabase implements Database {
   readonly #connection: pg.PoolConfig;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #ears = new Map<string, Set<() => void>>();
+  readonly #ears = new Map<string, Set<(message: string) => void>>();
   readonly #statements = new StatementNames();
   #listener: pg.Client | undefined;
   #reconnect: (() => void) | undefined;
@@ -108,7 +108,7 @@ class PostgresDatabase implements Database {
   }
 
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return (await this.#pool.query(sql, [...parameters]).catch(translate)).rows;
+    return (await this.#pool.query(this.#statement(sql, parameters)).catch(translate)).rows;
   }
 
   async script(sql: string): Promise<void> {
@@ -129,10 +129,8 @@ class PostgresDatabase implements Database {
       const rows = first === undefined ? [] : (begun as unknown as pg.QueryResult[])[1]!.rows;
       if (slow) await client.query('set local statement_timeout = 0');
       const patience = slow ? { query_timeout: SLOW_QUERY_TIMEOUT_MS } : {};
-      const query = async <Row>(text: string, values: readonly unknown[] = []) => {
-        const name = this.#statements.nameOf(text, values);
-        return (await client.query({ text, values: [...values], ...(name && { name }), ...patience })).rows as Row[];
-      };
+      const query = async <Row>(sql: string, parameters: readonly unknown[] = []) =>
+        (await client.query({ ...this.#statement(sql, parameters), ...patience })).rows as Row[];
       const result = await work({ query }, rows);
       await client.query('commit');
       return result;
@@ -149,7 +147,7 @@ class PostgresDatabase implements Database {
     }
   }
 
-  async listen(channel: string, heard: () => void): Promise<() => Promise<void>> {
+  async listen(channel: string, heard: (message: string) => void): Promise<() => Promise<void>> {
     const ears = this.#ears.get(channel) ?? new Set();
     this.#ears.set(channel, ears.add(heard));
     if (this.#listener) await this.#listener.query(`listen ${channel}`);
@@ -170,6 +168,11 @@ class PostgresDatabase implements Database {
     await this.#pool.end().catch(() => {});
   }
 
+  #statement(text: string, values: readonly unknown[]): pg.QueryConfig {
+    const name = this.#statements.nameOf(text, values);
+    return { text, values: [...values], ...(name !== undefined && { name }) };
+  }
+
   async #connectListener(): Promise<void> {
     const client = new pg.Client(this.#connection);
     const lost = (error?: Error) => {
@@ -182,7 +185,7 @@ class PostgresDatabase implements Database {
     };
     client.on('error', lost);
     client.on('end', () => lost());
-    client.on('notification', ({ channel }) => this.#tell(channel));
+    client.on('notification', ({ channel, payload }) => this.#tell(channel, payload));
     await client.connect().catch(translate);
     if (this.#closed) return void (await client.end().catch(() => {}));
     this.#listener = client;
@@ -221,8 +224,8 @@ class PostgresDatabase implements Database {
     });
   }
 
-  #tell(channel: string): void {
-    for (const heard of this.#ears.get(channel) ?? []) heard();
+  #tell(channel: string, message = ''): void {
+    for (const heard of this.#ears.get(channel) ?? []) heard(message);
   }
 }
 

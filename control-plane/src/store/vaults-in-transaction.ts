@@ -1,44 +1,47 @@
 import { canonicalJson } from '@vaultplane/shared/canonical.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { VaultChange } from './config-edit.ts';
+import { MARK, type MarkedPosition } from './config-state.ts';
 import type { Queryable } from './database.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
 import type { StoredVault, VaultSealing } from './vault-sealing.ts';
 
 /** The columns of a vault, in the order of its members. */
 export const VAULT_COLUMNS = 'id, prefix, name, description, config, tags, created_at, updated_at';
-const REPLACED = VAULT_COLUMNS.split(', ').slice(1);
 
-/** The statement that makes or replaces vaults. @param rows an expression for a list of them as jsonb */
-export function upsertOfVaults(rows: string): string {
-  return `insert into vaults (${VAULT_COLUMNS}) select ${VAULT_COLUMNS} from jsonb_populate_recordset(null::vaults, ${rows})
-    on conflict (id) do update set ${REPLACED.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+/** What reads vaults, all at the position that the changes go by. */
+export interface VaultReader {
+  /** Those that there are of these, in no order. */
+  find(keys: readonly VaultKey[]): Promise<VaultEntity[]>;
+  all(): Promise<VaultEntity[]>;
 }
 
 /**
- * The vaults as the changes of one transaction see them: each change what those before it have made of them. Each vault
- * is read once, and what the changes come to is written once, at the end. Whoever uses it holds the writers' lock, so
- * that nobody else writes meanwhile.
+ * The vaults as the changes of one transaction see them: each change what those before it have made of them. What is not
+ * known is read, once, and what the changes come to is written once, at the end.
  */
 export class VaultsInTransaction {
-  readonly #transaction: Queryable;
-  readonly #sealing: VaultSealing;
-  readonly #known = new KnownVaults();
+  readonly #reader: VaultReader;
+  /** As they are in the database. */
+  readonly #held: KnownVaults;
+  /** What changes have made of some. */
+  readonly #made = new KnownVaults();
   /** Those that changes have touched: as they are in the database. */
   readonly #stored = new Map<string, VaultEntity | null>();
   #areAllKnown = false;
 
-  constructor(transaction: Queryable, sealing: VaultSealing) {
-    this.#transaction = transaction;
-    this.#sealing = sealing;
+  /** @param held what is known already, to which is added what is read */
+  constructor(reader: VaultReader, held: KnownVaults) {
+    this.#reader = reader;
+    this.#held = held;
   }
 
   /** Reads vaults that will be asked for, by one statement. */
   async expect(keys: readonly VaultKey[]): Promise<void> {
     const unknown = keys.filter((key) => this.#find(key) === undefined);
     if (unknown.length === 0) return;
-    for (const vault of await findVaults(this.#transaction, this.#sealing, unknown)) this.#learn(vault);
-    for (const key of unknown) if (this.#known.find(key) === undefined) this.#known.missing(key);
+    for (const vault of await this.#reader.find(unknown)) this.#held.put(vault);
+    for (const key of unknown) if (this.#held.find(key) === undefined) this.#held.missing(key);
   }
 
   async find(key: VaultKey): Promise<VaultEntity | undefined> {
@@ -49,47 +52,38 @@ export class VaultsInTransaction {
   /** In no order. */
   async all(): Promise<VaultEntity[]> {
     if (!this.#areAllKnown) {
-      for (const vault of await allVaults(this.#transaction, this.#sealing)) this.#learn(vault);
+      for (const vault of await this.#reader.all()) this.#held.put(vault);
       this.#areAllKnown = true;
     }
-    return [...this.#known.entries()].flatMap(([, vault]) => vault ?? []);
+    const all = new Map([...this.#held.entries(), ...this.#made.entries()]);
+    return [...all.values()].filter((vault) => vault !== null);
   }
 
   /** Takes over what a change has made of vaults, each of which it has found before, or knows to be new. */
   accept(changes: readonly VaultChange[]): void {
-    for (const { vaultId, before, after } of changes) {
-      if (!this.#stored.has(vaultId)) this.#stored.set(vaultId, before);
-      if (after) this.#known.put(after);
-      else this.#known.gone(vaultId);
+    for (const { vaultId, before } of changes) {
+      if (this.#stored.has(vaultId)) continue;
+      this.#stored.set(vaultId, before);
+      // First of all of them, since one may get the prefix of another: what each leaves is then known to be free.
+      if (before) this.#made.put(before);
+    }
+    for (const { vaultId, after } of changes) {
+      if (after) this.#made.put(after);
+      else this.#made.gone(vaultId);
     }
   }
 
-  /** A prefix that one vault leaves may be another's now: whoever leaves one is taken away before anything is written. */
-  async makeWay(): Promise<void> {
-    const leaving = this.#touched().filter(({ before, after }) => before && before.prefix !== after?.prefix);
-    if (leaving.length === 0) return;
-    await this.#transaction.query('delete from vaults where id = any($1::uuid[])', [leaving.map(({ id }) => id)]);
-  }
-
-  /** Rows for `upsertOfVaults`: what the changes come to, of all that is not taken away. @throws SchemaViolation */
-  toWrite(): StoredVault[] {
-    return this.#touched()
-      .filter(({ before, after }) => after && canonicalJson(before) !== canonicalJson(after))
-      .map(({ after }) => this.#sealing.seal(after!));
-  }
-
-  #touched() {
-    return [...this.#stored].map(([id, before]) => ({ id, before, after: this.#known.find({ id }) ?? null }));
+  /** What the changes come to: of each vault that differs now. */
+  touched(): VaultChange[] {
+    return [...this.#stored]
+      .map(([vaultId, before]) => ({ vaultId, before, after: this.#made.find({ id: vaultId }) ?? null }))
+      .filter(({ before, after }) => canonicalJson(before) !== canonicalJson(after));
   }
 
   #find(key: VaultKey): VaultEntity | null | undefined {
-    const known = this.#known.find(key);
+    const made = this.#made.find(key);
+    const known = made === undefined ? this.#held.find(key) : made;
     return known === undefined && this.#areAllKnown ? null : known;
-  }
-
-  /** What the database has; what a change has made of it is newer. */
-  #learn(vault: VaultEntity): void {
-    if (this.#known.find({ id: vault.id }) === undefined) this.#known.put(vault);
   }
 }
 
@@ -114,11 +108,45 @@ async function findVaults(
   keys: readonly VaultKey[],
 ): Promise<VaultEntity[]> {
   const rows = await database.query<StoredVault>(
-    `select ${VAULT_COLUMNS} from vaults where id = any($1::uuid[]) or prefix = any($2::text[])`,
-    [
-      keys.flatMap((key) => ('id' in key ? [key.id] : [])),
-      keys.flatMap((key) => ('prefix' in key ? [key.prefix] : [])),
-    ],
+    `select ${VAULT_COLUMNS} from vaults where ${IS_ONE_OF}`,
+    parametersOf(keys),
   );
   return rows.map((row) => sealing.open(row));
+}
+
+/** Reads in a transaction that nobody else's writes come into. */
+export function readerIn(transaction: Queryable, sealing: VaultSealing): VaultReader {
+  return {
+    find: (keys) => findVaults(transaction, sealing, keys),
+    all: () => allVaults(transaction, sealing),
+  };
+}
+
+/** Somebody else has written since the position that changes went by: all that they came to is void. */
+export class PositionPassed extends Error {
+  override readonly name = 'PositionPassed';
+}
+
+/** Reads while anybody may write: each time the position too. @throws PositionPassed */
+export function readerAt({ mark }: MarkedPosition, database: Queryable, sealing: VaultSealing): VaultReader {
+  const read = async (condition: string, parameters: readonly unknown[] = []) => {
+    // Of one statement all is of one moment. There is always a row, since there is a state.
+    const rows = await database.query<{ mark: string; id: string | null } & StoredVault>(
+      `select ${MARK} as mark, ${VAULT_COLUMNS.replaceAll(/\w+/g, 'vaults.$&')}
+       from config_state left join vaults on ${condition}`,
+      parameters,
+    );
+    if (rows.some((row) => row.mark !== mark)) throw new PositionPassed();
+    return rows.flatMap(({ mark: _, ...row }) => (row.id === null ? [] : sealing.open(row)));
+  };
+  return { find: (keys) => read(IS_ONE_OF, parametersOf(keys)), all: () => read('true') };
+}
+
+const IS_ONE_OF = 'vaults.id = any($1::uuid[]) or vaults.prefix = any($2::text[])';
+
+function parametersOf(keys: readonly VaultKey[]): unknown[] {
+  return [
+    keys.flatMap((key) => ('id' in key ? [key.id] : [])),
+    keys.flatMap((key) => ('prefix' in key ? [key.prefix] : [])),
+  ];
 }
