@@ -1,7 +1,8 @@
-import { type Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
+import { request as httpRequest } from '../node-http.ts';
 import { BackendError } from './backend.ts';
 
 /** Where a request goes, with a path that is sent as it stands: a URL's has had its dots resolved. */
@@ -13,10 +14,10 @@ export interface HttpTarget {
 }
 
 export interface HttpRequest {
-  method: 'GET' | 'POST';
+  method: string;
   url: URL | HttpTarget;
   headers?: Readonly<Record<string, string>>;
-  body?: string;
+  body?: string | Uint8Array;
 }
 
 export interface HttpAnswer {
@@ -33,7 +34,7 @@ export interface HttpLimits {
 }
 
 /**
- * Sends one request and reads its answer to the end.
+ * Sends one request and reads its answer to the end; once more where the connection had been closed while it was idle.
  *
  * @param agent keeps connections alive, and says whom they trust
  * @throws Error of the connection, with its `code`; BackendError unavailable for an answer that is too large
@@ -45,12 +46,12 @@ export async function exchange(
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   try {
-    return await attempt(request, agent, limits, signal);
+    return await exchangeOnce(request, agent, limits, signal);
   } catch (error) {
     if (!(error instanceof IdleConnectionClosed)) throw error;
     // The others that are idle may be closed as well: the second attempt gets a connection of its own.
     closeIdle(agent);
-    return attempt(request, agent, limits, signal);
+    return exchangeOnce(request, agent, limits, signal);
   }
 }
 
@@ -64,34 +65,66 @@ class IdleConnectionClosed extends Error {
   readonly code = 'ECONNRESET';
 }
 
-async function attempt(
+/**
+ * As `exchange`, whatever comes of the one request. Made of events: an async iteration and a request's own `signal` take
+ * longer than all the rest of it.
+ */
+export function exchangeOnce(
   { method, url, headers, body }: HttpRequest,
   agent: Agent,
   limits: HttpLimits,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const secure = url.protocol === 'https:';
-  const target = url instanceof URL ? urlToHttpOptions(url) : url;
-  const call = (secure ? httpsRequest : httpRequest)({ ...target, method, headers, agent, signal }, resolve);
-  call.once('error', (error: NodeJS.ErrnoException) => {
-    const idle = call.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
-    reject(idle ? new IdleConnectionClosed() : error);
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(givenUp(signal));
+    const secure = url.protocol === 'https:';
+    const target = url instanceof URL ? urlToHttpOptions(url) : url;
+    const call = (secure ? httpsRequest : httpRequest)({ ...target, method, headers, agent });
+    let answering = false;
+    const onAbort = () => fail(givenUp(signal));
+    const fail = (error: Error) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(error);
+      call.destroy();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    // Stays: what is destroyed may fail once more.
+    call.on('error', (error: NodeJS.ErrnoException) => {
+      const idle = !answering && call.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+      fail(idle ? new IdleConnectionClosed() : error);
+    });
+    call.once('socket', (socket) => limitConnecting(socket, secure, limits.connect));
+    call.once('response', (message) => {
+      answering = true;
+      readBody(message, limits.answer, fail, (whole) => {
+        signal.removeEventListener('abort', onAbort);
+        resolve({ status: message.statusCode ?? 0, headers: message.headers, body: whole });
+      });
+    });
+    call.end(body);
   });
-  call.once('socket', (socket) => limitConnecting(socket, secure, limits.connect));
-  call.end(body);
-  const message = await promise;
+}
+
+function givenUp(signal: AbortSignal): Error {
+  const isLate = (signal.reason as Error | undefined)?.name === 'TimeoutError';
+  return Object.assign(new Error('the call was given up'), { code: isLate ? 'ETIMEDOUT' : 'ABORT_ERR' });
+}
+
+function readBody(
+  message: IncomingMessage,
+  largest: number,
+  fail: (error: Error) => void,
+  done: (body: Buffer) => void,
+): void {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
+  message.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size > limits.answer) {
-      message.destroy();
-      throw new BackendError('unavailable', `an answer is larger than ${limits.answer} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return { status: message.statusCode ?? 0, headers: message.headers, body: Buffer.concat(chunks) };
+    if (size > largest) fail(new BackendError('unavailable', `an answer is larger than ${largest} bytes`));
+    else chunks.push(chunk);
+  });
+  message.on('error', fail);
+  message.once('end', () => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
 }
 
 function limitConnecting(socket: Socket, secure: boolean, milliseconds: number): void {

@@ -5,18 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { deadlinesOf } from '../backend.ts';
+import { silentLog } from '../../log.ts';
+import { type BackendContext, deadlinesOf } from '../backend.ts';
 import { BARE_ENV, openAws } from '../testing/open-aws.ts';
-import { silentPort } from '../testing/silent-port.ts';
+import { answerlessPort, silentPort } from '../testing/silent-port.ts';
+import { AwsConnections } from './connections.ts';
 import { stsTarget } from './endpoint.ts';
+import { localCredentials } from './local-credentials.ts';
 
 const openssl = spawnSync('openssl', ['version']).status === 0;
+
+const folder = mkdtempSync(join(tmpdir(), 'vaultplane-tls-'));
+const path = (name: string) => join(folder, name);
 
 describe('connections to AWS', {
   skip: openssl ? false : 'openssl, which makes the certificates, is not installed',
 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'vaultplane-tls-'));
-  const path = (name: string) => join(folder, name);
   before(() => {
     const run = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
@@ -117,6 +121,14 @@ describe('where STS is asked', () => {
 });
 
 describe('deadlines of calls to AWS', () => {
+  const contextOf = (env: NodeJS.ProcessEnv, deadlines: BackendContext['deadlines']): BackendContext => ({
+    env,
+    deadlines,
+    log: silentLog,
+    trustedCertificates: ['system'],
+    counts: { calls: 0, errors: 0, throttled: 0 },
+  });
+
   it('are a second for a connection and five for an answer, unless settings say otherwise', () => {
     assert.deepEqual(deadlinesOf({}), { connect: 1000, total: 5000 });
     assert.deepEqual(deadlinesOf({ upstream_connect_timeout: 0.2, upstream_timeout: 2 }), {
@@ -132,5 +144,21 @@ describe('deadlines of calls to AWS', () => {
     await using aws = await openAws(null, config, { env, deadlines: { connect: 100, total: 60_000 } });
     await assert.rejects(aws.read('db'), { code: 'unavailable', message: /did not answer in time|can't be reached/ });
     assert.deepEqual(aws.counts, { calls: 1, errors: 1, throttled: 0 });
+  });
+
+  it('hold for calls that the SDK makes on its own too, to be had credentials from', async () => {
+    await using sts = await answerlessPort();
+    const token = path('web-token');
+    writeFileSync(token, 'a token');
+    const identity = { AWS_WEB_IDENTITY_TOKEN_FILE: token, AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/pod' };
+    const env = { ...BARE_ENV, ...identity, AWS_ENDPOINT_URL_STS: `http://127.0.0.1:${sts.port}` };
+    // The call itself waits for them longer: its deadline is another backend's here.
+    const handler = new AwsConnections(contextOf(env, { connect: 20_000, total: 100 }));
+    try {
+      const store = localCredentials(contextOf(env, { connect: 20_000, total: 60_000 }), handler);
+      await assert.rejects(store.get(), { code: 'unavailable' });
+    } finally {
+      handler.stop();
+    }
   });
 });

@@ -1,40 +1,76 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type BackendContext, BackendError } from '../backend.ts';
+import { exchangeOnce } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
 
-type Handle = NodeHttpHandler['handle'];
+type Handle = HttpHandler['handle'];
 
 /** Connections at once to one host. AWS's SDK has 50 too. */
 const MAX_SOCKETS = 50;
+/** A value has at most 64 KiB, and a batch of twenty a megabyte. */
+const LARGEST_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** The kept-alive connections of all AWS clients of one program, and whom they trust. */
 export class AwsConnections {
-  readonly handler: NodeHttpHandler;
+  /** For clients whose answers are small; whoever sets no signal is given up after the deadline of a whole call. */
+  readonly handler: HttpHandler;
+  readonly #context: BackendContext;
   readonly #own: OwnAddress;
+  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  #https: HttpsAgent | undefined;
 
   constructor(context: BackendContext) {
+    this.#context = context;
     this.#own = new OwnAddress(context);
-    // Given as a function so that certificates are read at the first call, not at the start.
-    this.handler = new NodeHttpHandler(async () => ({
-      httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
-      httpsAgent: new HttpsAgent({
-        keepAlive: true,
-        maxSockets: MAX_SOCKETS,
-        ca: trustedCertificates(context.trustedCertificates),
-      }),
-      connectionTimeout: context.deadlines.connect,
-      requestTimeout: context.deadlines.total,
+    this.handler = sdkHandler((request, options) => this.#send(request, options));
+  }
+
+  /** For clients that read answers as streams, as S3's. */
+  streamingHandler(): HttpHandler {
+    const { deadlines } = this.#context;
+    const handler = new NodeHttpHandler({
+      httpAgent: this.#http,
+      httpsAgent: this.#secure(),
+      connectionTimeout: deadlines.connect,
+      requestTimeout: deadlines.total,
       throwOnRequestTimeout: true,
-    }));
-    const send: Handle = this.handler.handle.bind(this.handler);
-    this.handler.handle = async (request, options) => {
-      const port = request.port ?? (request.protocol === 'https:' ? 443 : 80);
-      if (this.#own.mayBeAt(port)) await this.#refuseOwn(request.hostname, port);
-      return send(request, options);
-    };
+    });
+    return sdkHandler(async (request, options) => {
+      await this.#refuseOwn(request.hostname, portOf(request));
+      return handler.handle(request, options);
+    });
+  }
+
+  stop(): void {
+    this.#http.destroy();
+    this.#https?.destroy();
+  }
+
+  /** The answer is read to its end before the SDK has it, which takes longer over a stream than over all the rest of it. */
+  async #send(request: HttpRequest, { abortSignal }: Parameters<Handle>[1] = {}): ReturnType<Handle> {
+    const { method, protocol, path, query, headers, body } = request;
+    const secure = protocol === 'https:';
+    const port = portOf(request);
+    if (this.#own.mayBeAt(port)) await this.#refuseOwn(request.hostname, port);
+    const search = buildQueryString(query);
+    const target = {
+      protocol: secure ? 'https:' : 'http:',
+      host: request.hostname.replace(/^\[|\]$/g, ''),
+      port,
+      path: search === '' ? path : `${path}?${search}`,
+    } as const;
+    const { connect, total } = this.#context.deadlines;
+    const answer = await exchangeOnce(
+      { method, url: target, headers, body },
+      secure ? this.#secure() : this.#http,
+      { connect, answer: LARGEST_ANSWER_BYTES },
+      (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(total),
+    );
+    return { response: new HttpResponse({ statusCode: answer.status, headers: textsOf(answer), body: answer.body }) };
   }
 
   /**
@@ -52,7 +88,36 @@ export class AwsConnections {
     );
   }
 
-  stop(): void {
-    this.handler.destroy();
+  /** Made at the first call: whoever asks nobody reads no certificates. */
+  #secure(): HttpsAgent {
+    this.#https ??= new HttpsAgent({
+      keepAlive: true,
+      maxSockets: MAX_SOCKETS,
+      ca: trustedCertificates(this.#context.trustedCertificates),
+    });
+    return this.#https;
   }
+}
+
+/** As the SDK's clients take one; they are not to destroy what they share. */
+function sdkHandler(handle: Handle): HttpHandler {
+  return {
+    metadata: { handlerProtocol: 'http/1.1' },
+    handle,
+    updateHttpClientConfig() {},
+    httpHandlerConfigs: () => ({}),
+  };
+}
+
+function portOf({ port, protocol }: HttpRequest): number {
+  return port ?? (protocol === 'https:' ? 443 : 80);
+}
+
+function textsOf({ headers }: { headers: NodeJS.Dict<string | string[]> }): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined) texts[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return texts;
 }

@@ -77,7 +77,7 @@ export class S3Objects {
       // No name server knows buckets of an endpoint that stands in for AWS.
       ...(endpoint && { endpoint: endpoint.url, forcePathStyle: true }),
       credentials: this.#credentials.provider,
-      requestHandler: this.#connections.handler,
+      requestHandler: this.#connections.streamingHandler(),
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: 1,

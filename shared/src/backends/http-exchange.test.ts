@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, it } from 'node:test';
+import { BackendError } from './backend.ts';
+import { exchange, exchangeOnce, type HttpTarget } from './http-exchange.ts';
+
+describe('an exchange over HTTP', () => {
+  const never = new AbortController().signal;
+  const limits = { connect: 20_000, answer: 1000 };
+  const agent = new Agent({ keepAlive: true });
+  let close: (() => Promise<void>) | undefined;
+  afterEach(async () => {
+    agent.destroy();
+    await close?.();
+    close = undefined;
+  });
+
+  async function serve(listener: RequestListener): Promise<{ method: string; url: HttpTarget }> {
+    const server = createServer(listener).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    close = async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    };
+    const { port } = server.address() as AddressInfo;
+    return { method: 'POST', url: { protocol: 'http:', host: '127.0.0.1', port, path: '/a/../b?c=d' } };
+  }
+
+  it('sends a path as it stands and bytes as a body, and puts an answer of pieces together', async () => {
+    let asked = '';
+    const request = await serve(async (message, response) => {
+      asked = `${message.method} ${message.url} ${message.headers['x-mine']} `;
+      for await (const bytes of message) asked += bytes;
+      response.statusCode = 418;
+      response.write('one ');
+      setImmediate(() => response.end('two'));
+    });
+    const body = Buffer.from('bytes');
+    const answer = await exchange({ ...request, headers: { 'x-mine': 'yes' }, body }, agent, limits, never);
+    assert.deepEqual([answer.status, answer.body.toString()], [418, 'one two']);
+    assert.equal(asked, 'POST /a/../b?c=d yes bytes');
+  });
+
+  it('refuses an answer that is too large, and hangs up', async () => {
+    const { promise: hungUp, resolve } = Promise.withResolvers<void>();
+    const request = await serve((_message, response) => {
+      response.once('close', resolve);
+      response.write('x'.repeat(1001));
+    });
+    await assert.rejects(exchange(request, agent, limits, never), (error: BackendError) => {
+      assert.ok(error instanceof BackendError);
+      assert.match(error.message, /larger than 1000 bytes/);
+      return true;
+    });
+    await hungUp;
+  });
+
+  it('fails where an answer is cut, and asks no second time', async () => {
+    let asked = 0;
+    const request = await serve((_message, response) => {
+      asked++;
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('half', () => response.destroy());
+    });
+    await assert.rejects(exchange(request, agent, limits, never), { code: 'ECONNRESET' });
+    assert.equal(asked, 1);
+  });
+
+  for (const [when, begun] of [
+    ['before it is answered', false],
+    ['in the middle of its answer', true],
+  ] as const) {
+    it(`is given up by its signal ${when}, and hangs up`, async () => {
+      const [arrived, hungUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const request = await serve((_message, response) => {
+        response.once('close', hungUp.resolve);
+        if (begun) response.write('half', () => arrived.resolve());
+        else arrived.resolve();
+      });
+      const abort = new AbortController();
+      const answer = exchange(request, agent, limits, abort.signal);
+      await arrived.promise;
+      abort.abort();
+      await assert.rejects(answer, { code: 'ABORT_ERR' });
+      await hungUp.promise;
+    });
+  }
+
+  it('says of a signal that is a timeout that the time is over, and sends nothing where it is over before', async () => {
+    let asked = 0;
+    const request = await serve(() => {
+      asked++;
+    });
+    await assert.rejects(exchange(request, agent, limits, AbortSignal.abort()), { code: 'ABORT_ERR' });
+    assert.equal(asked, 0);
+    await assert.rejects(exchange(request, agent, limits, AbortSignal.timeout(50)), { code: 'ETIMEDOUT' });
+  });
+
+  it('asks once more where the connection was closed while it was idle; exchangeOnce does not', async () => {
+    const answered = new WeakSet<object>();
+    let asked = 0;
+    const request = await serve((message, response) => {
+      asked++;
+      // The second request of a connection finds it closed.
+      if (answered.has(message.socket)) return message.socket.destroy();
+      answered.add(message.socket);
+      return response.end('fine');
+    });
+    await exchange(request, agent, limits, never);
+    assert.equal((await exchange(request, agent, limits, never)).body.toString(), 'fine');
+    assert.equal(asked, 3);
+    await assert.rejects(exchangeOnce(request, agent, limits, never), { code: 'ECONNRESET' });
+    assert.equal(asked, 4);
+  });
+});
