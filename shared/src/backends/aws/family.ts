@@ -1,4 +1,5 @@
-import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SecretsManagerClient, type SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
+import { parseUrl } from '@smithy/core/protocols';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { type BackendContext, BackendError, type BackendFamily, type Caller, type SecretBackend } from '../backend.ts';
 import { callerOf } from './caller.ts';
@@ -8,6 +9,15 @@ import { configuredEndpoint } from './endpoint.ts';
 import { localCredentials, localRegion } from './local-credentials.ts';
 import { assumeRole } from './role.ts';
 import { SecretsManagerBackend } from './secrets-manager.ts';
+
+/**
+ * Trying again is the refresher's to do, which knows about every other call (CONTRACT.md §4). The SDK's own strategy takes
+ * longer to say so (`maxAttempts` 1) than the signing of a call.
+ */
+const NO_RETRIES: NonNullable<SecretsManagerClientConfig['retryStrategy']> = {
+  mode: 'standard',
+  retry: (next, args) => next(args),
+};
 
 /** Vaults of type `aws` of one program: one chain of credentials, one pool of connections. */
 class AwsFamily implements BackendFamily {
@@ -37,11 +47,11 @@ class AwsFamily implements BackendFamily {
         : configuredEndpoint('SECRETS_MANAGER', this.#context.env);
     const client = new SecretsManagerClient({
       region,
-      ...(endpoint && { endpoint: endpoint.url }),
+      // Taken apart once; a text would be at every call.
+      ...(endpoint && { endpoint: parseUrl(endpoint.url) }),
       credentials: credentials.provider,
       requestHandler: this.#connections.handler,
-      // Trying again is the refresher's to do, which knows about every other call (CONTRACT.md §4).
-      maxAttempts: 1,
+      retryStrategy: NO_RETRIES,
     });
     const at = endpoint ? ` at ${endpoint.url} (${endpoint.from})` : '';
     return new SecretsManagerBackend({
