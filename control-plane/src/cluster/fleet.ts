@@ -296,14 +296,16 @@ export class Fleet {
   }
 
   #writePosition(row: DataPlane): void {
+    if (this.#moved.has(row.id)) return;
     if (!this.#unwritten.has(row.id)) this.#moved.set(row.id, row);
     this.#writeLater();
   }
 
   /** A fleet that acknowledges a change is a row each: writing them must not be what a control plane is busy with. */
   #writeLater(): void {
+    if (this.#cancelWrite) return;
     const delay = Math.min(WRITE_DELAY_MS + this.#members.size, LONGEST_WRITE_DELAY_MS);
-    this.#cancelWrite ??= this.#options.clock.after(delay, () => void this.#flush());
+    this.#cancelWrite = this.#options.clock.after(delay, () => void this.#flush());
   }
 
   #flush(): Promise<void> {

@@ -239,7 +239,7 @@ export class Session {
   /** It lacks something, and has room for it. */
   #isBehind(): boolean {
     const { publisher, socket } = this.#options;
-    if (!this.#canSend() || socket.bufferedAmount > MOST_WAITING_BYTES) return false;
+    if (!this.#canSend() || (this.#sending.length > 0 && socket.bufferedAmount > MOST_WAITING_BYTES)) return false;
     return this.#sent === undefined || !isSamePosition(this.#sent, publisher.position);
   }
 
