@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // Benchmarks: npm run bench [-- NAME…]
+import { join } from 'node:path';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { Command } from 'commander';
 import { type Row, runBenchmark } from './benchmark.ts';
 import { BENCHMARKS } from './benchmarks.ts';
+import { Profiles } from './profiles.ts';
 import { Progress } from './progress.ts';
 import { printTable, type Report, writeReport } from './report.ts';
 
@@ -19,13 +21,14 @@ const program = new Command('npm run bench --')
   .option('--out <dir>', 'where results.json and index.html are written', 'data/bench')
   .option('--tiny', 'sizes of a few and one round, to see that all works; the figures mean nothing')
   .option('--json', 'print the results as JSON')
+  .option('--profile', 'also write a flame graph of every program, at some cost to its figures')
   .action(bench);
 
 await runCli(program);
 
 async function bench(
   names: string[],
-  options: { rounds: string; out: string; json?: true; list?: true; tiny?: true; case?: string },
+  options: { rounds: string; out: string; json?: true; list?: true; tiny?: true; case?: string; profile?: true },
 ): Promise<void> {
   if (options.list) {
     for (const { name, title } of BENCHMARKS) process.stdout.write(`${name.padEnd(22)} ${title}\n`);
@@ -39,6 +42,7 @@ async function bench(
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new UsageError('--rounds must be a whole number from 1 to 100');
 
+  const profiles = options.profile && new Profiles(join(options.out, 'profiles'));
   const signal = stopOnSignals();
   const progress = new Progress(process.stderr);
   const rows: Row[] = [];
@@ -66,6 +70,7 @@ async function bench(
   }
   const report: Report = { at: new Date().toISOString(), rounds, rows, leftOut, failed, stopped: signal.aborted };
   const written = writeReport(options.out, report, BENCHMARKS);
+  if (profiles) written.push(...profiles.draw());
   if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   for (const line of leftOut) process.stderr.write(`left out: ${line}\n`);
   process.stderr.write(`written: ${written.join(', ')}\n`);
