@@ -7,7 +7,7 @@ import type { Entry, EntryUse, EntryUser } from './entry.ts';
 import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
 import { ResolvedValue } from './resolved.ts';
-import { keyOf, type SecretAddress, type SecretScope, scopeOf } from './secret-address.ts';
+import { passingKeyOf, type SecretAddress, type SecretScope, scopeOf } from './secret-address.ts';
 import type { Vault } from './vault-directory.ts';
 
 const NO_OVERRIDES: VaultConfig = Object.freeze({});
@@ -105,7 +105,7 @@ export class Binding implements EntryUser {
       const entry = this.#bound(reading);
       if (entry === null) continue;
       // Another secret now; the entry may live on for a reference that names its region itself.
-      if (this.readings[reading] === undefined || keyOf(this.secretAddress(reading)) !== keyOf(entry)) {
+      if (this.readings[reading] === undefined || passingKeyOf(this.secretAddress(reading)) !== passingKeyOf(entry)) {
         entry.removeUser(this);
         this.#setBound(reading, null);
       } else {

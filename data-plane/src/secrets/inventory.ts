@@ -2,7 +2,7 @@ import { printReference, type ReferenceOptions } from '@vaultplane/shared/refere
 import { referenceVersion } from '@vaultplane/shared/vaults/vault-type.ts';
 import type { Entry } from './entry.ts';
 import type { State } from './lifecycle.ts';
-import { keyOf } from './secret-address.ts';
+import { passingKeyOf } from './secret-address.ts';
 
 /** What is known of one secret, for people and for the fleet's registry: everything but its value. */
 export interface HeldSecret {
@@ -28,7 +28,7 @@ export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<He
     if (state === null) continue;
     const facts = state === 'negative' ? undefined : entry.held?.facts;
     yield {
-      key: keyOf(entry),
+      key: passingKeyOf(entry),
       vault: entry.scope.vault.prefix,
       state,
       versionId: facts?.version.id ?? null,

@@ -5,7 +5,7 @@ import type { Entry } from './entry.ts';
 import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
 import type { ResolvedValue } from './resolved.ts';
-import { keyOf } from './secret-address.ts';
+import { passingKeyOf } from './secret-address.ts';
 
 export interface ResolveOptions {
   /** Asks the vault, whatever is held; simultaneous ones ask once. */
@@ -121,7 +121,7 @@ export class Lookup {
   }
 
   #entryOf(binding: Binding, reading: number): Entry {
-    const key = keyOf(binding.secretAddress(reading));
+    const key = passingKeyOf(binding.secretAddress(reading));
     const known = this.#entries.get(key);
     // What it was asked for is its last word; any other that has left is had anew, shared with whoever else asks.
     if (known?.dropped && this.#asked.has(known)) return known;

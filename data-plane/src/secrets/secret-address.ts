@@ -25,8 +25,17 @@ export interface SecretAddress {
   readonly path: string;
 }
 
-/** Unique among secrets: vault, everything that makes another secret, path and version. */
+/**
+ * Unique among secrets: vault, everything that makes another secret, path and version. It stands in files that another
+ * release has written, or will read.
+ */
 export function keyOf({ scope, path }: SecretAddress): string {
+  const { vault, identity, version } = scope;
+  return JSON.stringify([vault.id, identity, path, ...namesOf(version)]);
+}
+
+/** As unique, for what is gone with this process: it is made sooner. */
+export function passingKeyOf({ scope, path }: SecretAddress): string {
   // The scope's key is a JSON array and ends where that does: no two pairs give one text.
   return scope.key + path;
 }
@@ -39,5 +48,9 @@ export function queryOf({ scope, path }: SecretAddress): SecretQuery {
 export function scopeOf(facts: Omit<SecretScope, 'identity' | 'key'>, config: VaultConfig): SecretScope {
   const { vault, version } = facts;
   const identity = identityOf(vault.type, config);
-  return { ...facts, identity, key: JSON.stringify([vault.id, identity, version.id ?? null, version.stage ?? null]) };
+  return { ...facts, identity, key: JSON.stringify([vault.id, identity, ...namesOf(version)]) };
+}
+
+function namesOf({ id, stage }: VersionSelector): Array<string | null> {
+  return [id ?? null, stage ?? null];
 }
