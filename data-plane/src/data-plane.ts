@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
@@ -49,6 +49,9 @@ import { UpstreamDurations } from './status/upstream-durations.ts';
 
 /** Paths that traces may tell; others hold names of secrets. */
 const TRACED_ROUTES = ['/v1/resolve', '/v1/watch', '/v1/refresh', '/secretsmanager/get', '/ping'];
+
+/** What is loaded behind the API is loaded in one piece, for which callers would wait. */
+const FIRST_CALLS_MS = 10;
 
 /** The library that metrics come from is loaded when they are first asked for, or so long after the start. */
 const METRICS_AFTER_MS = 2_000;
@@ -180,8 +183,8 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('API', () => api.stop());
     parts.add('drill', () => rehearsals.stop());
 
-    // Applications can ask from here on; what only the rest needs is loaded behind them.
-    await nextTurn();
+    // Applications can ask from here on, and those that have waited do; what only the rest needs is loaded behind them.
+    await sleep(FIRST_CALLS_MS);
     const { startControlPlaneLink } = await import('./configuration/control-plane-link.ts');
     const { startPrefetching } = await import('./prefetch/prefetching.ts');
 
