@@ -202,9 +202,12 @@ export class Resolver {
    * @throws VaultplaneError (a promise rejects with it), and nothing else
    */
   resolve(reference: string, options: ResolveOptions = NO_OPTIONS): Resolved | Promise<Resolved> {
-    const now = this.#time.recent();
-    this.#refresher.catchUp(now);
-    if (!options.refresh && options.roleArn === undefined) {
+    let now = this.#time.recent;
+    if (now < 0) {
+      now = this.#time.readRecent();
+      this.#refresher.catchUp(now);
+    }
+    if (options === NO_OPTIONS || (!options.refresh && options.roleArn === undefined)) {
       const ready = this.#bindings.answer(reference, now);
       if (ready !== null) return ready;
     }

@@ -36,9 +36,13 @@ export class SteadyTime {
     return monotonic + this.#slept;
   }
 
-  /** As `now`, of some milliseconds ago at most: two clocks are not read for every one of many lookups. */
-  recent(): number {
-    if (this.#recent >= 0) return this.#recent;
+  /** As `now`, of some milliseconds ago at most, if it was read by `readRecent` then; else -1. */
+  get recent(): number {
+    return this.#recent;
+  }
+
+  /** As `now`, which is `recent` for some milliseconds: two clocks are not read for every one of many lookups. */
+  readRecent(): number {
     const now = this.now();
     if (this.#clock.reuseMs > 0) {
       this.#recent = now;
