@@ -5,8 +5,6 @@ import type { ResolvedValue } from './resolved.ts';
 export type Slot = number;
 
 const FIRST_CAPACITY = 64;
-/** Of a slot's numbers: 32 bits each. */
-const LARGEST = 2 ** 32 - 1;
 
 /**
  * The references in use, and the answers that can be given at once to those of them that name no role. What a hit reads
@@ -20,26 +18,41 @@ export class BindingTable {
   readonly #bindings: Array<Binding | null> = [];
   /** By slot: null where nothing is ready. */
   readonly #answers: Array<ResolvedValue | null> = [];
-  /**
-   * Two numbers a slot: for how long after `#base` the answer may be given, whole milliseconds, 0 where nothing is ready;
-   * and the count of uses when it was last used, without what is above its 32 bits.
-   */
-  #numbers = new Uint32Array(2 * FIRST_CAPACITY);
+  /** By slot: the count of uses when it was last used, without what is above 32 bits. */
+  #lastUses = new Uint32Array(FIRST_CAPACITY);
+  /** By slot: when its answer ends, in the resolver's steady time, milliseconds; Infinity where nothing is ready. */
+  #ends = new Float64Array(FIRST_CAPACITY);
+  /** No answer ends before this. */
+  #earliestEnd = Infinity;
   readonly #free: Slot[] = [];
-  /** A moment of the resolver's steady time, milliseconds. */
-  #base = 0;
   #uses = 0;
 
   get size(): number {
     return this.#slots.size;
   }
 
-  /** The answer to a reference, if there is one that may be given now; that counts as a use. */
-  answer(reference: string, now: number): ResolvedValue | null {
+  /** The answer to a reference, if one is ready; that counts as a use. Ends are not looked at: see `forgetEnded`. */
+  answer(reference: string): ResolvedValue | null {
     const slot = this.#slots.get(reference);
-    if (slot === undefined || now - this.#base >= this.#numbers[2 * slot]!) return null;
-    this.#numbers[2 * slot + 1] = ++this.#uses;
-    return this.#answers[slot]!;
+    if (slot === undefined) return null;
+    const answer = this.#answers[slot]!;
+    if (answer !== null) this.#lastUses[slot] = ++this.#uses;
+    return answer;
+  }
+
+  /**
+   * What has ended by now is not ready any more. To be called whenever the clock was read: that is seldom beside lookups,
+   * and costs nothing until an end has come, then one pass over numbers that stand side by side.
+   */
+  forgetEnded(now: number): void {
+    if (now < this.#earliestEnd) return;
+    let earliest = Infinity;
+    for (let slot = 0; slot < this.#bindings.length; slot++) {
+      const end = this.#ends[slot]!;
+      if (end <= now) this.forget(slot);
+      else if (end < earliest) earliest = end;
+    }
+    this.#earliestEnd = earliest;
   }
 
   get(reference: string, roleArn: string | undefined): Binding | undefined {
@@ -57,7 +70,7 @@ export class BindingTable {
   /** Its place, for as long as it is not removed. */
   add(binding: Binding): Slot {
     const slot = this.#free.pop() ?? this.#bindings.length;
-    if (2 * slot >= this.#numbers.length) this.#grow();
+    if (slot >= this.#ends.length) this.#grow();
     this.#bindings[slot] = binding;
     this.forget(slot);
     this.use(slot);
@@ -79,30 +92,29 @@ export class BindingTable {
   }
 
   /**
-   * Its answer may be given from now until `until`, unless it is forgotten before; to whoever names no role, so that
-   * nothing is ready for a reference that was bound under one.
+   * Its answer is ready until it ends or is forgotten; for whoever names no role, so that nothing is ready for a reference
+   * that was bound under one.
    */
-  put(slot: Slot, answer: ResolvedValue, now: number, until: number): void {
+  put(slot: Slot, answer: ResolvedValue, end: number): void {
     if (this.#bindings[slot]!.roleArn !== undefined) return;
-    // About every 24 days all answers are made anew, before their numbers are too small to tell of now.
-    if (now - this.#base > LARGEST / 2) this.#rebase(now);
     this.#answers[slot] = answer;
-    this.#numbers[2 * slot] = Math.min(LARGEST, until - this.#base);
+    this.#ends[slot] = end;
+    this.#earliestEnd = Math.min(this.#earliestEnd, end);
   }
 
   forget(slot: Slot): void {
     this.#answers[slot] = null;
-    this.#numbers[2 * slot] = 0;
+    this.#ends[slot] = Infinity;
   }
 
   /** The count of uses when it was last used; too high for what was not used for 2 ** 32 of them. */
   lastUse(slot: Slot): number {
-    return this.#uses - ((this.#uses - this.#numbers[2 * slot + 1]!) >>> 0);
+    return this.#uses - ((this.#uses - this.#lastUses[slot]!) >>> 0);
   }
 
   /** It is used now, by a way other than `answer`. */
   use(slot: Slot): void {
-    this.#numbers[2 * slot + 1] = this.countUse();
+    this.#lastUses[slot] = this.countUse();
   }
 
   /** The number of a use that is made now: higher than that of any before. */
@@ -110,14 +122,12 @@ export class BindingTable {
     return ++this.#uses;
   }
 
-  #rebase(now: number): void {
-    this.#base = now;
-    for (let slot = 0; slot < this.#bindings.length; slot++) this.forget(slot);
-  }
-
   #grow(): void {
-    const larger = new Uint32Array(2 * this.#numbers.length);
-    larger.set(this.#numbers);
-    this.#numbers = larger;
+    const lastUses = new Uint32Array(2 * this.#lastUses.length);
+    lastUses.set(this.#lastUses);
+    this.#lastUses = lastUses;
+    const ends = new Float64Array(2 * this.#ends.length);
+    ends.set(this.#ends);
+    this.#ends = ends;
   }
 }

@@ -166,11 +166,11 @@ export class Binding implements EntryUser {
   }
 
   /** A lookup ended with this, out of an entry that still holds it: the next one may have it again. */
-  remember(reading: number, held: Held, resolved: ResolvedValue, now: number): void {
+  remember(reading: number, held: Held, resolved: ResolvedValue): void {
     this.heldReading = reading;
     const entry = this.entry(reading);
     if (entry?.held !== held || this.#slot === null) return;
-    this.#table.put(this.#slot, resolved, now, entry.endFor(this.lifetimes, resolved.state));
+    this.#table.put(this.#slot, resolved, entry.endFor(this.lifetimes, resolved.state));
     this.#meaning = null;
   }
 

@@ -155,7 +155,7 @@ export class Lookup {
   ): { ask: Entry } | { answer: Answer } {
     try {
       const resolved = binding.pick(reading, held, state);
-      binding.remember(reading, held, resolved, this.#context.now());
+      binding.remember(reading, held, resolved);
       return { answer: resolved };
     } catch (error) {
       const failed = asVaultplaneError(error);

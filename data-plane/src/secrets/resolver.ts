@@ -202,13 +202,9 @@ export class Resolver {
    * @throws VaultplaneError (a promise rejects with it), and nothing else
    */
   resolve(reference: string, options: ResolveOptions = NO_OPTIONS): Resolved | Promise<Resolved> {
-    let now = this.#time.recent;
-    if (now < 0) {
-      now = this.#time.readRecent();
-      this.#refresher.catchUp(now);
-    }
+    if (!this.#time.wasReadRecently) this.#readTime();
     if (options === NO_OPTIONS || (!options.refresh && options.roleArn === undefined)) {
-      const ready = this.#bindings.answer(reference, now);
+      const ready = this.#bindings.answer(reference);
       if (ready !== null) return ready;
     }
     const answers = this.#lookUp([reference], options);
@@ -325,6 +321,12 @@ export class Resolver {
     for (const binding of [...this.#bindings.all()]) binding.release();
     this.#refresher.stop();
     this.#backends.stop();
+  }
+
+  #readTime(): void {
+    const now = this.#time.readForMany();
+    this.#refresher.catchUp(now);
+    this.#bindings.forgetEnded(now);
   }
 
   #lookUp(references: readonly string[], options: ResolveOptions): Answers | Promise<Answers> {

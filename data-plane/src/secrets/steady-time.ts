@@ -13,10 +13,10 @@ export class SteadyTime {
   /** The wall clock's lead over the monotonic one, when it was last taken note of. */
   #lead: number;
   #slept = 0;
-  /** A reading that is not older than the clock's reuseMs, but for a turn of the event loop that takes longer; -1: none. */
-  #recent = -1;
-  readonly #forgetRecent = () => {
-    this.#recent = -1;
+  /** Not longer ago than the clock's reuseMs, but for a turn of the event loop that takes longer. */
+  #readRecently = false;
+  readonly #onReadLongAgo = () => {
+    this.#readRecently = false;
   };
 
   constructor(clock: Clock) {
@@ -36,19 +36,19 @@ export class SteadyTime {
     return monotonic + this.#slept;
   }
 
-  /** As `now`, of some milliseconds ago at most, if it was read by `readRecent` then; else -1. */
-  get recent(): number {
-    return this.#recent;
+  /** `readForMany` was called a moment ago: two clocks are not read for every one of many lookups. */
+  get wasReadRecently(): boolean {
+    return this.#readRecently;
   }
 
-  /** As `now`, which is `recent` for some milliseconds: two clocks are not read for every one of many lookups. */
-  readRecent(): number {
-    const now = this.now();
-    if (this.#clock.reuseMs > 0) {
-      this.#recent = now;
-      this.#clock.after(this.#clock.reuseMs, this.#forgetRecent);
+  /** As `now`, for all lookups of the next milliseconds too. */
+  readForMany(): number {
+    const { reuseMs } = this.#clock;
+    if (reuseMs > 0) {
+      this.#readRecently = true;
+      this.#clock.after(reuseMs, this.#onReadLongAgo);
     }
-    return now;
+    return this.now();
   }
 
   /** The wall clock's time, for people and for other programs. */
