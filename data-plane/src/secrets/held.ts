@@ -6,17 +6,18 @@ import { type PackedFacts, packFacts, unpackFacts, type VersionFacts } from './p
 export class Held extends SecretValue {
   /** As the vault has it. */
   readonly name: string;
-  readonly #facts: PackedFacts;
+  /** All else that the vault said; not the value, so that it may be kept when that is gone. */
+  readonly packed: PackedFacts;
 
   /** @param path by which it was asked for: mostly its name, and then there once */
   constructor({ value, name, ...facts }: FetchedSecret, wallFetchedAt: number, path: string) {
     super(value.reveal(), value.encoding);
     this.name = name === path ? path : name;
-    this.#facts = packFacts({ ...facts, wallFetchedAt }, name);
+    this.packed = packFacts({ ...facts, wallFetchedAt }, name);
   }
 
   /** Made anew each time. */
   get facts(): VersionFacts {
-    return unpackFacts(this.#facts, this.name);
+    return unpackFacts(this.packed, this.name);
   }
 }

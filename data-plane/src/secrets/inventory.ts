@@ -2,6 +2,7 @@ import { printReference, type ReferenceOptions } from '@vaultplane/shared/refere
 import { referenceVersion } from '@vaultplane/shared/vaults/vault-type.ts';
 import type { Entry } from './entry.ts';
 import type { State } from './lifecycle.ts';
+import { type PackedFacts, unpackFacts } from './packed-facts.ts';
 import { passingKeyOf } from './secret-address.ts';
 
 /** What is known of one secret, for people and for the fleet's registry: everything but its value. */
@@ -25,22 +26,46 @@ export interface HeldSecret {
 export function* inventoryOf(entries: Iterable<Entry>, now: number): Iterable<HeldSecret> {
   for (const entry of entries) {
     const state = entry.stateAt(now);
-    if (state === null) continue;
-    const facts = state === 'negative' ? undefined : entry.held?.facts;
-    yield {
-      key: passingKeyOf(entry),
-      vault: entry.scope.vault.prefix,
-      state,
-      versionId: facts?.version.id ?? null,
-      fetchedAt: facts?.wallFetchedAt ?? null,
-      get endsInMs() {
-        return entry.goneAt() - now;
-      },
-      // A getter: most readers have seen it before, and it takes longer than all the rest.
-      get reference() {
-        return referenceOf(entry);
-      },
-    };
+    if (state !== null) yield new HeldEntry(entry, state, now);
+  }
+}
+
+/** What most readers do not look at, or have seen before, is worked out when it is asked for; the value is not kept here. */
+class HeldEntry implements HeldSecret {
+  readonly state: State | 'negative';
+  readonly #entry: Entry;
+  readonly #packed: PackedFacts | null;
+  readonly #now: number;
+
+  constructor(entry: Entry, state: State | 'negative', now: number) {
+    this.state = state;
+    this.#entry = entry;
+    this.#packed = state === 'negative' ? null : entry.held!.packed;
+    this.#now = now;
+  }
+
+  get key(): string {
+    return passingKeyOf(this.#entry);
+  }
+
+  get vault(): string {
+    return this.#entry.scope.vault.prefix;
+  }
+
+  get versionId(): string | null {
+    return this.#packed === null ? null : unpackFacts(this.#packed, this.#entry.path).version.id;
+  }
+
+  get fetchedAt(): number | null {
+    return this.#packed === null ? null : unpackFacts(this.#packed, this.#entry.path).wallFetchedAt;
+  }
+
+  get endsInMs(): number {
+    return this.#entry.goneAt() - this.#now;
+  }
+
+  get reference(): string {
+    return referenceOf(this.#entry);
   }
 }
 

@@ -9,7 +9,7 @@ export interface VersionFacts extends Omit<FetchedSecret, 'value' | 'name'> {
 /**
  * Those facts as one flat text: they are kept for every secret that is held and seldom asked for. What AWS says of a
  * current version, in the form that it always has, is 36 characters of one byte each, where it would be four objects and
- * two texts of 300 bytes; anything else is JSON.
+ * two texts of some 300 bytes; anything else is JSON.
  */
 export type PackedFacts = string;
 
@@ -21,7 +21,6 @@ const AWS_LENGTH = 36;
 const AT = { place: 1, created: 2, fetched: 8, version: 14, suffix: 30 } as const;
 const TIME_BYTES = 6;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const UUID_GROUPS = [8, 12, 16, 20] as const;
 const PLACE = /^arn:[\w:-]+$/;
 const SUFFIX = /^[A-Za-z0-9]{6}$/;
 const CURRENT: readonly string[] = Object.freeze(['AWSCURRENT']);
@@ -45,7 +44,7 @@ export function unpackFacts(packed: PackedFacts, name: string): VersionFacts {
   }
   bytes.write(packed, 'latin1');
   const hex = bytes.toString('hex', AT.version, AT.suffix);
-  const id = [0, ...UUID_GROUPS].map((from, index) => hex.slice(from, UUID_GROUPS[index])).join('-');
+  const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   return {
     version: { id, stages: CURRENT },
     createdAt: bytes.readUIntBE(AT.created, TIME_BYTES),
