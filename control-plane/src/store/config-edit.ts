@@ -76,9 +76,7 @@ export class ConfigEdit {
    */
   async put(vault: VaultEntity): Promise<VaultEntity> {
     const current = await this.find({ id: vault.id });
-    if (current && canonicalJson({ ...current, updated_at: 0 }) === canonicalJson({ ...vault, updated_at: 0 })) {
-      return current;
-    }
+    if (current && hasSameContent(current, vault)) return current;
     const other = await this.find({ prefix: vault.prefix });
     if (other && other.id !== vault.id) throw new VaultConflict('prefix', vault.prefix);
     this.#sealing.check(vault);
@@ -118,7 +116,7 @@ export class ConfigEdit {
   get changes(): VaultChange[] {
     return [...this.#before]
       .map(([vaultId, before]) => ({ vaultId, before, after: this.#made.find({ id: vaultId }) ?? null }))
-      .filter(({ before, after }) => canonicalJson(before) !== canonicalJson(after));
+      .filter(({ before, after }) => !isSameVault(before, after));
   }
 
   /** How a vault was before this change, of which its prefix is free when it gets another. */
@@ -127,6 +125,25 @@ export class ConfigEdit {
     this.#before.set(id, before ?? null);
     if (before) this.#made.put(before);
   }
+}
+
+export function isSameVault(a: VaultEntity | null, b: VaultEntity | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.updated_at === b.updated_at && hasSameContent(a, b);
+}
+
+/** Whether two vaults differ in no more than when they were changed. */
+function hasSameContent(a: VaultEntity, b: VaultEntity): boolean {
+  // What is compared soonest first: most that differ do so in their description.
+  return (
+    a.description === b.description &&
+    a.id === b.id &&
+    a.prefix === b.prefix &&
+    a.name === b.name &&
+    a.created_at === b.created_at &&
+    canonicalJson(a.tags) === canonicalJson(b.tags) &&
+    canonicalJson(a.config) === canonicalJson(b.config)
+  );
 }
 
 /** The members in the order in which they are read back. */

@@ -2,7 +2,7 @@ import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { type Actor, insertAuditRequest, type Role, type WriteRequest } from './audit-log.ts';
-import { type Database, DatabaseUnavailable } from './database.ts';
+import { type Database, DatabaseUnavailable, type Queryable } from './database.ts';
 import { JoinedReads } from './joined-reads.ts';
 
 const derive = promisify(scrypt) as (secret: string, salt: Buffer, length: number) => Promise<Buffer>;
@@ -46,14 +46,16 @@ export class Tokens {
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+    // Into an embedded database nobody else can write.
+    const remember = database.kind === 'embedded' ? MOST_REMEMBERED : 0;
     this.#rows = new JoinedReads(async (id) => {
       const [row] = await database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
       return row;
-    });
+    }, remember);
     this.#existing = new JoinedReads(async () => {
       const [row] = await database.query<{ any: boolean }>('select exists (select from tokens) as any');
       return row!.any;
-    });
+    }, remember);
   }
 
   /** @returns the token, which is nowhere kept as it is: this is the one time that it can be shown */
@@ -68,7 +70,7 @@ export class Tokens {
     const salt = randomBytes(16);
     const hash = await derive(secret, salt, HASH_BYTES);
     const at = this.#clock.now();
-    await this.#database.transaction(async (transaction) => {
+    await this.#change(async (transaction) => {
       const [state] = await transaction.query<{ version: number }>('select version from config_state');
       await transaction.query(
         'insert into tokens (id, role, name, salt, hash, created_at) values ($1, $2, $3, $4, $5, $6)',
@@ -85,12 +87,20 @@ export class Tokens {
 
   /** @returns whether there was one */
   async delete(id: string, actor: Actor, request: WriteRequest): Promise<boolean> {
-    return this.#database.transaction(async (transaction) => {
+    return this.#change(async (transaction) => {
       const [state] = await transaction.query<{ version: number }>('select version from config_state');
       const gone = await transaction.query('delete from tokens where id = $1 returning id', [id]);
       await insertAuditRequest(transaction, this.#clock.now(), actor, request, state!.version, state!.version);
       return gone.length > 0;
     });
+  }
+
+  async #change<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
+    try {
+      return await this.#database.transaction(work);
+    } finally {
+      for (const reads of [this.#rows, this.#existing]) reads.changed();
+    }
   }
 
   /** Whether there is any token. While the database is away: whether there was. */
@@ -109,7 +119,8 @@ export class Tokens {
   }
 
   /**
-   * Whose token this is; undefined where it is nobody's. The row is read every time: a deleted token is refused at once.
+   * Whose token this is; undefined where it is nobody's. Its row is read every time, unless nobody else can have changed
+   * it: a deleted token is refused at once.
    * Only while the database is away, so that nobody can delete one, a token that was verified before is taken as it was.
    *
    * @throws DatabaseUnavailable

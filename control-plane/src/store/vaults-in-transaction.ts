@@ -1,6 +1,5 @@
-import { canonicalJson } from '@vaultplane/shared/canonical.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import type { VaultChange } from './config-edit.ts';
+import { isSameVault, type VaultChange } from './config-edit.ts';
 import { MARK, type MarkedPosition } from './config-state.ts';
 import type { Queryable } from './database.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
@@ -77,7 +76,7 @@ export class VaultsInTransaction {
   touched(): VaultChange[] {
     return [...this.#stored]
       .map(([vaultId, before]) => ({ vaultId, before, after: this.#made.find({ id: vaultId }) ?? null }))
-      .filter(({ before, after }) => canonicalJson(before) !== canonicalJson(after));
+      .filter(({ before, after }) => !isSameVault(before, after));
   }
 
   #find(key: VaultKey): VaultEntity | null | undefined {

@@ -12,6 +12,8 @@ import type { Writers } from './admin-writers-main.ts';
 
 /** So many write at a time; versions are put in order by one row's lock, whoever writes. */
 const WRITERS = 8;
+/** As where several pipelines apply what they have at once. */
+const MANY_WRITERS = 32;
 /** Kept small, so that each write changes one of few. */
 const VAULTS = 8;
 const WRITERS_MAIN = new URL('./admin-writers-main.ts', import.meta.url);
@@ -29,27 +31,28 @@ export const adminWrites: Benchmark = {
       const server = await startPostgresServer();
       stoppers.add('Postgres', () => server.stop());
       const settings = postgresSettings(server, await server.createDatabase());
-      cases.push(await caseOn('Postgres', await openPostgresDatabase(settings, silentLog, systemClock), preparation));
+      const database = await openPostgresDatabase(settings, silentLog, systemClock);
+      cases.push(...(await casesOn('Postgres', database, preparation)));
     }
-    cases.push(await caseOn('PGlite', await openEmbeddedDatabase(undefined), preparation));
+    cases.push(...(await casesOn('PGlite', await openEmbeddedDatabase(undefined), preparation)));
     return { cases };
   },
 };
 
-async function caseOn(name: string, database: Database, { stoppers, tiny, signal }: Preparation): Promise<Case> {
-  const writes = tiny ? 16 : 1000;
+async function casesOn(name: string, database: Database, { stoppers, tiny, signal }: Preparation): Promise<Case[]> {
+  const writes = tiny ? 16 : 2000;
   stoppers.add(name, () => database.close());
   const controlPlane = await startTestControlPlane({ database, env: { VAULTPLANE_LOG_LEVEL: 'error' } });
   stoppers.add('control plane', () => controlPlane.stop());
   const version = async () => (await controlPlane.call('GET', '/clustering/status')).json.config.version as number;
   await database.script('create table bench_rows (id bigint generated always as identity, body jsonb)');
   let made = 0;
-  return {
-    name: `${name}, ${WRITERS} writers`,
+  return [WRITERS, MANY_WRITERS].map((writers) => ({
+    name: `${name}, ${writers} writers`,
     metrics: [{ key: 'rate', unit: 'versions/s' }],
     async measure() {
       const before = (await controlPlane.call('GET', '/config/versions?size=1')).json.data[0]?.version ?? 0;
-      const input = { adminUrl: controlPlane.adminUrl, writes, writers: WRITERS, vaults: VAULTS, from: made };
+      const input = { adminUrl: controlPlane.adminUrl, writes, writers, vaults: VAULTS, from: made };
       const took = await runWorker<number>(WRITERS_MAIN, input satisfies Writers, { signal });
       made += writes;
       const after = (await controlPlane.call('GET', '/config/versions?size=1')).json.data[0].version;
@@ -61,7 +64,7 @@ async function caseOn(name: string, database: Database, { stoppers, tiny, signal
       {
         name: 'INSERT + NOTIFY',
         measure: () =>
-          rateOf(writes, () =>
+          rateOf(writes, writers, () =>
             database.transaction(async (transaction) => {
               await transaction.query('insert into bench_rows (body) values ($1)', ['{"a":"row of the same kind"}']);
               await transaction.query('notify bench_channel');
@@ -70,15 +73,15 @@ async function caseOn(name: string, database: Database, { stoppers, tiny, signal
         targets: { rate: { ratioAtLeast: 0.5 } },
       },
     ],
-  };
+  }));
 }
 
 /** A write a second, with so many under way at a time as there are writers. */
-async function rateOf(writes: number, write: () => Promise<unknown>): Promise<Figures> {
+async function rateOf(writes: number, writers: number, write: () => Promise<unknown>): Promise<Figures> {
   const from = performance.now();
   let left = writes;
   await Promise.all(
-    Array.from({ length: WRITERS }, async () => {
+    Array.from({ length: writers }, async () => {
       while (left-- > 0) await write();
     }),
   );
