@@ -104,11 +104,17 @@ function checked(made: Snapshot, claimedHash: string): Snapshot {
 export function diffSnapshots(before: Snapshot, after: Snapshot): Delta {
   const upserts: VaultEntity[] = [];
   const deletes: string[] = [];
-  let [was, is] = [0, 0];
+  const [olds, vaults] = [before.vaults, after.vaults];
+  let was = 0;
+  let is = 0;
   // Both are in order of id, and what did not change is mostly the same object in both.
   for (;;) {
-    const [old, vault] = [before.vaults[was], after.vaults[is]];
-    if (old !== vault && old?.id !== vault?.id) {
+    while (was < olds.length && olds[was] === vaults[is]) {
+      was++;
+      is++;
+    }
+    const [old, vault] = [olds[was], vaults[is]];
+    if (old?.id !== vault?.id) {
       if (vault === undefined || (old !== undefined && old.id < vault.id)) {
         deletes.push(old!.id);
         was++;
@@ -119,7 +125,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): Delta {
       continue;
     }
     if (old === undefined || vault === undefined) break;
-    if (old !== vault && !digestOf(old).equals(digestOf(vault))) upserts.push(vault);
+    if (!digestOf(old).equals(digestOf(vault))) upserts.push(vault);
     was++;
     is++;
   }
