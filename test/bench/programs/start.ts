@@ -11,7 +11,7 @@ import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
 import { cleanEnv, DATA_PLANE_MAIN, Deployment } from '../../e2e/deployment.ts';
 import type { Benchmark, Figures } from '../benchmark.ts';
 
-const BARE_MAIN = fileURLToPath(new URL('./bare-start.ts', import.meta.url));
+const BARE_MAIN = fileURLToPath(new URL('./bare-start.mjs', import.meta.url));
 const VALUE = 'value-from-disk';
 const REFERENCE = '{vault://aws-sm-vault/app/password}';
 const ASK_EVERY_MS = 2;

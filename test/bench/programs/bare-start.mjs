@@ -1,4 +1,4 @@
-// As little as a Node.js program can do that listens and answers: `PORT=… node bare-start.ts`.
+// As little as a Node.js program can do that listens and answers: `PORT=… node bare-start.mjs`.
 import { createServer } from 'node:http';
 
 createServer((_request, response) => {
