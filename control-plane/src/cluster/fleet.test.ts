@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import type { HelloMessage } from '@vaultplane/shared/protocol.ts';
-import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { FakeClock, settled } from '@vaultplane/shared/testing/fake-clock.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import { describeOnBothDatabases, stayingOpen, storeOn } from '../store/testing/stores.ts';
 import { type DataPlane, Fleet } from './fleet.ts';
@@ -160,6 +160,29 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     await (await gate.next()).pass();
     assert.equal((await stored(database)).length, 1);
     await fleet.stop();
+  });
+
+  it('writes a position that could not be written again as soon as it is acknowledged again', async () => {
+    const database = await open();
+    const { database: failing, gate } = gated(database);
+    const clock = new FakeClock(5_000_000);
+    const fleet = await start(failing, clock);
+    const timeline = randomUUID();
+    const at = (version: number) => ({ timeline, version, hash: String(version).repeat(64) });
+    const member = fleet.join(hello(), FACTS);
+    await clock.advance(A_SECOND);
+    await (await gate.next()).pass();
+    member.acknowledged(at(1));
+    await clock.advance(A_SECOND);
+    (await gate.next()).fail();
+    await settled();
+    member.acknowledged(at(2));
+    await clock.advance(A_SECOND);
+    await (await gate.next()).pass();
+    assert.deepEqual(await database.query('select config_version from data_planes'), [{ config_version: 2 }]);
+    const stopped = fleet.stop();
+    await (await gate.next()).pass();
+    await stopped;
   });
 
   it('writes of those that have only acknowledged something what that is, and of others all', async () => {

@@ -296,7 +296,6 @@ export class Fleet {
   }
 
   #writePosition(row: DataPlane): void {
-    if (this.#moved.has(row.id)) return;
     if (!this.#unwritten.has(row.id)) this.#moved.set(row.id, row);
     this.#writeLater();
   }
