@@ -14,6 +14,7 @@ import {
   parseAddress,
   printAddress,
   type SettingsOf,
+  withoutBrackets,
 } from '@vaultplane/shared/settings.ts';
 import {
   checkVaultSettings,
@@ -182,7 +183,7 @@ export function refuseOwnEndpoint(settings: DataPlaneSettings, env: NodeJS.Proce
 export function leadsTo(listening: Address, url: string): boolean {
   const target = URL.parse(url);
   if (!target) return false;
-  const host = target.hostname.replace(/^\[|\]$/g, '');
+  const host = withoutBrackets(target.hostname);
   const port = Number(target.port || (target.protocol === 'https:' ? 443 : 80));
   return port === listening.port && (host === listening.host || isLoopback({ host, port }));
 }

@@ -1,3 +1,5 @@
+import { escapeHtml } from '../html.ts';
+
 /** What `node --cpu-prof` writes. Source: the Chrome DevTools Protocol, Profiler.Profile. Times are microseconds. */
 export interface CpuProfile {
   nodes: Array<{
@@ -38,9 +40,9 @@ export function flameGraphPage(title: string, profile: CpuProfile): string {
     const text = `${frame.name}: ${percent(frame.micros, root.micros)}, ${(frame.micros / 1000).toFixed(1)} ms`;
     const letters = Math.floor(width / 6.2);
     const label =
-      letters < 3 ? '' : `<text x="${x + 2}" y="${depth * ROW + 13}">${html(cut(frame.name, letters))}</text>`;
+      letters < 3 ? '' : `<text x="${x + 2}" y="${depth * ROW + 13}">${escapeHtml(cut(frame.name, letters))}</text>`;
     shapes.push(
-      `<g><title>${html(text)}</title><rect class="${frame.kind}" x="${x.toFixed(1)}" y="${depth * ROW}" width="${width.toFixed(1)}" height="${ROW - 1}"/>${label}</g>`,
+      `<g><title>${escapeHtml(text)}</title><rect class="${frame.kind}" x="${x.toFixed(1)}" y="${depth * ROW}" width="${width.toFixed(1)}" height="${ROW - 1}"/>${label}</g>`,
     );
     let at = x;
     for (const called of [...frame.called.values()].sort((a, b) => b.micros - a.micros)) {
@@ -52,19 +54,19 @@ export function flameGraphPage(title: string, profile: CpuProfile): string {
   if (root.micros > 0) draw(root, 0, 0);
   const rows = mostExpensive(root).map(
     ({ name, micros }) =>
-      `<tr><td>${percent(micros, root.micros)}</td><td>${(micros / 1000).toFixed(1)} ms</td><td>${html(name)}</td></tr>`,
+      `<tr><td>${percent(micros, root.micros)}</td><td>${(micros / 1000).toFixed(1)} ms</td><td>${escapeHtml(name)}</td></tr>`,
   );
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>${html(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: ${WIDTH}px; margin: 2rem auto; color: #222; background: #fff; }
 svg text { font-size: 11px; pointer-events: none; }
 .own { fill: #7ab7ff; } .library { fill: #ffd08a; } .node { fill: #b9e2b0; } .native { fill: #ddd; }
 td { padding-right: 1rem; }
 </style>
-<h1>${html(title)}</h1>
+<h1>${escapeHtml(title)}</h1>
 <p>${(root.micros / 1_000_000).toFixed(2)} s of work. Blue is vaultplane, orange libraries, green Node.js, grey the engine and the
 system. A frame’s width is the time that it and all that it called took; narrower than ${NARROWEST * 100} % is left out.</p>
 <svg viewBox="0 0 ${WIDTH} ${(deepest + 1) * ROW}" role="img" aria-label="flame graph">${shapes.join('\n')}</svg>
@@ -135,8 +137,4 @@ function percent(part: number, whole: number): string {
 
 function cut(text: string, letters: number): string {
   return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
-}
-
-function html(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

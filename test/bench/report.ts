@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
+import { escapeHtml } from '../html.ts';
 import type { Benchmark, Row, Spread, Target } from './benchmark.ts';
 
 /** One run of benchmarks. */
@@ -78,7 +79,7 @@ function htmlPage(report: Report, benchmarks: readonly Benchmark[]): string {
   const { cpu, cores, node } = machine();
   const sections = benchmarks.flatMap(({ name, title }) => {
     const rows = report.rows.filter((row) => row.benchmark === name);
-    return rows.length === 0 ? [] : [`<h2>${html(name)}</h2><p>${html(title)}</p>${htmlTable(rows)}`];
+    return rows.length === 0 ? [] : [`<h2>${escapeHtml(name)}</h2><p>${escapeHtml(title)}</p>${htmlTable(rows)}`];
   });
   const remarks = [
     ...report.failed.map((text) => `failed: ${text}`),
@@ -100,24 +101,24 @@ td, th { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px soli
 svg text { font-size: 11px; fill: currentColor; }
 </style>
 <h1>vaultplane benchmarks</h1>
-<p>${html(report.at)}, ${report.rounds} rounds, medians; ${html(cpu)}, ${cores} cores, Node.js ${html(node)}.
+<p>${escapeHtml(report.at)}, ${report.rounds} rounds, medians; ${escapeHtml(cpu)}, ${cores} cores, Node.js ${escapeHtml(node)}.
 Only ratios mean something on another machine. ● vaultplane, ◆ its baseline, one mark a round.</p>
-${remarks.map((text) => `<p class="missed">${html(text)}</p>`).join('\n')}
+${remarks.map((text) => `<p class="missed">${escapeHtml(text)}</p>`).join('\n')}
 ${sections.join('\n')}
 </html>
 `;
 }
 
 function htmlTable(rows: readonly Row[]): string {
-  const head = [...HEAD.slice(0, -1), 'rounds'].map((text) => `<th scope="col">${html(text)}</th>`).join('');
+  const head = [...HEAD.slice(0, -1), 'rounds'].map((text) => `<th scope="col">${escapeHtml(text)}</th>`).join('');
   const body = rows.map((row) => {
     const texts = cells(row);
     const verdict = texts.pop();
     const plain = texts.map((text, column) => {
       const last = column === texts.length - 1;
       return last && verdict === 'NOT met'
-        ? `<td class="missed">${html(text)} – not met</td>`
-        : `<td>${html(text)}${last && verdict === 'met' ? ' – met' : ''}</td>`;
+        ? `<td class="missed">${escapeHtml(text)} – not met</td>`
+        : `<td>${escapeHtml(text)}${last && verdict === 'met' ? ' – met' : ''}</td>`;
     });
     return `<tr>${plain.join('')}<td>${plot(row)}</td></tr>`;
   });
@@ -137,9 +138,5 @@ function plot({ vaultplane, baseline, unit }: Row): string {
       `<rect class="base" x="-3.5" y="-3.5" width="7" height="7" transform="translate(${x(figure)} 26) rotate(45)"/>`,
   );
   const label = `${vaultplane.rounds.length} rounds, from 0 to ${Math.round(most).toLocaleString('en')} ${unit}`;
-  return `<svg width="${width}" height="${height}" role="img" aria-label="${html(label)}"><line x1="${margin}" y1="36" x2="${width - margin}" y2="36" stroke="currentColor" opacity=".4"/>${own.join('')}${theirs.join('')}</svg>`;
-}
-
-function html(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return `<svg width="${width}" height="${height}" role="img" aria-label="${escapeHtml(label)}"><line x1="${margin}" y1="36" x2="${width - margin}" y2="36" stroke="currentColor" opacity=".4"/>${own.join('')}${theirs.join('')}</svg>`;
 }

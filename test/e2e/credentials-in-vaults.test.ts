@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import type { ToyFile } from '@vaultplane/shared/testing/toy-backend.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
 const CANARY = 'canary-credential-7d1f';
@@ -61,11 +62,7 @@ class Stage {
 
   /** Waits until a file has this in it; it is another process's. */
   async written(file: string, text: string): Promise<void> {
-    const end = performance.now() + 30_000;
-    while (!existsSync(file) || !readFileSync(file).includes(text)) {
-      if (performance.now() > end) throw new Error(`${file} has no ${text}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until(`${file} has ${text}`, () => existsSync(file) && readFileSync(file).includes(text));
   }
 
   /** No file that the programs have written has the credential in the clear, whatever it is spelt as. */

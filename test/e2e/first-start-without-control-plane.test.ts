@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
 import { Deployment } from './deployment.ts';
 
 const REFERENCE = '{vault://aws-sm-vault/secret-name/foo}';
@@ -28,7 +29,7 @@ it('a data plane that starts for the first time during a control plane outage wo
   const exportedVersion = async () =>
     ((await (await fetch(`${cp.statusUrl}/status`)).json()) as { config_export: { version: number } }).config_export
       .version;
-  while ((await exportedVersion()) !== 1) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until('version 1 is exported', async () => (await exportedVersion()) === 1);
   await controlPlane.kill('SIGKILL');
 
   const dp = await deployment.planDataPlane('dp', cp, { ...emulator.environment, VAULTPLANE_CONFIG_FALLBACK_URL: url });

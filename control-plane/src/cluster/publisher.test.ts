@@ -10,14 +10,11 @@ import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import type { Store } from '../store/open-store.ts';
 import { describeOnBothDatabases, storeOn } from '../store/testing/stores.ts';
+import { newVault } from '../store/testing/vaults.ts';
 import { POLL_MS, type Publication, Publisher } from './publisher.ts';
 
 const ACTOR = { name: 'a test', role: 'admin', remoteAddress: null } as const;
 const REQUEST = { method: 'PUT', path: '/vaults/x' };
-
-function vault(prefix: string, id: string = randomUUID()): VaultEntity {
-  return { id, prefix, name: 'env', description: null, config: {}, tags: null, created_at: 1, updated_at: 1 };
-}
 
 async function put(store: Store, ...vaults: VaultEntity[]): Promise<number> {
   const { version } = await store.config.change(ACTOR, REQUEST, async (edit) => {
@@ -68,7 +65,7 @@ describeOnBothDatabases('the publisher', (open) => {
     const publisher = await publisherOf(store);
     const seen: Snapshot[] = [publisher.current];
     publisher.follow(() => seen.push(publisher.current));
-    const [a, b] = [vault('aa'), vault('bb')];
+    const [a, b] = [newVault('aa'), newVault('bb')];
     await put(store, a);
     await untilVersion(publisher, 1);
     await put(store, b, { ...a, description: 'changed' });
@@ -88,7 +85,7 @@ describeOnBothDatabases('the publisher', (open) => {
     const store = await storeOn(await open());
     const publisher = await publisherOf(store);
     const base = publisher.current;
-    await untilVersion(publisher, await put(store, vault('aa')));
+    await untilVersion(publisher, await put(store, newVault('aa')));
     const deltas = await Promise.all([publisher.delta(base), publisher.delta(base), publisher.delta(base)]);
     assert.equal(new Set(deltas.map((delta) => delta?.bytes)).size, 1);
     assert.equal((await publisher.whole()).bytes, (await publisher.whole()).bytes);
@@ -101,13 +98,13 @@ describeOnBothDatabases('the publisher', (open) => {
     const base = publisher.current;
     const ready: Array<Publication | undefined> = [];
     publisher.follow(() => ready.push(publisher.readyDelta({ ...base })));
-    await untilVersion(publisher, await put(store, vault('aa')));
+    await untilVersion(publisher, await put(store, newVault('aa')));
     assert.deepEqual(applied(ready[0], base), publisher.current);
     assert.equal(await publisher.delta(base), ready[0]);
     assert.equal(publisher.readyDelta({ ...base, hash: publisher.current.hash }), undefined);
     assert.equal(publisher.readyDelta(publisher.current), undefined);
 
-    await untilVersion(publisher, await put(store, vault('bb')));
+    await untilVersion(publisher, await put(store, newVault('bb')));
     assert.equal(publisher.readyDelta(base), undefined);
     await publisher.stop();
   });
@@ -116,7 +113,7 @@ describeOnBothDatabases('the publisher', (open) => {
     const store = await storeOn(await open());
     const publisher = await publisherOf(store);
     const base = publisher.current;
-    const many = Array.from({ length: 101 }, (_, index) => vault(`many-${index}`));
+    const many = Array.from({ length: 101 }, (_, index) => newVault(`many-${index}`));
     await untilVersion(publisher, await put(store, ...many));
     assert.equal(publisher.readyDelta(base), undefined);
     assert.deepEqual(applied(await publisher.delta(base), base), publisher.current);
@@ -126,11 +123,11 @@ describeOnBothDatabases('the publisher', (open) => {
   it('has deltas from before its start, out of the log', async () => {
     const store = await storeOn(await open());
     const first = await publisherOf(store);
-    const [a, b] = [vault('aa'), vault('bb')];
+    const [a, b] = [newVault('aa'), newVault('bb')];
     await untilVersion(first, await put(store, a, b));
     const base = first.current;
     await first.stop();
-    await put(store, { ...a, prefix: 'cc' }, vault('dd'));
+    await put(store, { ...a, prefix: 'cc' }, newVault('dd'));
     await store.config.change(ACTOR, REQUEST, (edit) => edit.delete(b.id));
 
     const second = await publisherOf(store);
@@ -149,7 +146,7 @@ describeOnBothDatabases('the publisher', (open) => {
       const id = ids[(round * 7) % ids.length]!;
       const { version: made } = await store.config.change(ACTOR, REQUEST, async (edit) => {
         if (round % 3 === 2) await edit.delete(id);
-        else await edit.put({ ...vault(`v-${id.slice(0, 8)}`, id), description: `round ${round}` });
+        else await edit.put(newVault(`v-${id.slice(0, 8)}`, { id, description: `round ${round}` }));
       });
       version = made;
     }
@@ -169,7 +166,7 @@ describeOnBothDatabases('the publisher', (open) => {
       clock,
       log: silentLog,
     });
-    await put(writer, vault('aa'));
+    await put(writer, newVault('aa'));
     assert.equal(publisher.current.version, 0);
     await clock.advance(POLL_MS);
     await untilVersion(publisher, 1);
@@ -196,7 +193,7 @@ describeOnBothDatabases('the publisher', (open) => {
         onPosition = async () => {
           onPosition = undefined;
           // Behind what was just read; who made it tells of it so many turns later.
-          const version = await put(writer, vault(`after-${turns}-turns`));
+          const version = await put(writer, newVault(`after-${turns}-turns`));
           let turn = Promise.resolve();
           for (let n = 0; n < turns; n++) turn = turn.then(() => {});
           void turn.then(() => {
@@ -221,10 +218,10 @@ describeOnBothDatabases('the publisher', (open) => {
     });
     const seen: number[] = [];
     publisher.follow(() => seen.push(publisher.current.version));
-    await put(store, vault('aa'));
-    await put(writer, vault('bb'));
-    await put(writer, vault('cc'));
-    await put(store, vault('dd'));
+    await put(store, newVault('aa'));
+    await put(writer, newVault('bb'));
+    await put(writer, newVault('cc'));
+    await put(store, newVault('dd'));
     await publisher.caughtUp();
     assert.deepEqual(seen, [1, 4]);
     const loaded = await store.config.load();
@@ -247,22 +244,22 @@ describeOnBothDatabases('the publisher', (open) => {
     const publisher = await Publisher.start({
       ...{ store: store.config, database: deaf(database), clock: new FakeClock(), log: silentLog },
     });
-    await put(store, vault('aa'));
+    await put(store, newVault('aa'));
     isLost = true;
     const published = untilVersion(publisher, 2);
-    await assert.rejects(put(store, vault('bb')), DatabaseUnavailable);
+    await assert.rejects(put(store, newVault('bb')), DatabaseUnavailable);
     await published;
     isLost = false;
-    await put(writer, vault('cc'));
-    assert.equal(await put(store, vault('dd')), 4);
+    await put(writer, newVault('cc'));
+    assert.equal(await put(store, newVault('dd')), 4);
     await publisher.stop();
   });
 
   it('begins a new timeline when the database went back to an earlier version', async () => {
     const store = await storeOn(await open());
     const publisher = await publisherOf(store);
-    await put(store, vault('aa'));
-    await untilVersion(publisher, await put(store, vault('bb')));
+    await put(store, newVault('aa'));
+    await untilVersion(publisher, await put(store, newVault('bb')));
     const { timeline } = publisher.current;
     await store.database.transaction(async (transaction) => {
       await transaction.query("delete from vaults where prefix = 'bb'");
@@ -282,7 +279,7 @@ describeOnBothDatabases('the publisher', (open) => {
   it('begins a new timeline when a data plane has what the database never had, once for all that have it', async () => {
     const store = await storeOn(await open());
     const publisher = await publisherOf(store);
-    await untilVersion(publisher, await put(store, vault('aa')));
+    await untilVersion(publisher, await put(store, newVault('aa')));
     const { timeline } = publisher.current;
     const later = makeSnapshot(timeline, 7, []);
     await publisher.compare(later, 'a node');

@@ -39,8 +39,8 @@ export interface Publication extends EncodedMessage {
 }
 
 /**
- * Holds the newest configuration, follows the database and what its own store commits, and encodes what data planes need: each delta once, and the
- * whole snapshot once a version, however many of them there are.
+ * Holds the newest configuration, follows the database and what its own store commits, and encodes what data planes need:
+ * each delta once, and the whole snapshot once a version, however many of them there are.
  */
 export class Publisher {
   readonly #store: ConfigStore;

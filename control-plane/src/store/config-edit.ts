@@ -114,9 +114,7 @@ export class ConfigEdit {
 
   /** What the edit comes to: for each vault how it was and how it is, where the two differ. */
   get changes(): VaultChange[] {
-    return [...this.#before]
-      .map(([vaultId, before]) => ({ vaultId, before, after: this.#made.find({ id: vaultId }) ?? null }))
-      .filter(({ before, after }) => !isSameVault(before, after));
+    return changesOf(this.#before, this.#made);
   }
 
   /** How a vault was before this change, of which its prefix is free when it gets another. */
@@ -127,7 +125,14 @@ export class ConfigEdit {
   }
 }
 
-export function isSameVault(a: VaultEntity | null, b: VaultEntity | null): boolean {
+/** What has become of vaults, by their ids: of each that differs now. */
+export function changesOf(before: ReadonlyMap<string, VaultEntity | null>, made: KnownVaults): VaultChange[] {
+  return [...before]
+    .map(([vaultId, was]) => ({ vaultId, before: was, after: made.find({ id: vaultId }) ?? null }))
+    .filter(({ before, after }) => !isSameVault(before, after));
+}
+
+function isSameVault(a: VaultEntity | null, b: VaultEntity | null): boolean {
   if (a === null || b === null) return a === b;
   return a.updated_at === b.updated_at && hasSameContent(a, b);
 }

@@ -7,23 +7,13 @@ import fc from 'fast-check';
 import type { Actor } from './audit-log.ts';
 import { type ConfigEdit, VaultConflict } from './config-edit.ts';
 import { describeOnBothDatabases, stayingOpen, storeOn } from './testing/stores.ts';
+import { newVault } from './testing/vaults.ts';
 
 const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: '127.0.0.1' };
 const REQUEST = { method: 'PUT', path: '/vaults/x' };
 
-function vault(prefix: string, members: Partial<VaultEntity> = {}): VaultEntity {
-  return {
-    id: randomUUID(),
-    prefix,
-    name: 'aws',
-    description: null,
-    config: { region: 'us-east-1' },
-    tags: null,
-    created_at: 1,
-    updated_at: 2,
-    ...members,
-  };
-}
+const vault = (prefix: string, members: Partial<VaultEntity> = {}) =>
+  newVault(prefix, { name: 'aws', config: { region: 'us-east-1' }, updated_at: 2, ...members });
 
 describeOnBothDatabases('the configuration', (open) => {
   it('begins empty, at version 0 of a timeline', async () => {

@@ -1,30 +1,25 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { systemClock } from '@vaultplane/shared/clock.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Actor } from './audit-log.ts';
 import { ConfigStore } from './config-store.ts';
 import { describeOnBothDatabases, storeOn } from './testing/stores.ts';
+import { newVault } from './testing/vaults.ts';
 
 const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: null };
 const REQUEST = { method: 'PUT', path: '/vaults/x' };
 
-const vault = (prefix: string): VaultEntity => ({
-  ...{ id: randomUUID(), prefix, name: 'env', description: null, config: {}, tags: null, created_at: 1, updated_at: 1 },
-});
-
 describeOnBothDatabases('versions of the configuration', (open) => {
   it('say how many vaults each made, changed and took away, and which', async () => {
     const { config } = await storeOn(await open());
-    const [a, b] = [vault('a-a'), vault('b-b')];
+    const [a, b] = [newVault('a-a'), newVault('b-b')];
     await config.change(ACTOR, REQUEST, async (edit) => {
       for (const each of [a, b]) await edit.put(each);
     });
     await config.change(ACTOR, REQUEST, async (edit) => {
       await edit.put({ ...a, description: 'changed' });
       await edit.delete(b.id);
-      for (let n = 0; n < 20; n++) await edit.put(vault(`c-${String(n).padStart(2, '0')}`));
+      for (let n = 0; n < 20; n++) await edit.put(newVault(`c-${String(n).padStart(2, '0')}`));
     });
     const [second, first] = await config.versions(10);
     assert.deepEqual(
@@ -46,7 +41,7 @@ describeOnBothDatabases('versions of the configuration', (open) => {
     const database = await open();
     await storeOn(database);
     const config = new ConfigStore(database, systemClock, { versionsKept: 3 });
-    const all = Array.from({ length: 6 }, (_, n) => vault(`v-${n}`));
+    const all = Array.from({ length: 6 }, (_, n) => newVault(`v-${n}`));
     for (const each of all) await config.change(ACTOR, REQUEST, (edit) => edit.put(each));
     assert.deepEqual(
       (await config.versions(10)).map(({ version }) => version),

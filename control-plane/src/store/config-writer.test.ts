@@ -14,25 +14,10 @@ import { ConfigStore } from './config-store.ts';
 import type { Database } from './database.ts';
 import type { VaultKey } from './known-vaults.ts';
 import { describeOnBothDatabases, stayingOpen, storeOn } from './testing/stores.ts';
+import { newVault } from './testing/vaults.ts';
 
 const ACTOR: Actor = { name: 'token 1', role: 'editor', remoteAddress: null };
 const REQUEST = { method: 'PUT', path: '/vaults/x' };
-
-function vault(prefix: string, members: Partial<VaultEntity> = {}): VaultEntity {
-  return {
-    ...{
-      id: randomUUID(),
-      prefix,
-      name: 'env',
-      description: null,
-      config: {},
-      tags: null,
-      created_at: 1,
-      updated_at: 1,
-    },
-    ...members,
-  };
-}
 
 const change = <T>(store: ConfigStore, edit: (edit: ConfigEdit) => Promise<T>, expects: VaultKey[] = []) =>
   store.change(ACTOR, REQUEST, edit, expects);
@@ -63,7 +48,7 @@ describeOnBothDatabases('a writer of the configuration', (open) => {
     const { database, asked } = counted(await open());
     const { config } = await storeOn(database);
     const publisher = await Publisher.start({ store: config, database, clock: new FakeClock(), log: silentLog });
-    const vaults = ['aa', 'bb', 'cc'].map((prefix) => vault(prefix));
+    const vaults = ['aa', 'bb', 'cc'].map((prefix) => newVault(prefix));
     await put(config, ...vaults);
     asked.queries = asked.transactions = 0;
     const made = await Promise.all([
@@ -168,7 +153,7 @@ describeOnBothDatabases('a writer of the configuration', (open) => {
       { vault: of, prefix, description }: { vault: number; prefix: number; description: string },
       config: object,
     ) {
-      return vault(`prefix-${prefix}`, { id: ids[of]!, description, config: config as VaultEntity['config'] });
+      return newVault(`prefix-${prefix}`, { id: ids[of]!, description, config: config as VaultEntity['config'] });
     }
     function replacement({ by, from }: { by: number[]; from: number }, config: object) {
       return by.map((of, place) => made({ vault: of, prefix: (place + from) % 3, description: '' }, config));
@@ -178,43 +163,43 @@ describeOnBothDatabases('a writer of the configuration', (open) => {
   it('sees what others have written, in what it changes and in what it refuses', async () => {
     const database = await open();
     const [own, other] = [(await storeOn(database)).config, (await storeOn(database)).config];
-    const [a, b] = [vault('aa'), vault('bb')];
+    const [a, b] = [newVault('aa'), newVault('bb')];
     await put(own, a, b);
     await put(other, { ...a, description: 'by another' });
     const { result } = await change(own, (edit) => edit.find({ id: a.id }));
     assert.equal(result?.description, 'by another');
     await change(other, (edit) => edit.delete(b.id));
     // What went by what it knew would be refused, and tells so, though it writes nothing.
-    assert.equal((await put(own, vault('bb'))).version, 4);
-    await put(other, vault('cc'));
-    await assert.rejects(put(own, vault('cc')), VaultConflict);
+    assert.equal((await put(own, newVault('bb'))).version, 4);
+    await put(other, newVault('cc'));
+    await assert.rejects(put(own, newVault('cc')), VaultConflict);
     assert.equal((await own.position()).version, 5);
   });
 
   it('sees that the database went back, also where it has come to the same version again', async () => {
     const database = await open();
     const [own, other] = [(await storeOn(database)).config, (await storeOn(database)).config];
-    await put(own, vault('aa'));
-    await put(own, vault('lost'));
+    await put(own, newVault('aa'));
+    await put(own, newVault('lost'));
     await database.transaction(async (transaction) => {
       await transaction.query("delete from vaults where prefix = 'lost'");
       await transaction.query('delete from config_changes where version = 2');
       await transaction.query('delete from config_versions where version = 2');
       await transaction.query('update config_state set version = 1');
     });
-    await put(other, vault('bb'));
+    await put(other, newVault('bb'));
     const { result } = await change(own, async (edit) => (await edit.all()).map(({ prefix }) => prefix).sort());
     assert.deepEqual(result, ['aa', 'bb']);
-    assert.equal((await put(own, vault('lost'))).version, 3);
+    assert.equal((await put(own, newVault('lost'))).version, 3);
   });
 
   it('makes those of the changes that come together that the database takes, each whole', async () => {
     const { config, audit } = await storeOn(await open());
-    await put(config, vault('aa'));
+    await put(config, newVault('aa'));
     const outcomes = await Promise.allSettled([
-      put(config, vault('bb')),
-      put(config, vault('cc'), vault('dd', { config: { region: 'a \0 that no jsonb takes' } })),
-      put(config, vault('ee')),
+      put(config, newVault('bb')),
+      put(config, newVault('cc'), newVault('dd', { config: { region: 'a \0 that no jsonb takes' } })),
+      put(config, newVault('ee')),
     ]);
     assert.deepEqual(
       outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.version : 'refused')),
@@ -226,13 +211,13 @@ describeOnBothDatabases('a writer of the configuration', (open) => {
       (await audit.page(10)).map(({ version_after }) => version_after),
       [3, 2, 1],
     );
-    assert.equal((await put(config, vault('ff'))).version, 4);
+    assert.equal((await put(config, newVault('ff'))).version, 4);
   });
 
   it('has an audit row for what changes nothing, and looks anew where somebody else has changed it', async () => {
     const database = await open();
     const [{ config: own, audit }, { config: other }] = [await storeOn(database), await storeOn(database)];
-    const a = vault('aa');
+    const a = newVault('aa');
     await put(own, a);
     assert.equal((await put(own, a)).changed, false);
     await put(other, { ...a, description: 'by another' });
@@ -256,15 +241,15 @@ describeOnBothDatabases('a writer of the configuration', (open) => {
       (await database.query<{ version: number }>('select version from config_changes order by version')).map(
         ({ version }) => version,
       );
-    for (const [index, by] of [0, 0, 0, 1, 0, 1, 1].entries()) await put(stores[by]!, vault(`v-${index}`));
+    for (const [index, by] of [0, 0, 0, 1, 0, 1, 1].entries()) await put(stores[by]!, newVault(`v-${index}`));
     assert.deepEqual(await kept(), [6, 7]);
-    await Promise.all([1, 2, 3, 4, 5].map((n) => put(stores[1]!, vault(`w-${n}`))));
+    await Promise.all([1, 2, 3, 4, 5].map((n) => put(stores[1]!, newVault(`w-${n}`))));
     assert.deepEqual(await kept(), [11, 12]);
     await database.script(`delete from config_changes; delete from config_versions; update config_state set version = 1;
       insert into config_versions values (1, now(), 'somebody', 'something');
       insert into config_changes values (1, gen_random_uuid(), null, null)`);
-    await put(stores[1]!, vault('x-2'));
-    await put(stores[1]!, vault('x-3'));
+    await put(stores[1]!, newVault('x-2'));
+    await put(stores[1]!, newVault('x-3'));
     assert.deepEqual(await kept(), [2, 3]);
   });
 });

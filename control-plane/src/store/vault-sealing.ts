@@ -27,10 +27,11 @@ export class VaultSealing {
   /** The vault as it is written. @throws SchemaViolation as `check` */
   seal(vault: VaultEntity): StoredVault {
     this.check(vault);
-    const set = literalCredentials(vault);
-    if (set.length === 0) return vault;
+    const keyring = this.#keyring;
+    const set = keyring ? literalCredentials(vault) : [];
+    if (!keyring || set.length === 0) return vault;
     const config: StoredVault['config'] = { ...vault.config };
-    for (const { name } of set) config[name] = sealMember(this.#keyring!, vault, name);
+    for (const { name } of set) config[name] = sealMember(keyring, vault, name);
     return { ...vault, config };
   }
 

@@ -1,5 +1,5 @@
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { isSameVault, type VaultChange } from './config-edit.ts';
+import { changesOf, type VaultChange } from './config-edit.ts';
 import { MARK, type MarkedPosition } from './config-state.ts';
 import type { Queryable } from './database.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
@@ -74,9 +74,7 @@ export class VaultsInTransaction {
 
   /** What the changes come to: of each vault that differs now. */
   touched(): VaultChange[] {
-    return [...this.#stored]
-      .map(([vaultId, before]) => ({ vaultId, before, after: this.#made.find({ id: vaultId }) ?? null }))
-      .filter(({ before, after }) => !isSameVault(before, after));
+    return changesOf(this.#stored, this.#made);
   }
 
   #find(key: VaultKey): VaultEntity | null | undefined {

@@ -7,6 +7,7 @@ import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
 import { type DataPlane, startDataPlane } from '../data-plane.ts';
 import type { RehearsalReport } from '../rehearsal/rehearsals.ts';
 import { loadDataPlaneSettings } from '../settings.ts';
@@ -47,11 +48,11 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     };
     dataPlane = await startDataPlane(await loadDataPlaneSettings({ env }), { log: silentLog, env });
     env.VAULTPLANE_API_LISTEN = new URL(dataPlane.apiUrl).host;
-    await until(() => dataPlane.facts().control_plane.connected);
+    await holds(() => dataPlane.facts().control_plane.connected);
   });
   afterEach(async () => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
-    await until(() => dataPlane.facts().drill === null);
+    await holds(() => dataPlane.facts().drill === null);
   });
   after(async () => {
     await dataPlane?.stop();
@@ -82,7 +83,7 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     return (await answer.json()) as { value?: string; state?: string; error?: { code: string } };
   }
 
-  const goesOn = () => until(() => dataPlane.facts().drill !== null);
+  const goesOn = () => holds(() => dataPlane.facts().drill !== null);
 
   it('aws-outage has what is held served, lets through what is not, and tells it in the end', async () => {
     await lookUp(HELD);
@@ -90,7 +91,7 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     await goesOn();
     const metrics = await (await fetch(`${dataPlane.statusUrl}/metrics`)).text();
     assert.match(metrics, /^vaultplane_drill_active\{outage="aws-outage"\} 1$/m);
-    await until(async () => (await lookUp(HELD)).state === 'resurrected');
+    await holds(async () => (await lookUp(HELD)).state === 'resurrected');
     assert.equal((await lookUp(LATE)).value, 'late-value');
     const { status, stdout } = await ended;
     const report = JSON.parse(stdout) as RehearsalReport;
@@ -101,7 +102,7 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     assert.ok(report.lookups.served >= 2);
     assert.ok(!stdout.includes('late-value') && !stdout.includes('held-value'));
     assert.equal(dataPlane.facts().drill, null);
-    await until(async () => (await lookUp(HELD)).state === 'fresh');
+    await holds(async () => (await lookUp(HELD)).state === 'fresh');
   });
 
   it('aws-outage --strict fails what is not held, as AWS’s absence would', async () => {
@@ -124,8 +125,8 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     const links = controlPlane.links.length;
     const { child, ended } = drill('cp-outage', '--for', '10m', '--json');
     await goesOn();
-    await until(() => !dataPlane.facts().control_plane.connected);
-    await until(() => dataPlane.facts().control_plane.last_error?.includes('a drill (cp-outage)') ?? false);
+    await holds(() => !dataPlane.facts().control_plane.connected);
+    await holds(() => dataPlane.facts().control_plane.last_error?.includes('a drill (cp-outage)') ?? false);
     assert.equal((await lookUp(HELD)).value, 'held-value');
     assert.equal(controlPlane.links.length, links, 'no new link is made');
     child.kill('SIGINT');
@@ -133,7 +134,7 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     assert.equal(status, 0);
     const report = JSON.parse(stdout) as RehearsalReport;
     assert.deepEqual([report.ended_by, report.restart_would_lack], ['request', []]);
-    await until(() => dataPlane.facts().control_plane.connected);
+    await holds(() => dataPlane.facts().control_plane.connected);
   });
 
   it('a drill whose command is killed ends at once', async () => {
@@ -141,7 +142,7 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
     await goesOn();
     child.kill('SIGKILL');
     await ended;
-    await until(() => dataPlane.facts().drill === null);
+    await holds(() => dataPlane.facts().drill === null);
   });
 
   it('there is one at a time, and none where no data plane runs', async () => {
@@ -173,10 +174,6 @@ describe('vaultplane-dp drill', { skip: noCertificates }, () => {
   }
 });
 
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 60_000;
-  while (!(await holds())) {
-    assert.ok(performance.now() < end, 'it has not come to hold');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+function holds(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  return until('what is waited for', isSo, 60_000);
 }

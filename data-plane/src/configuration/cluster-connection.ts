@@ -11,7 +11,7 @@ import {
 } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { request as httpRequest } from '@vaultplane/shared/node-http.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, printAddress, withoutBrackets } from '@vaultplane/shared/settings.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
 /** How this data plane shows who it is, and whom it takes for its control plane (CONTRACT.md §2, cluster_mtls). */
@@ -174,7 +174,7 @@ async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSi
   const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
   const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
     method: 'CONNECT',
-    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    host: withoutBrackets(proxy.hostname),
     port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
     path: target,
     agent: false,

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { type Address, isLoopback, parseAddress } from '../settings.ts';
+import { type Address, isLoopback, parseAddress, withoutBrackets } from '../settings.ts';
 import type { BackendContext } from './backend.ts';
 
 /** The address that this program itself serves secrets at: a program that asks itself waits for ever. */
@@ -21,7 +21,7 @@ export class OwnAddress {
   async isAt(hostname: string, port: number): Promise<boolean> {
     const own = this.#own;
     if (own === undefined || !this.mayBeAt(port)) return false;
-    const host = hostname.replace(/^\[|\]$/g, '');
+    const host = withoutBrackets(hostname);
     const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
     return addresses.some((address) => reaches(address, own));
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Agent, request } from 'node:https';
 import type { BackendContext } from '../backends/backend.ts';
 import { trustingAgent } from '../backends/trusted-certificates.ts';
+import { withoutBrackets } from '../settings.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError, tooLarge } from './place.ts';
 import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
 
@@ -66,7 +67,7 @@ export class HttpsPlace implements Place {
     const auth = username === '' ? undefined : `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
     const headers = body && { 'content-type': 'application/octet-stream', 'content-length': body.length };
     const { hostname, port, pathname, search } = this.#url;
-    const host = hostname.replace(/^\[|\]$/g, '');
+    const host = withoutBrackets(hostname);
     return new Promise((resolve, reject) => {
       const options = { method, host, port: port || 443, path: pathname + search, agent: this.#agent, signal };
       const call = request({ ...options, ...(headers && { headers }), ...(auth !== undefined && { auth }) }, resolve);

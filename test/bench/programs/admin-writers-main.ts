@@ -12,10 +12,7 @@ export interface Writers {
   from: number;
 }
 
-/**
- * Writes by the Admin API as clients do, from a process of their own. Answers how long they took, in
- * milliseconds.
- */
+/** Writes by the Admin API as clients do, from a process of their own. Answers how long they took, in milliseconds. */
 await answerParent(async ({ adminUrl, writes, writers, vaults, from }: Writers) => {
   const connections = await Promise.all(Array.from({ length: writers }, () => PlainConnection.open(adminUrl)));
   const write = async (connection: PlainConnection, index: number) => {

@@ -1,5 +1,5 @@
+import { escapeHtml } from '../../html.ts';
 import type { DrillEvent, DrillReport } from './drill.ts';
-import { escapeHtml } from './html.ts';
 import { FIGURES, figures } from './report-table.ts';
 import { timelinePicture } from './timeline-picture.ts';
 

@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { withoutBrackets } from '../../settings.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import { exchangeOnce } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
@@ -59,7 +60,7 @@ export class AwsConnections {
     const search = buildQueryString(query);
     const target = {
       protocol: secure ? 'https:' : 'http:',
-      host: request.hostname.replace(/^\[|\]$/g, ''),
+      host: withoutBrackets(request.hostname),
       port,
       path: search === '' ? path : `${path}?${search}`,
     } as const;

@@ -1,3 +1,4 @@
+import { withoutBrackets } from '../../settings.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { BackendError } from '../backend.ts';
 
@@ -36,7 +37,7 @@ export class HcvConfig {
 
   /** Without the brackets of an IPv6 address. */
   get host(): string {
-    return (this.text('host') ?? '127.0.0.1').replace(/^\[|\]$/g, '');
+    return withoutBrackets(this.text('host') ?? '127.0.0.1');
   }
 
   get port(): number {
