@@ -12,6 +12,7 @@ export type Content = string | Uint8Array | Iterable<Uint8Array>;
  * @param options.mode of the file, 0600 unless told otherwise
  * @param options.beside the file that is written first; whoever shares a path with other programs gives one of its own
  * @param options.unless asked at the last moment: the old content stays where it says so
+ * @param options.modified ms since 1970, for the file's mtime; undefined: what the file system says
  * @returns whether the file was written
  */
 export async function writeDurably(
@@ -21,13 +22,15 @@ export async function writeDurably(
     mode = 0o600,
     beside = `${path}.new`,
     unless = () => false,
-  }: { mode?: number; beside?: string; unless?: () => boolean } = {},
+    modified,
+  }: { mode?: number; beside?: string; unless?: () => boolean; modified?: number } = {},
 ): Promise<boolean> {
   try {
     await using(await open(beside, 'w', mode), async (file) => {
       // A file that an earlier try left behind keeps the mode that it had.
       await file.chmod(mode);
       await file.writeFile(content);
+      if (modified !== undefined) await file.utimes(modified / 1000, modified / 1000);
       await file.sync();
     });
     if (unless()) {

@@ -28,6 +28,10 @@ describe('the age of what was written to disk', () => {
     assert.equal(elapsedSince(saved, at(-5_000, 60_000, 'b')), YEAR_MS);
     assert.equal(elapsedSince(saved, at(-5_000, 60_000, null)), YEAR_MS);
     assert.equal(elapsedSince(saved, at(-5_000, -40_000)), YEAR_MS);
+    const lastSeen = at(90_000, 0).wall;
+    assert.equal(elapsedSince(saved, at(80_000, 60_000, 'b'), lastSeen), YEAR_MS);
+    assert.equal(elapsedSince(saved, at(90_000, 60_000, 'b'), lastSeen), 90_000);
+    assert.equal(elapsedSince(saved, at(80_000, 60_000), lastSeen), 80_000);
   });
 
   it('takes a clock that was set forward for time gone by, and a small correction for none', () => {

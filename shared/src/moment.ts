@@ -43,14 +43,17 @@ const ROUNDING_MS = 1000;
  *   machine whose clock lost its battery still has what may be kept for longer, though none of that is fresh.
  *
  * What this can't see is a clock that was set back while the machine was off, and by less than it was off.
+ *
+ * @param lastSeenWall the latest that the wall clock is known to have shown since the moment, milliseconds since 1970: a
+ *   clock that stands before it was set back, however long ago the moment is
  */
-export function elapsedSince(saved: Moment, now: Moment): number {
+export function elapsedSince(saved: Moment, now: Moment, lastSeenWall = saved.wall): number {
   const byWall = now.wall - saved.wall;
   const known = saved.boot !== null && now.boot !== null;
   const sameBoot = known && saved.boot === now.boot;
   const byUptime = sameBoot ? now.uptime - saved.uptime : known ? now.uptime : 0;
   // A container may be shown an uptime of its own, which begins anew with it.
-  const setBack = byWall < -ROUNDING_MS && (!sameBoot || byUptime < 0);
+  const setBack = now.wall < Math.max(saved.wall, lastSeenWall) - ROUNDING_MS && (!sameBoot || byUptime < 0);
   return setBack ? UNMEASURED_MS : Math.max(0, byWall, byUptime);
 }
 

@@ -26,7 +26,10 @@ export interface PacedFileOptions {
  */
 export type ContentMaker = (superseded: () => boolean) => Promise<Content | null> | Content | null;
 
-/** Writes the newest content of one file, and no other, durably and not too often; a write that fails is tried again. */
+/**
+ * Writes the newest content of one file, and no other, durably and not too often; a write that fails is tried again. The
+ * file's mtime is of the same clock.
+ */
 export class PacedFile {
   readonly #options: PacedFileOptions;
   #pending: { make: ContentMaker; onWritten: (() => void) | undefined } | undefined;
@@ -119,7 +122,8 @@ export class PacedFile {
     const superseded = () => this.#urgent;
     const content = await make(superseded);
     if (content === null) return null;
-    const written = await writeDurably(this.#options.path, content, { unless: superseded });
+    const { path, clock } = this.#options;
+    const written = await writeDurably(path, content, { unless: superseded, modified: clock.now() });
     return written ? bytesOf(content) : null;
   }
 

@@ -144,6 +144,22 @@ describe('secrets.cache', () => {
       await disk.stop();
     });
 
+    it('knows that a clock was set back also where nothing has been written for long, killed or not', async () => {
+      for (const killed of [false, true]) {
+        const disk = await start({ one: { ttl: 100 } });
+        disk.vault.fallback = { value: 'x' };
+        await disk.get(A);
+        await disk.until(() => disk.file.facts().written === 1);
+        disk.vault.fallback = 'down';
+        // As long as these, and so the clock stands where it stood when the file was written.
+        await disk.bench.clock.advance(60_000);
+        await disk.file.settled();
+        await disk.restart({ downSeconds: 60, clockSeconds: -119, rebooted: true, killed });
+        assert.equal(await disk.shown(A), 'x stale', killed ? 'killed' : 'stopped');
+        await disk.stop();
+      }
+    });
+
     it('takes a clock that was set forward for time gone by', async () => {
       const disk = await start();
       disk.vault.set('a', { value: 'x' });

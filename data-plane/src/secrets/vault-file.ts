@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@vaultplane/shared/clock.ts';
@@ -20,6 +20,8 @@ const KIND = 'secrets.cache 1';
 export const VAULT_FILE_INTERVAL_MS = 5000;
 /** And in the long run no more than this, however much is held and however often it rotates. */
 const BYTES_PER_SECOND = 1024 * 1024;
+/** How often a file that is not written anew notes how late it is, milliseconds. */
+const TIME_NOTED_EVERY_MS = 5000;
 /** Other work is let through after so many bytes have been encrypted. */
 const STEP_BYTES = 256 * 1024;
 
@@ -57,7 +59,8 @@ interface Written {
 /**
  * data_dir/secrets.cache (CONTRACT.md §9): what the resolver holds, encrypted, so that it holds it again after a restart
  * with neither AWS nor a control plane to ask. Ages go on over the restart, as elapsedSince says; whether a value may
- * still be served, and in which state, is then the lifecycle's to say, as of any other.
+ * still be served, and in which state, is then the lifecycle's to say, as of any other. The file's mtime is the latest that
+ * the clock has shown while it was as it is: a clock that stands before it was set back.
  */
 export class VaultFile {
   readonly #options: VaultFileOptions;
@@ -71,6 +74,10 @@ export class VaultFile {
   /** What was fetched, numbered as it was first seen here. */
   readonly #numbers = new WeakMap<SecretValue, number>();
   #lastNumber = 0;
+  /** The file's mtime, as far as is known here; never set back, since what is in the file would seem younger. */
+  #notedAt = 0;
+  #noting: Promise<void> | undefined;
+  #cancelNote = () => {};
 
   /** Use openVaultFile. */
   constructor(options: VaultFileOptions) {
@@ -92,8 +99,11 @@ export class VaultFile {
   async load(): Promise<void> {
     const { path } = this.#file;
     const { log, clock } = this.#options;
+    this.#noteLater();
     try {
-      this.#pending = this.#decode(await readFile(path));
+      const file = await readFile(path);
+      this.#notedAt = (await stat(path)).mtimeMs;
+      this.#pending = this.#decode(file);
     } catch (error) {
       const reason = errorMessage(error);
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
@@ -138,16 +148,34 @@ export class VaultFile {
   }
 
   /** Waits until nothing is being written, nor has to be at once. */
-  settled(): Promise<void> {
-    return this.#file.settled();
+  async settled(): Promise<void> {
+    await this.#file.settled();
+    await this.#noting;
   }
 
   /** Writes what is still to be written. To be stopped before the resolver, which forgets everything. */
   async stop(): Promise<void> {
     this.#options.continuity.onChange(() => {});
+    this.#cancelNote();
+    await this.#noting;
     this.#save(false);
     await this.#file.stop();
+    await this.noteTime();
     this.#pending = [];
+  }
+
+  /** Notes how late it is; done every few seconds. Not made sure of by fsync: what a power cut takes of it is seconds. */
+  async noteTime(): Promise<void> {
+    const now = this.#options.clock.now();
+    if (now <= this.#notedAt) return;
+    const { path } = this.#file;
+    try {
+      await utimes(path, now / 1000, now / 1000);
+      this.#notedAt = now;
+    } catch (error) {
+      // There need not be a file. What else keeps it from that is told of when the file can't be written.
+      this.#options.log.debug({ path, reason: errorMessage(error) }, 'the time could not be noted');
+    }
   }
 
   #save(urgent: boolean): void {
@@ -159,8 +187,18 @@ export class VaultFile {
     };
     const onWritten = () => {
       this.#written = made;
+      if (made) this.#notedAt = made.at;
     };
     this.#file.save(make, { urgent, onWritten });
+  }
+
+  #noteLater(): void {
+    this.#cancelNote = this.#options.clock.after(TIME_NOTED_EVERY_MS, () => {
+      this.#noting = this.noteTime().then(() => {
+        this.#noting = undefined;
+      });
+      this.#noteLater();
+    });
   }
 
   async #content(superseded: () => boolean): Promise<{ chunks: Content; written: Written } | null> {
@@ -230,7 +268,7 @@ export class VaultFile {
         );
         return [];
       }
-      const elapsed = elapsedSince(head.saved, momentNow(clock, bootClock));
+      const elapsed = elapsedSince(head.saved, momentNow(clock, bootClock), this.#notedAt);
       const now = continuity.now();
       return secrets.map(({ key, users, failed, wallFetchedAt, ageMs, ...secret }) => {
         return { key, users, failed, wallFetchedAt, secret, fetchedAt: now - Math.max(0, ageMs) - elapsed };

@@ -147,7 +147,11 @@ export class World {
     // Set back while the machine was off, by no more than that: nobody can know.
     const hidden = rebooted && restart.setSeconds < 0 && downSeconds + restart.setSeconds > -2;
     const setSeconds = hidden ? -downSeconds - 10 : restart.setSeconds;
-    if (killed) await this.#file?.settled();
+    if (killed) {
+      await this.#file?.settled();
+      // Its timers don't run here.
+      await this.#file?.noteTime();
+    }
     const lived = (this.#bench.clock.monotonic() - this.#born) / 1000;
     // It may write its file at its end, by the machine's clock as it is then.
     await this.#stop(killed);
