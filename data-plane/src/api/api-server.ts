@@ -16,7 +16,6 @@ import { BadToken, isForwarded, namesThisMachine, requireMethod } from './guards
 import { Call, type Routes } from './route.ts';
 import { apiRoutes, PING } from './routes.ts';
 import { ShortWay } from './short-way.ts';
-import { SilentCalls } from './silent-calls.ts';
 import { Watchers } from './watch.ts';
 
 export interface ApiServerOptions extends Door {
@@ -49,6 +48,8 @@ const HTTP_LIMITS = {
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 5_000,
 } as const;
+/** A connection on which nothing moves in the middle of a call is cut, milliseconds. */
+const SILENCE_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
 const GRACE_MS = 5_000;
 
@@ -58,9 +59,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const watchers = new Watchers(options);
   const routes = apiRoutes(options, watchers);
   const connections = new Connections(options.refusals);
-  const silentCalls = new SilentCalls(connections, options.clock);
   const servers: Server[] = [];
   const open = (server: Server) => {
+    server.timeout = SILENCE_MS;
     server.maxHeadersCount = 100;
     connections.guard(server, server === secure ? 'secureConnection' : 'connection');
     server.on('clientError', (error, socket) => refuseBadHttp(options, error, socket as Socket));
@@ -76,7 +77,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     });
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     cancelGrace();
-    silentCalls.stop();
     if (options.unixSocket !== undefined) await unlink(options.unixSocket).catch(() => {});
   };
   const shortWays: ShortWay[] = [];

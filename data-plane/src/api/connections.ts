@@ -32,11 +32,6 @@ export class Connections {
     return this.#open.size;
   }
 
-  /** All that are open. */
-  sockets(): Iterable<Socket> {
-    return this.#open.keys();
-  }
-
   /** Takes part in what the server accepts. */
   guard(server: Server, event: 'connection' | 'secureConnection'): void {
     server.on(event, (socket: Socket) => this.#accept(socket));

@@ -1,6 +1,7 @@
 import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import type { Command } from 'commander';
+import { makeObjectsYoung } from '../young-objects.ts';
 import { commandWithSettings, programLog, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
 
 export function startCommand(): Command {
@@ -18,6 +19,7 @@ export function startCommand(): Command {
       const log = programLog(settings);
       rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
       const dataPlane = await startDataPlane(settings, { log, settingReferences });
+      makeObjectsYoung();
       process.on('SIGHUP', () => void dataPlane.rereadCertificates());
       await aborted(stop);
       log.info({ signal: String(stop.reason) }, 'stopping');
