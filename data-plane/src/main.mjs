@@ -1,6 +1,8 @@
 #!/usr/bin/env -S node --
 import { keepCompiled } from '@vaultplane/shared/compile-cache.mjs';
+import { findOwnModules } from '@vaultplane/shared/own-modules.mjs';
 
 // Before anything else is loaded: what was loaded before could not be kept.
 keepCompiled();
+findOwnModules();
 await import('./program.ts');

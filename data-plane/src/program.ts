@@ -1,27 +1,11 @@
-import { runCli } from '@vaultplane/shared/lifecycle.ts';
-import { Command } from 'commander';
-import { PROGRAM_VERSION } from './program-version.ts';
+import { runCli, runToEnd } from '@vaultplane/shared/lifecycle.ts';
 
-/** Each with what only it needs: it is loaded when it is named. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import('./commands/start.ts')).startCommand(),
-  check: async () => (await import('./commands/check.ts')).checkCommand(),
-  status: async () => (await import('./commands/status.ts')).statusCommand(),
-  get: async () => (await import('./commands/get.ts')).getCommand(),
-  exec: async () => (await import('./commands/exec.ts')).execCommand(),
-  refresh: async () => (await import('./commands/refresh.ts')).refreshCommand(),
-  render: async () => (await import('./commands/render.ts')).renderCommand(),
-  drill: async () => (await import('./commands/drill.ts')).drillCommand(),
-};
-
-const program = new Command('vaultplane-dp')
-  .description("vaultplane's data plane: resolves {vault://…} references for the applications beside it.")
-  .version(PROGRAM_VERSION)
-  .enablePositionalOptions();
-
-const [, , named = ''] = process.argv;
-// Where none is named first, all are there to be told of, or to be the nearest to what was meant.
-const wanted = Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]!] : Object.values(COMMANDS);
-for (const load of wanted) program.addCommand(await load());
-
-await runCli(program);
+const [, , ...args] = process.argv;
+if (args.length === 1 && args[0] === 'start') {
+  // As most are started: there is nothing to parse, and so the library for that need not be loaded before the first answer.
+  const { runDataPlane } = await import('./commands/run-data-plane.ts');
+  await runToEnd('vaultplane-dp', () => runDataPlane({}));
+} else {
+  const { commandLine } = await import('./command-line.ts');
+  await runCli(await commandLine(process.argv));
+}

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-
 /**
  * Has V8 make all objects among the young ones. By itself, it makes those of a place in the code among the old ones as soon as
  * a hundred or so from there have lived through a collection (allocation site pretenuring). The connections that are
@@ -9,5 +7,5 @@ import { setFlagsFromString } from 'node:v8';
  * good for the flags alone with which it was made.
  */
 export function makeObjectsYoung(): void {
-  setFlagsFromString('--no-allocation-site-pretenuring');
+  process.getBuiltinModule('node:v8').setFlagsFromString('--no-allocation-site-pretenuring');
 }

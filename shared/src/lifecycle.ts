@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from 'commander';
+import type { Command, CommanderError } from 'commander';
 import { errorMessage, UsageError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -6,12 +6,17 @@ import type { Log } from './log.ts';
  * Runs a program's command line to its end and sets the exit status: 0 done, 1 failed, 2 wrong usage. An error is one
  * line on stderr (CONTRACT.md §1). A command that fails with a status of its own throws an `ExitStatus`.
  */
-export async function runCli(program: Command, argv: string[] = process.argv): Promise<void> {
+export function runCli(program: Command, argv: string[] = process.argv): Promise<void> {
   configure(program);
+  return runToEnd(program.name(), () => program.parseAsync(argv));
+}
+
+/** Does the work of a program whose command line needs no parsing, and sets the exit status as runCli does. */
+export async function runToEnd(program: string, work: () => Promise<unknown>): Promise<void> {
   try {
-    await program.parseAsync(argv);
+    await work();
   } catch (error) {
-    process.exitCode = statusOf(error, program.name());
+    process.exitCode = statusOf(error, program);
   }
 }
 
@@ -33,10 +38,15 @@ function configure(command: Command): void {
 
 function statusOf(error: unknown, program: string): number {
   // Commander has printed its own message by now; its status is 0 for --help and --version.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (isOfCommander(error)) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ExitStatus) return error.status;
   process.stderr.write(`${program}: ${errorMessage(error).replaceAll(/\s*\n\s*/g, ' ')}\n`);
   return error instanceof UsageError ? 2 : 1;
+}
+
+/** Told by its name: nothing here loads Commander, which some programs do without. */
+function isOfCommander(error: unknown): error is CommanderError {
+  return error instanceof Error && error.name === 'CommanderError' && 'exitCode' in error;
 }
 
 /** A signal so soon after the first is the same one: npm passes on a Ctrl-C of which the terminal has told its child too. */

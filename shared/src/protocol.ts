@@ -1,6 +1,5 @@
-import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompressSync } from 'node:zlib';
-import { Packr, Unpackr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
+import { Unpackr } from 'msgpackr/unpack';
 import {
   anything,
   boolean,
@@ -252,7 +251,14 @@ export async function encodeForMany(message: ControlPlaneMessage): Promise<Encod
   return { bytes, compressed: packr.pack(envelope) };
 }
 
-const compress = promisify(zstdCompress);
+/** Loaded when it is first needed: most messages are small. */
+const zlib = () => process.getBuiltinModule('node:zlib');
+
+function compress(bytes: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    zlib().zstdCompress(bytes, (error, compressed) => (error ? reject(error) : resolve(compressed)));
+  });
+}
 
 export function snapshotMessage(snapshot: Snapshot): ControlPlaneMessage {
   return { type: 'snapshot', ...snapshot, vaults: [...snapshot.vaults] };
@@ -282,7 +288,7 @@ export function decodeControlPlaneMessage(bytes: Uint8Array): ControlPlaneMessag
 /** @throws ProtocolError also where the message inside is larger than one outside may be */
 function decompress(envelope: Of<typeof Compressed>): Uint8Array {
   try {
-    return zstdDecompressSync(envelope.message, { maxOutputLength: MAX_CONTROL_PLANE_MESSAGE_BYTES });
+    return zlib().zstdDecompressSync(envelope.message, { maxOutputLength: MAX_CONTROL_PLANE_MESSAGE_BYTES });
   } catch {
     throw new ProtocolError('a compressed message is broken, or too large');
   }

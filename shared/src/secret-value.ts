@@ -1,4 +1,3 @@
-import { inspect } from 'node:util';
 import { VaultplaneError } from './errors.ts';
 
 /** What a reference picks from a secret: a member of its JSON object, what an RFC 6901 pointer reaches, or all of it. */
@@ -14,6 +13,9 @@ class JsonNumber {
 }
 
 type Json = string | boolean | null | JsonNumber | Json[] | { [name: string]: Json };
+
+/** util.inspect.custom: what it asks an object for. */
+export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
 
 const UNREAD = Symbol('not parsed yet');
 /** No text, and so no JSON. */
@@ -99,7 +101,7 @@ export class SecretValue {
     return '(hidden)';
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return 'SecretValue(hidden)';
   }
 }

@@ -1,9 +1,8 @@
 import { unlink } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import { createServer } from '@vaultplane/shared/node-http.ts';
+import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { forRequest, nextRequestId, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
@@ -89,7 +88,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
   const listener = (hostIsChecked: boolean) => answerCalls(options, routes, connections, hostIsChecked, takeBegun);
   const openPlain = (hostIsChecked: boolean) => {
-    const server = createServer(HTTP_LIMITS, listener(hostIsChecked));
+    const server = http.createServer(HTTP_LIMITS, listener(hostIsChecked));
     open(server);
     if (options.shortWay !== false) {
       shortWays.push(new ShortWay({ server, door: options, routes, connections, hostIsChecked }));
@@ -97,7 +96,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     return server;
   };
   const secure = tls
-    ? createTlsServer(
+    ? https.createServer(
         { ...HTTP_LIMITS, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS },
         listener(isLoopback(options.listen)),
       )

@@ -1,8 +1,6 @@
-import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
-import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import type { Command } from 'commander';
-import { makeObjectsYoung } from '../young-objects.ts';
-import { commandWithSettings, programLog, quietLog, readSettings, type SettingsOption } from './settings-option.ts';
+import type { SettingsOption } from './program-settings.ts';
+import { commandWithSettings } from './settings-option.ts';
 
 export function startCommand(): Command {
   return commandWithSettings('start')
@@ -10,20 +8,7 @@ export function startCommand(): Command {
       'Run the data plane until it is told to stop (SIGTERM or SIGINT). SIGHUP reads log_level and certificates anew.',
     )
     .action(async (options: SettingsOption) => {
-      const stop = stopOnSignals();
-      // Not for every command to load: the others are to start fast.
-      const { startDataPlane } = await import('../data-plane.ts');
-      const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');
-      const settingReferences = new SettingReferences({ env: process.env, log: quietLog() });
-      const settings = await readSettings(options, settingReferences);
-      const log = programLog(settings);
-      rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
-      const dataPlane = await startDataPlane(settings, { log, settingReferences });
-      makeObjectsYoung();
-      process.on('SIGHUP', () => void dataPlane.rereadCertificates());
-      await aborted(stop);
-      log.info({ signal: String(stop.reason) }, 'stopping');
-      await dataPlane.stop();
-      log.info({}, 'stopped');
+      const { runDataPlane } = await import('./run-data-plane.ts');
+      await runDataPlane(options);
     });
 }

@@ -1,16 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { request as httpsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
-import {
-  checkServerIdentity,
-  connect as connectTls,
-  createSecureContext,
-  type PeerCertificate,
-  type TLSSocket,
-} from 'node:tls';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { request as httpRequest } from '@vaultplane/shared/node-http.ts';
+import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
 import { type Address, printAddress, withoutBrackets } from '@vaultplane/shared/settings.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
@@ -50,7 +43,7 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
       ? await readPem('cluster_ca_cert', settings.cluster_ca_cert, 'cluster_mtls = pki needs it')
       : undefined;
   try {
-    createSecureContext({ cert: certificate, key, ca });
+    tls.createSecureContext({ cert: certificate, key, ca });
   } catch (error) {
     throw new StartError(
       `cluster_cert = ${settings.cluster_cert} and cluster_cert_key = ${settings.cluster_cert_key} can't be used together: ${errorMessage(error)}`,
@@ -95,7 +88,7 @@ export async function connectSecurely(
   const { signal, proxy } = options;
   const tunnel = proxy && (await connectThroughProxy(address, proxy, signal));
   const name = credentials.serverName ?? address.host;
-  const tls = connectTls({
+  const connection = tls.connect({
     ...(tunnel ? { socket: tunnel } : { ...address, noDelay: true }),
     minVersion: 'TLSv1.3',
     cert: credentials.certificate,
@@ -106,17 +99,17 @@ export async function connectSecurely(
     ...(isIP(name) ? {} : { servername: name }),
     checkServerIdentity: (_host, peer) => identityProblem(name, peer, credentials),
   });
-  const abort = () => tls.destroy(new Error('timed out'));
+  const abort = () => connection.destroy(new Error('timed out'));
   signal.addEventListener('abort', abort, { once: true });
   if (signal.aborted) abort();
   try {
     await new Promise<void>((resolve, reject) => {
-      tls.once('secureConnect', resolve).once('error', reject);
-      tls.once('close', () => reject(new Error('the connection was closed during the TLS handshake')));
+      connection.once('secureConnect', resolve).once('error', reject);
+      connection.once('close', () => reject(new Error('the connection was closed during the TLS handshake')));
     });
-    return tls;
+    return connection;
   } catch (error) {
-    tls.destroy();
+    connection.destroy();
     tunnel?.destroy();
     throw new ConnectionRefused(explainConnectionError(error, credentials), { cause: error });
   } finally {
@@ -128,7 +121,7 @@ function identityProblem(name: string, peer: PeerCertificate, credentials: LinkC
   if (credentials.mtls === 'shared') {
     return peer.raw.equals(new X509Certificate(credentials.certificate).raw) ? undefined : new Error(NOT_OURS);
   }
-  const problem = checkServerIdentity(name, peer);
+  const problem = tls.checkServerIdentity(name, peer);
   if (problem) return problem;
   const commonName = peer.subject.CN;
   const allowed = credentials.allowedCommonNames;
@@ -172,7 +165,7 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
 async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSignal): Promise<Socket> {
   const target = printAddress(address);
   const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+  const request = (proxy.protocol === 'https:' ? https : http).request({
     method: 'CONNECT',
     host: withoutBrackets(proxy.hostname),
     port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),

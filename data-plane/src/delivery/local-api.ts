@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
-import { request as httpRequest } from '@vaultplane/shared/node-http.ts';
+import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { readTokenFile } from '../api/token.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';
@@ -85,8 +84,8 @@ export class LocalApi {
   }
 
   #request(options: RequestOptions): ClientRequest {
-    if (!this.#isTls) return httpRequest(options);
-    return httpsRequest({ ...options, allowPartialTrustChain: true, checkServerIdentity: () => undefined });
+    if (!this.#isTls) return http.request(options);
+    return https.request({ ...options, allowPartialTrustChain: true, checkServerIdentity: () => undefined });
   }
 
   #name(): string {

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { INSPECT } from '@vaultplane/shared/secret-value.ts';
 import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
 
@@ -79,7 +79,7 @@ export class ResolvedValue implements Resolved {
     return { reference, vault, reading, state, version, fetchedAt, expiresAt };
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return `Resolved ${JSON.stringify(this)}`;
   }
 }

@@ -1,5 +1,5 @@
 import type { Log } from '@vaultplane/shared/log.ts';
-import { createServer } from '@vaultplane/shared/node-http.ts';
+import { http } from '@vaultplane/shared/node-modules.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
 import { asVaultplaneError, sendError, sendJson } from '../api/answer.ts';
 import { requireMethod } from '../api/guards.ts';
@@ -21,7 +21,7 @@ export async function startStatusServer(options: {
   log: Log;
 }): Promise<StatusServer> {
   const { facts, metrics } = options;
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, async (request, response) => {
+  const server = http.createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, async (request, response) => {
     try {
       requireMethod(request, ['GET']);
       switch (request.url?.split('?')[0]) {

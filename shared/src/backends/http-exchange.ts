@@ -1,8 +1,7 @@
 import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
-import { request as httpRequest } from '../node-http.ts';
+import { http, https } from '../node-modules.ts';
 import { BackendError } from './backend.ts';
 
 /** Where a request goes, with a path that is sent as it stands: a URL's has had its dots resolved. */
@@ -79,7 +78,7 @@ export function exchangeOnce(
     if (signal.aborted) return reject(givenUp(signal));
     const secure = url.protocol === 'https:';
     const target = url instanceof URL ? urlToHttpOptions(url) : url;
-    const call = (secure ? httpsRequest : httpRequest)({ ...target, method, headers, agent });
+    const call = (secure ? https : http).request({ ...target, method, headers, agent });
     let answering = false;
     const onAbort = () => fail(givenUp(signal));
     const fail = (error: Error) => {

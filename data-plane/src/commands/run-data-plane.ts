@@ -1,0 +1,23 @@
+import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
+import { makeObjectsYoung } from '../young-objects.ts';
+import { programLog, quietLog, readSettings, type SettingsOption } from './program-settings.ts';
+
+/** What `vaultplane-dp start` does. */
+export async function runDataPlane(options: SettingsOption): Promise<void> {
+  const stop = stopOnSignals();
+  // Not for every command to load: the others are to start fast.
+  const { startDataPlane } = await import('../data-plane.ts');
+  const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');
+  const settingReferences = new SettingReferences({ env: process.env, log: quietLog() });
+  const settings = await readSettings(options, settingReferences);
+  const log = programLog(settings);
+  rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
+  const dataPlane = await startDataPlane(settings, { log, settingReferences });
+  makeObjectsYoung();
+  process.on('SIGHUP', () => void dataPlane.rereadCertificates());
+  await aborted(stop);
+  log.info({ signal: String(stop.reason) }, 'stopping');
+  await dataPlane.stop();
+  log.info({}, 'stopped');
+}
