@@ -90,6 +90,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
       const session = new Session({
         ...options,
         socket: webSocket,
+        connection: socket,
         slowSends,
         lastAcknowledgement,
         ip: request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? null,

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
@@ -20,6 +21,7 @@ import { PROGRAM_VERSION } from '../version.ts';
 import type { Fleet, Member } from './fleet.ts';
 import type { LastAcknowledgement } from './last-acknowledgement.ts';
 import { isSamePosition, type Publication, type Publisher } from './publisher.ts';
+import { sharedFrame } from './shared-frame.ts';
 import type { Sending, SlowSends } from './slow-sends.ts';
 
 /** A data plane that has not said hello by then is closed. */
@@ -40,6 +42,8 @@ const POLICY_VIOLATION = 1008;
 
 export interface SessionOptions {
   socket: WebSocket;
+  /** What the WebSocket is spoken on. */
+  connection: Writable;
   ip: string | null;
   certExpiresAt: Date;
   controlPlaneId: string;
@@ -244,11 +248,11 @@ export class Session {
   }
 
   #sendConfig({ to, bytes, compressed }: Publication): void {
-    const { socket, slowSends } = this.#options;
+    const { connection, slowSends } = this.#options;
     this.#sent = to;
     const chosen = (this.#acceptsCompressed && compressed) || bytes;
     this.#sending.push(slowSends.begin(chosen.length, this.#tooSlow));
-    socket.send(chosen, this.#gone);
+    connection.write(sharedFrame(chosen), this.#gone);
   }
 
   /** The first of what is being sent is gone, or will never go: they go in order. */
