@@ -312,6 +312,30 @@ describe('the short way', () => {
     }
   });
 
+  it('answers a caller that closes its side with its last calls', async () => {
+    for (const shortWay of [true, false]) {
+      const bench = await ApiBench.start({ folder, server: { shortWay } });
+      bench.vault.set('b', { value: 'plain' });
+      bench.configure({ sm: {} });
+      const plain = head(resolveTarget('{vault://sm/b}'), `X-Vault-Token: ${bench.token}`);
+      for (const calls of [1, 2]) {
+        const kept = connect(bench.port, '127.0.0.1').setEncoding('latin1');
+        let received = '';
+        kept.on('data', (text) => {
+          received += text;
+        });
+        // After the first, the head is known.
+        kept.write(plain);
+        await new Promise((resolve) => kept.once('data', resolve));
+        kept.end(plain.repeat(calls));
+        await new Promise((resolve) => kept.once('close', resolve));
+        assert.equal(received.match(/HTTP\/1\.1 200 OK/g)?.length, 1 + calls);
+        assert.equal(received.match(/"value":"plain"/g)?.length, 1 + calls);
+      }
+      await bench.stop();
+    }
+  });
+
   it('ends connections that say nothing, later those that were of use', async () => {
     const fake = new FakeClock(Date.UTC(2026, 10, 24));
     const bench = await ApiBench.start({ folder, clock: fake });

@@ -58,7 +58,7 @@ export class ShortWay {
   readonly #ready = new WeakMap<Resolved, ReadyAnswer>();
   readonly #open = new Map<Socket, ShortConnection>();
   readonly #begun = new WeakMap<Socket, Promise<Resolved>>();
-  readonly #corked = new EndOfTurn<Socket>((socket) => socket.uncork());
+  readonly #answers = new EndOfTurn<ShortConnection>(sendUnsent);
   #stopping = false;
   #cancelSweep = () => {};
   /** Calls answered here. */
@@ -85,7 +85,7 @@ export class ShortWay {
   stop(): void {
     this.#stopping = true;
     this.#cancelSweep();
-    for (const connection of this.#open.values()) if (!connection.waiting) connection.socket.destroySoon();
+    for (const connection of this.#open.values()) if (!connection.waiting) end(connection);
   }
 
   /** Cuts every connection that is still open. */
@@ -95,9 +95,19 @@ export class ShortWay {
 
   #accept(socket: Socket): void {
     if (socket.destroyed) return;
-    const connection: ShortConnection = { socket, known: null, waiting: false, idleSweeps: 0, leave: () => {} };
+    const connection: ShortConnection = {
+      socket,
+      known: null,
+      waiting: false,
+      idleSweeps: 0,
+      unsent: null,
+      leave: () => {},
+    };
     const onData = (chunk: Buffer) => this.#onData(connection, chunk);
-    const onEnd = () => socket.end();
+    const onEnd = () => {
+      sendUnsent(connection);
+      socket.end();
+    };
     const onError = () => socket.destroy();
     const onClose = () => this.#open.delete(socket);
     connection.leave = () => {
@@ -193,7 +203,7 @@ export class ShortWay {
     if (socket.destroyed) return;
     if (resolved) this.#answer(connection, chunk, known, resolved);
     else this.#leaveTo(connection, chunk, result);
-    if (this.#stopping && this.#open.has(socket)) socket.destroySoon();
+    if (this.#stopping && this.#open.has(socket)) end(connection);
     socket.resume();
   }
 
@@ -212,10 +222,12 @@ export class ShortWay {
       this.#ready.set(resolved, ready);
     }
     this.answered++;
-    const { socket } = connection;
-    socket.cork();
-    socket.write(ready.bytes);
-    this.#corked.add(socket);
+    if (connection.unsent) {
+      connection.unsent = Buffer.concat([connection.unsent, ready.bytes]);
+      return;
+    }
+    connection.unsent = ready.bytes;
+    this.#answers.add(connection);
   }
 
   /** As node:http writes it. */
@@ -230,6 +242,7 @@ export class ShortWay {
   #leaveTo(connection: ShortConnection, chunk: Buffer, begun?: Promise<Resolved>): void {
     const { socket } = connection;
     connection.leave();
+    sendUnsent(connection);
     if (begun) {
       begun.catch(() => {});
       this.#begun.set(socket, begun);
@@ -248,6 +261,19 @@ interface ShortConnection {
   waiting: boolean;
   /** Sweeps since it last sent something. */
   idleSweeps: number;
+  /** Answers that go out at the end of this turn. */
+  unsent: Buffer | null;
   /** Takes away all that was set on the socket. */
   leave: () => void;
+}
+
+function sendUnsent(connection: ShortConnection): void {
+  const { socket, unsent } = connection;
+  connection.unsent = null;
+  if (unsent) socket.write(unsent);
+}
+
+function end(connection: ShortConnection): void {
+  sendUnsent(connection);
+  connection.socket.destroySoon();
 }
