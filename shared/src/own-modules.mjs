@@ -6,7 +6,7 @@ const HERE = new URL('./', import.meta.url).href;
 
 /**
  * Has Node.js take a TypeScript module of ours for where its name says that it is. By itself it looks on the disk, for every
- * `import` of every file: into package.json, whether the file is there, and where it really is. That is a quarter of what a
+ * `import` of every file: into package.json, whether the file is there, and where it really is. That is a fifth of what a
  * start takes. To be called from a file that is where it really is, as the first of a program always is; all else is resolved
  * as ever.
  */

@@ -173,7 +173,8 @@ export class VaultFile {
       await utimes(path, now / 1000, now / 1000);
       this.#notedAt = now;
     } catch (error) {
-      // There need not be a file. What else keeps it from that is told of when the file can't be written.
+      // There need not be a file.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       this.#options.log.debug({ path, reason: errorMessage(error) }, 'the time could not be noted');
     }
   }
