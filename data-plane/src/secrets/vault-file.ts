@@ -1,4 +1,4 @@
-import { readFile, stat, utimes } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@vaultplane/shared/clock.ts';
@@ -6,6 +6,7 @@ import { type Content, removeDurably, setAside } from '@vaultplane/shared/durabl
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, elapsedSince, momentNow } from '@vaultplane/shared/moment.ts';
+import { NotedTime } from '@vaultplane/shared/noted-time.ts';
 import { PacedFile } from '@vaultplane/shared/paced-file.ts';
 import { BrokenSeal, type Seal, Sealer, unseal } from '@vaultplane/shared/sealed-file.ts';
 import type { SecretValue } from '@vaultplane/shared/secret-value.ts';
@@ -20,8 +21,6 @@ const KIND = 'secrets.cache 1';
 export const VAULT_FILE_INTERVAL_MS = 5000;
 /** And in the long run no more than this, however much is held and however often it rotates. */
 const BYTES_PER_SECOND = 1024 * 1024;
-/** How often a file that is not written anew notes how late it is, milliseconds. */
-const TIME_NOTED_EVERY_MS = 5000;
 /** Other work is let through after so many bytes have been encrypted. */
 const STEP_BYTES = 256 * 1024;
 
@@ -59,13 +58,13 @@ interface Written {
 /**
  * data_dir/secrets.cache (CONTRACT.md §9): what the resolver holds, encrypted, so that it holds it again after a restart
  * with neither AWS nor a control plane to ask. Ages go on over the restart, as elapsedSince says; whether a value may
- * still be served, and in which state, is then the lifecycle's to say, as of any other. The file's mtime is the latest that
- * the clock has shown while it was as it is: a clock that stands before it was set back.
+ * still be served, and in which state, is then the lifecycle's to say, as of any other.
  */
 export class VaultFile {
   readonly #options: VaultFileOptions;
   readonly #seal: Seal;
   readonly #file: PacedFile;
+  readonly #time: NotedTime;
   /** Read, but of vaults that no configuration has told of yet. */
   #pending: KeptSecret[] = [];
   #restored = 0;
@@ -74,10 +73,6 @@ export class VaultFile {
   /** What was fetched, numbered as it was first seen here. */
   readonly #numbers = new WeakMap<SecretValue, number>();
   #lastNumber = 0;
-  /** The file's mtime, as far as is known here; never set back, since what is in the file would seem younger. */
-  #notedAt = 0;
-  #noting: Promise<void> | undefined;
-  #cancelNote = () => {};
 
   /** Use openVaultFile. */
   constructor(options: VaultFileOptions) {
@@ -92,6 +87,7 @@ export class VaultFile {
       bytesPerSecond: BYTES_PER_SECOND,
       failure: 'secrets could not be written to disk; they are in use, but a restart without AWS would lack them',
     });
+    this.#time = new NotedTime({ path: this.#file.path, clock, log });
     continuity.onChange((urgent) => this.#save(urgent));
   }
 
@@ -99,11 +95,10 @@ export class VaultFile {
   async load(): Promise<void> {
     const { path } = this.#file;
     const { log, clock } = this.#options;
-    this.#noteLater();
+    this.#time.start();
     try {
       const file = await readFile(path);
-      this.#notedAt = (await stat(path)).mtimeMs;
-      this.#pending = this.#decode(file);
+      this.#pending = this.#decode(file, this.#time.read());
     } catch (error) {
       const reason = errorMessage(error);
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
@@ -150,33 +145,21 @@ export class VaultFile {
   /** Waits until nothing is being written, nor has to be at once. */
   async settled(): Promise<void> {
     await this.#file.settled();
-    await this.#noting;
+    await this.#time.settled();
   }
 
   /** Writes what is still to be written. To be stopped before the resolver, which forgets everything. */
   async stop(): Promise<void> {
     this.#options.continuity.onChange(() => {});
-    this.#cancelNote();
-    await this.#noting;
     this.#save(false);
     await this.#file.stop();
-    await this.noteTime();
+    await this.#time.stop();
     this.#pending = [];
   }
 
-  /** Notes how late it is; done every few seconds. Not made sure of by fsync: what a power cut takes of it is seconds. */
-  async noteTime(): Promise<void> {
-    const now = this.#options.clock.now();
-    if (now <= this.#notedAt) return;
-    const { path } = this.#file;
-    try {
-      await utimes(path, now / 1000, now / 1000);
-      this.#notedAt = now;
-    } catch (error) {
-      // There need not be a file.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      this.#options.log.debug({ path, reason: errorMessage(error) }, 'the time could not be noted');
-    }
+  /** For tests whose timers don't run. */
+  noteTime(): Promise<void> {
+    return this.#time.note();
   }
 
   #save(urgent: boolean): void {
@@ -188,18 +171,9 @@ export class VaultFile {
     };
     const onWritten = () => {
       this.#written = made;
-      if (made) this.#notedAt = made.at;
+      if (made) this.#time.written(made.at);
     };
     this.#file.save(make, { urgent, onWritten });
-  }
-
-  #noteLater(): void {
-    this.#cancelNote = this.#options.clock.after(TIME_NOTED_EVERY_MS, () => {
-      this.#noting = this.noteTime().then(() => {
-        this.#noting = undefined;
-      });
-      this.#noteLater();
-    });
   }
 
   async #content(superseded: () => boolean): Promise<{ chunks: Content; written: Written } | null> {
@@ -257,7 +231,7 @@ export class VaultFile {
     return `${kept.length} ${newest} ${failed} ${users}`;
   }
 
-  #decode(file: Buffer): KeptSecret[] {
+  #decode(file: Buffer, lastSeenWall: number): KeptSecret[] {
     const { clock, bootClock, surroundings, continuity, log } = this.#options;
     const plain = unseal(this.#seal, file);
     try {
@@ -269,7 +243,7 @@ export class VaultFile {
         );
         return [];
       }
-      const elapsed = elapsedSince(head.saved, momentNow(clock, bootClock), this.#notedAt);
+      const elapsed = elapsedSince(head.saved, momentNow(clock, bootClock), lastSeenWall);
       const now = continuity.now();
       return secrets.map(({ key, users, failed, wallFetchedAt, ageMs, ...secret }) => {
         return { key, users, failed, wallFetchedAt, secret, fetchedAt: now - Math.max(0, ageMs) - elapsed };

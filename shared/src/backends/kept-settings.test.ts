@@ -182,6 +182,20 @@ describe('settings that are references', () => {
     await assert.rejects(program.start(env), { name: 'StartError' });
   });
 
+  it('are not younger for a clock that was set back over a reboot to when they were written', async () => {
+    const program = new Program();
+    const env = { VAULTPLANE_VAULT_AWS_TTL: '10' };
+    await program.start(env);
+    program.answers = 'down';
+    await program.clock.advance(60_000);
+    assert.equal((await program.start(env)).password, CANARY);
+    program.boot = 'boot 2';
+    program.clock.set(program.clock.now() - 59_000);
+    await assert.rejects(program.start(env), { name: 'StartError' });
+    const long = { ...env, VAULTPLANE_VAULT_AWS_RESURRECT_TTL: String(400 * 86_400) };
+    assert.equal((await program.start(long)).password, CANARY);
+  });
+
   it('touch the disk not at all without a key, and never in the clear', async () => {
     const program = new Program();
     await program.start({ VAULTPLANE_SECRETS_KEY_FILE: '' });

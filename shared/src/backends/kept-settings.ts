@@ -5,6 +5,7 @@ import { removeDurably, setAside } from '../durable-file.ts';
 import { errorMessage, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type BootClock, elapsedSince, type Moment, momentNow, systemBootClock } from '../moment.ts';
+import { NotedTime } from '../noted-time.ts';
 import { PacedFile } from '../paced-file.ts';
 import { BrokenSeal, type Seal, Sealer, unseal } from '../sealed-file.ts';
 import { readSecretsKey, type SecretsKey } from '../secrets-key.ts';
@@ -80,6 +81,7 @@ export class SettingReferences {
   readonly #begun: Moment;
   #damage: string | null = null;
   #file: PacedFile | null = null;
+  #time: NotedTime | null = null;
 
   constructor(options: SettingReferencesOptions) {
     this.#options = options;
@@ -149,6 +151,9 @@ export class SettingReferences {
       });
       return;
     }
+    this.#time ??= new NotedTime({ path, clock: this.#clock, log });
+    const time = this.#time;
+    time.start();
     // As old as it was: there is nothing new to write.
     if (used.length === this.#old.length) return;
     const seal: Seal = { kind: KIND, key, nodeId };
@@ -156,17 +161,19 @@ export class SettingReferences {
     const saved = this.#begun;
     const failure = 'the values of settings could not be written to disk; a start without their vault would lack them';
     this.#file = new PacedFile({ path, clock: this.#clock, log, intervalMs: 0, failure });
-    this.#file.save(() => {
+    const make = () => {
       const sealer = new Sealer(seal);
       sealer.add(Buffer.from(JSON.stringify({ saved, surroundings, settings: used } satisfies KeptFile)));
       return sealer.finish();
-    });
+    };
+    this.#file.save(make, { onWritten: () => time.written(this.#clock.now()) });
     await this.#file.settled();
   }
 
   /** Writes what is still to be written. */
   async stop(): Promise<void> {
     await this.#file?.stop();
+    await this.#time?.stop();
   }
 
   #keptOf(key: string, reference: string, identity: string, address: Address): KeptSetting | undefined {
@@ -192,8 +199,10 @@ export class SettingReferences {
     const path = join(dataDir, KEPT_SETTINGS_FILE_NAME);
     try {
       const file = readFileSync(path);
+      this.#time = new NotedTime({ path, clock: this.#clock, log });
+      const lastSeenWall = this.#time.read();
       const nodeId = readFileSync(join(dataDir, 'node-id'), 'utf8').trim();
-      this.#fromDisk = this.#decode(unseal({ kind: KIND, key: this.#key, nodeId }, file));
+      this.#fromDisk = this.#decode(unseal({ kind: KIND, key: this.#key, nodeId }, file), lastSeenWall);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT' || readOnly) return;
       const reason = errorMessage(error);
@@ -203,11 +212,11 @@ export class SettingReferences {
     }
   }
 
-  #decode(plain: Buffer): KeptSetting[] {
+  #decode(plain: Buffer, lastSeenWall: number): KeptSetting[] {
     try {
       const { saved, surroundings, settings } = JSON.parse(plain.toString('utf8')) as KeptFile;
       if (surroundings !== this.#surroundings) return [];
-      const elapsed = elapsedSince(saved, this.#begun);
+      const elapsed = elapsedSince(saved, this.#begun, lastSeenWall);
       return settings.map((kept) => ({ ...kept, ageMs: kept.ageMs + elapsed }));
     } catch {
       // The engine's message may quote the text.
