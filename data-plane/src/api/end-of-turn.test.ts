@@ -29,4 +29,31 @@ describe('the end of a turn', () => {
     await nextTurn();
     assert.deepEqual(done, ['a', 'b', 'of a']);
   });
+
+  it('is not waited for where one comes at a time, until two come in one turn', async () => {
+    const done: number[] = [];
+    const end = new EndOfTurn<number>((item) => done.push(item));
+    let next = 0;
+    const isWaitedFor = () => {
+      end.add(++next);
+      return done.at(-1) !== next;
+    };
+    let turns = 0;
+    for (; isWaitedFor(); turns++) {
+      assert.ok(turns < 100);
+      await nextTurn();
+      assert.equal(done.at(-1), next);
+    }
+    await nextTurn();
+    assert.equal(isWaitedFor(), false);
+    assert.equal(isWaitedFor(), false);
+    await nextTurn();
+    assert.equal(isWaitedFor(), true);
+    assert.equal(isWaitedFor(), true);
+    await nextTurn();
+    assert.deepEqual(
+      done,
+      Array.from({ length: next }, (_, index) => index + 1),
+    );
+  });
 });
