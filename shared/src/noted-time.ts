@@ -26,9 +26,9 @@ export class NotedTime {
     this.#log = log;
   }
 
-  /** What the file says: milliseconds since 1970. @throws Error of the file system where there is no such file */
+  /** What the file says: milliseconds since 1970; 0 where there is none. @throws Error of the file system otherwise */
   read(): number {
-    this.#latest = statSync(this.#path).mtimeMs;
+    this.#latest = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     return this.#latest;
   }
 

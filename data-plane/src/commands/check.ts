@@ -10,8 +10,8 @@ import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
 import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
 import { describeFinding, type Finding, finding } from './finding.ts';
-import { quietLog, readSettings, type SettingsOption } from './program-settings.ts';
-import { commandWithSettings } from './settings-option.ts';
+import { quietLog, readSettings } from './program-settings.ts';
+import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 export function checkCommand(): Command {
   return commandWithSettings('check')

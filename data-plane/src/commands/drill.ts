@@ -8,8 +8,8 @@ import type { DrillLine } from '../api/drill.ts';
 import { LocalApi } from '../delivery/local-api.ts';
 import { OUTAGES } from '../rehearsal/outage-switch.ts';
 import { LONGEST_SECONDS, type RehearsalProgress, type RehearsalReport } from '../rehearsal/rehearsals.ts';
-import { readSettings, type SettingsOption } from './program-settings.ts';
-import { commandWithSettings } from './settings-option.ts';
+import { readSettings } from './program-settings.ts';
+import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 interface DrillOptions extends SettingsOption {
   for: number;

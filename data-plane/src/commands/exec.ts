@@ -9,8 +9,8 @@ import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
 import { parseSignal } from '../delivery/signal-name.ts';
 import { SupervisedCommand } from '../delivery/supervised-command.ts';
-import { quietLog, readSettings, type SettingsOption, warn } from './program-settings.ts';
-import { collect, commandWithSettings } from './settings-option.ts';
+import { quietLog, readSettings, warn } from './program-settings.ts';
+import { collect, commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 interface ExecOptions extends SettingsOption {
   env: string[];

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ClientError } from '../client/client.ts';
 import { lookUp, lookupError } from '../delivery/lookup.ts';
-import { quietLog, readSettings, type SettingsOption } from './program-settings.ts';
-import { commandWithSettings } from './settings-option.ts';
+import { quietLog, readSettings } from './program-settings.ts';
+import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 export function getCommand(): Command {
   return commandWithSettings('get')

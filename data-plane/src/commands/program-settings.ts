@@ -2,11 +2,7 @@ import type { SettingReferences } from '@vaultplane/shared/backends/kept-setting
 import type { LogLevel } from '@vaultplane/shared/log.ts';
 import { createLog, type Log } from '@vaultplane/shared/log.ts';
 import { type DataPlaneSettings, loadDataPlaneSettings } from '../settings.ts';
-
-/** What the option --conf says. */
-export interface SettingsOption {
-  conf?: string;
-}
+import type { SettingsOption } from './settings-option.ts';
 
 /** @param references what resolves settings that are references; one that changes no file unless told otherwise */
 export function readSettings({ conf }: SettingsOption, references?: SettingReferences): Promise<DataPlaneSettings> {

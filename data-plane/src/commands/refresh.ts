@@ -5,8 +5,8 @@ import { localDataPlane } from '../delivery/local-data-plane.ts';
 import { lookupError } from '../delivery/lookup.ts';
 import type { RefreshOutcome } from '../secrets/refresh-now.ts';
 import type { DataPlaneSettings } from '../settings.ts';
-import { readSettings, type SettingsOption } from './program-settings.ts';
-import { commandWithSettings } from './settings-option.ts';
+import { readSettings } from './program-settings.ts';
+import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 /** For everything that a data plane holds, which it fetches in batches. */
 const TIMEOUT_MS = 300_000;

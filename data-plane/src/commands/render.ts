@@ -14,8 +14,8 @@ import { RenderedFile } from '../delivery/rendered-file.ts';
 import { Rendering, type RenderingJob } from '../delivery/rendering.ts';
 import { TemplateError } from '../delivery/template.ts';
 import type { DataPlaneSettings } from '../settings.ts';
-import { quietLog, readSettings, type SettingsOption, warn } from './program-settings.ts';
-import { commandWithSettings } from './settings-option.ts';
+import { quietLog, readSettings, warn } from './program-settings.ts';
+import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 interface RenderOptions extends SettingsOption {
   output: string;

@@ -1,7 +1,8 @@
 import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import { makeObjectsYoung } from '../young-objects.ts';
-import { programLog, quietLog, readSettings, type SettingsOption } from './program-settings.ts';
+import { programLog, quietLog, readSettings } from './program-settings.ts';
+import type { SettingsOption } from './settings-option.ts';
 
 /** What `vaultplane-dp start` does. */
 export async function runDataPlane(options: SettingsOption): Promise<void> {

@@ -1,5 +1,9 @@
 import { Command } from 'commander';
 
+export interface SettingsOption {
+  conf?: string;
+}
+
 /** A command of this program, which reads its settings from --conf and the environment. */
 export function commandWithSettings(name: string): Command {
   return new Command(name).option(

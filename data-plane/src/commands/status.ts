@@ -1,8 +1,8 @@
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import type { Command } from 'commander';
 import type { StatusFacts } from '../status/status-facts.ts';
-import { readSettings, type SettingsOption } from './program-settings.ts';
-import { commandWithSettings } from './settings-option.ts';
+import { readSettings } from './program-settings.ts';
+import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 const TIMEOUT_MS = 5_000;
 

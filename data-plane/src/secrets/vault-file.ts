@@ -157,11 +157,6 @@ export class VaultFile {
     this.#pending = [];
   }
 
-  /** For tests whose timers don't run. */
-  noteTime(): Promise<void> {
-    return this.#time.note();
-  }
-
   #save(urgent: boolean): void {
     let made: Written | null = null;
     const make = async (superseded: () => boolean) => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
+import { NotedTime } from '@vaultplane/shared/noted-time.ts';
 import { secretsKeyOf } from '@vaultplane/shared/secrets-key.ts';
 import { settled } from '@vaultplane/shared/testing/fake-clock.ts';
 import { OVERHEAD_BYTES } from '../entry.ts';
@@ -149,8 +150,14 @@ export class World {
     const setSeconds = hidden ? -downSeconds - 10 : restart.setSeconds;
     if (killed) {
       await this.#file?.settled();
-      // Its timers don't run here.
-      await this.#file?.noteTime();
+      // As the file does every few seconds; its timers don't run here.
+      const time = new NotedTime({
+        path: join(this.#dataDir, VAULT_FILE_NAME),
+        clock: this.#bench.clock,
+        log: silentLog,
+      });
+      time.read();
+      await time.note();
     }
     const lived = (this.#bench.clock.monotonic() - this.#born) / 1000;
     // It may write its file at its end, by the machine's clock as it is then.
