@@ -67,6 +67,8 @@ function fieldSchema(field: ConfigField) {
       ...(field.between && { between: field.between }),
       // Ours: whether a change of it makes another secret of every reference.
       ...(field.identity && { identity: true }),
+      // Ours: whether it decides who receives the vault's credentials.
+      ...(field.destination && { destination: true }),
       ...(field.sensitive && { encrypted: true, referenceable: true }),
       ...(field.type === 'array' ? { elements: { type: 'string', ...text } } : text),
     },

@@ -9,7 +9,15 @@ export const toy: VaultType = {
   name: 'toy',
   description: 'a file of toys',
   fields: [
-    { name: 'file', type: 'string', identity: true, required: true, match: /^\//, description: 'The file (JSON).' },
+    {
+      name: 'file',
+      type: 'string',
+      identity: true,
+      destination: true,
+      required: true,
+      match: /^\//,
+      description: 'The file (JSON).',
+    },
     {
       name: 'realm',
       type: 'string',

@@ -3,7 +3,11 @@ import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
 const ROLE_ARN = { match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/, allowed: "a role's ARN" };
 
-/** AWS Secrets Manager. Source of the fields: Kong's aws vault; allowed_role_arns is ours (CONTRACT.md §5). */
+/**
+ * AWS Secrets Manager. Source of the fields: Kong's aws vault; allowed_role_arns is ours (CONTRACT.md §5).
+ *
+ * Its destination is its two endpoints. A region only chooses among AWS's own addresses.
+ */
 export const aws: VaultType = {
   name: 'aws',
   description: 'AWS Secrets Manager',
@@ -25,6 +29,7 @@ export const aws: VaultType = {
       name: 'endpoint_url',
       type: 'string',
       identity: true,
+      destination: true,
       format: 'url',
       description: "Where Secrets Manager answers, if not at AWS's own address for the region; may have a path.",
     },
@@ -48,6 +53,7 @@ export const aws: VaultType = {
       name: 'sts_endpoint_url',
       type: 'string',
       identity: true,
+      destination: true,
       format: 'url',
       description: "Where STS answers, if not at AWS's own address.",
     },

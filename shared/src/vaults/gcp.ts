@@ -1,6 +1,11 @@
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
-/** Google Secret Manager. Source of the fields: Kong's gcp vault; endpoint_url and service_account are ours. */
+/**
+ * Google Secret Manager. Source of the fields: Kong's gcp vault; endpoint_url and service_account are ours.
+ *
+ * Its destination is its endpoint. The key in service_account is never sent: it signs requests to the token_uri that stands
+ * beside it in the same JSON.
+ */
 export const gcp: VaultType = {
   name: 'gcp',
   description: 'Google Secret Manager',
@@ -21,6 +26,7 @@ export const gcp: VaultType = {
       name: 'endpoint_url',
       type: 'string',
       identity: true,
+      destination: true,
       format: 'url',
       description: "Where Secret Manager answers, if not at Google's own address; may have a path.",
     },

@@ -9,7 +9,15 @@ const MOUNT_PATH = {
 /** What may stand in a header: a credential, or a reference to one. */
 const OPAQUE = { match: /^[\x21-\x7e]+$/, allowed: 'printable ASCII without spaces' };
 
-/** HashiCorp Vault and OpenBao, their key/value engines. Source of the fields: Kong's hcv vault; what is ours says so. */
+/**
+ * HashiCorp Vault and OpenBao, their key/value engines. Source of the fields: Kong's hcv vault; what is ours says so.
+ *
+ * Its destination is the server (protocol, host, port), whom TLS takes for it (ca_cert), and who on the server checks the
+ * credential: a namespace has administrators of its own, and an auth method passes what it is shown to whatever its
+ * administrator has set (auth/kubernetes sends a token on to its kubernetes_host). It is not the mount, the engine's version
+ * or a role, which say what is read after the login, nor auth_method, which chooses among credentials that are all bound to
+ * the same server and paths.
+ */
 export const hcv: VaultType = {
   name: 'hcv',
   description: 'HashiCorp Vault or OpenBao',
@@ -18,6 +26,7 @@ export const hcv: VaultType = {
       name: 'protocol',
       type: 'string',
       identity: true,
+      destination: true,
       default: 'http',
       oneOf: ['http', 'https'],
       description: 'How the server is talked to. Over http its token and secrets cross the network readable.',
@@ -26,6 +35,7 @@ export const hcv: VaultType = {
       name: 'host',
       type: 'string',
       identity: true,
+      destination: true,
       default: '127.0.0.1',
       match: /^(\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*|[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?)$/,
       allowed: 'a host name or an IP address',
@@ -35,6 +45,7 @@ export const hcv: VaultType = {
       name: 'port',
       type: 'number',
       identity: true,
+      destination: true,
       default: 8200,
       between: [1, 65535],
       whole: true,
@@ -60,6 +71,7 @@ export const hcv: VaultType = {
       name: 'namespace',
       type: 'string',
       identity: true,
+      destination: true,
       ...MOUNT_PATH,
       description: 'The namespace that the engine and the authentication are in.',
     },
@@ -89,6 +101,7 @@ export const hcv: VaultType = {
       name: 'kube_auth_path',
       type: 'string',
       identity: true,
+      destination: true,
       default: 'kubernetes',
       ...MOUNT_PATH,
       description: 'Where auth_method kubernetes is mounted, below auth/.',
@@ -97,6 +110,7 @@ export const hcv: VaultType = {
       name: 'approle_auth_path',
       type: 'string',
       identity: true,
+      destination: true,
       default: 'approle',
       ...MOUNT_PATH,
       description: 'Where auth_method approle is mounted, below auth/.',
@@ -131,6 +145,7 @@ export const hcv: VaultType = {
       name: 'jwt_auth_path',
       type: 'string',
       identity: true,
+      destination: true,
       default: 'jwt',
       ...MOUNT_PATH,
       description: "Where auth_method jwt is mounted, below auth/. (Not Kong's.)",
@@ -158,6 +173,7 @@ export const hcv: VaultType = {
       name: 'cert_auth_path',
       type: 'string',
       identity: true,
+      destination: true,
       default: 'cert',
       ...MOUNT_PATH,
       description: "Where auth_method cert is mounted, below auth/. (Not Kong's.)",
@@ -183,6 +199,7 @@ export const hcv: VaultType = {
     {
       name: 'ca_cert',
       type: 'string',
+      destination: true,
       description:
         "Who signs the server's certificate: PEM, or a file on the data plane; besides ssl_trusted_certificate. (Not Kong's.)",
     },

@@ -26,6 +26,12 @@ export interface ConfigField {
   sensitive?: true;
   /** A change of it makes another secret: a value fetched before is never served after (CONTRACT.md §4). */
   identity?: true;
+  /**
+   * It decides who receives the vault's credentials: the address, whom TLS believes, and who behind one address checks a
+   * credential. A literal credential is bound to the values of all these fields (destination.ts). Give a new one no default:
+   * what was sealed before it existed would not open any more.
+   */
+  destination?: true;
   /** It says what may be had by the vault: after a change nothing is kept that was had before. */
   grants?: true;
   /** Where neither the vault nor the data plane's settings say it, the control plane's setting does. One a type at most. */

@@ -18,9 +18,19 @@ for (const type of VAULT_TYPES.values()) {
       for (const { name, sensitive, identity } of type.fields) assert.ok(!(sensitive && identity), name);
     });
 
+    it('says which fields decide who receives its credentials: none of them a credential, every one of a URL, host or CA', () => {
+      for (const { name, sensitive, destination, format, identity } of type.fields) {
+        assert.ok(!(sensitive && destination), name);
+        const leads = format === 'url' || /^(protocol|host|port|namespace|ca_cert)$|_auth_path$/.test(name);
+        assert.equal(Boolean(destination), leads, name);
+        // A value is never served for another destination. Who signs a certificate is no part of what a secret is.
+        if (destination && name !== 'ca_cert') assert.ok(identity, name);
+      }
+    });
+
     it('lets no reference say where credentials go', () => {
       for (const field of type.fields) {
-        const leads = field.sensitive || field.format === 'url' || /host|protocol|role|auth|cert|file/.test(field.name);
+        const leads = field.sensitive || field.destination || /host|protocol|role|auth|cert|file/.test(field.name);
         assert.ok(!leads || !type.referenceOptions.includes(field.name), field.name);
       }
     });
