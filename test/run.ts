@@ -11,6 +11,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const SUITES = [
   'test/docker/**/*.test.ts',
   'test/e2e/**/*.test.ts',
+  'test/attacks/**/*.test.ts',
   'test/drills/**/*.test.ts',
   'test/bench/**/*.test.ts',
   'test/interop/**/*.test.ts',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Agent, createServer, type RequestListener } from 'node:http';
+import { Agent, createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
+import { until } from '../testing/until.ts';
+import { AnswerBudget } from './answer-budget.ts';
 import { BackendError } from './backend.ts';
 import { exchange, exchangeOnce, type HttpTarget } from './http-exchange.ts';
 
@@ -56,6 +58,59 @@ describe('an exchange over HTTP', () => {
       return true;
     });
     await hungUp;
+  });
+
+  it('refuses an answer that is said to be too large before it reads any of it', async () => {
+    const request = await serve((_message, response) => {
+      response.writeHead(200, { 'content-length': '1001' });
+      response.flushHeaders();
+    });
+    await assert.rejects(exchange(request, agent, limits, never), /larger than 1000 bytes/);
+  });
+
+  it('counts answers under way together, and gives back what ended in any way', async () => {
+    const budget = new AnswerBudget(1500);
+    const held: ServerResponse[] = [];
+    const request = await serve((message, response) => {
+      if (message.headers['x-mine'] === 'cut') return response.write('x'.repeat(10), () => response.destroy());
+      if (message.headers['x-mine'] === 'whole') return response.end('whole');
+      held.push(response);
+      return response.write('x'.repeat(Number(message.headers['x-mine'])));
+    });
+    const ask = (mine: string, signal = never) =>
+      exchange({ ...request, headers: { 'x-mine': mine } }, agent, { ...limits, budget }, signal);
+    const first = ask('600');
+    await until('the first is under way', () => budget.bytes === 600);
+    const largest = ask('800');
+    const refused = assert.rejects(largest, (error: BackendError) => {
+      assert.ok(error instanceof BackendError && error.code === 'unavailable');
+      assert.match(error.message, /larger than 1500 bytes together/);
+      return true;
+    });
+    await until('both are under way', () => budget.bytes === 1400);
+    const abort = new AbortController();
+    const last = assert.rejects(ask('200', abort.signal), { code: 'ABORT_ERR' });
+    await refused;
+    await until('the largest counts no more', () => budget.bytes === 800);
+    assert.equal((await ask('whole')).body.toString(), 'whole');
+    await assert.rejects(ask('cut'), { code: 'ECONNRESET' });
+    abort.abort();
+    await last;
+    held[0]!.end();
+    assert.equal((await first).body.length, 600);
+    await until('nothing is under way', () => budget.bytes === 0);
+  });
+
+  it('refuses answers of the destination that takes most, however small they are', () => {
+    const budget = new AnswerBudget(100);
+    const refused: string[] = [];
+    const open = (name: string, destination: string) => budget.open(destination, () => refused.push(name));
+    const honest = open('honest', 'honest:443');
+    honest.add(40);
+    for (let index = 0; index < 20; index++) open(`hog ${index}`, 'hog:443').add(20);
+    honest.add(10);
+    assert.equal(refused.includes('honest'), false);
+    assert.ok(refused.length >= 17 && budget.bytes <= 100, `${refused.length} refused, ${budget.bytes} bytes left`);
   });
 
   it('fails where an answer is cut, and asks no second time', async () => {

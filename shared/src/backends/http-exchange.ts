@@ -2,6 +2,7 @@ import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 import { http, https } from '../node-modules.ts';
+import { type AnswerBudget, answerBudget } from './answer-budget.ts';
 import { BackendError } from './backend.ts';
 
 /** Where a request goes, with a path that is sent as it stands: a URL's has had its dots resolved. */
@@ -30,13 +31,16 @@ export interface HttpLimits {
   connect: number;
   /** Bytes of an answer's body. */
   answer: number;
+  /** Of all answers under way; without it that of all vaults. */
+  budget?: AnswerBudget;
 }
 
 /**
  * Sends one request and reads its answer to the end; once more where the connection had been closed while it was idle.
  *
  * @param agent keeps connections alive, and says whom they trust
- * @throws Error of the connection, with its `code`; BackendError unavailable for an answer that is too large
+ * @throws Error of the connection, with its `code`; BackendError unavailable for an answer that is too large, alone or
+ *   together with all others under way
  */
 export async function exchange(
   request: HttpRequest,
@@ -95,7 +99,7 @@ export function exchangeOnce(
     call.once('socket', (socket) => limitConnecting(socket, secure, limits.connect));
     call.once('response', (message) => {
       answering = true;
-      readBody(message, limits.answer, fail, (whole) => {
+      readBody(message, destinationOf(url), limits, fail, (whole) => {
         signal.removeEventListener('abort', onAbort);
         resolve({ status: message.statusCode ?? 0, headers: message.headers, body: whole });
       });
@@ -104,26 +108,48 @@ export function exchangeOnce(
   });
 }
 
+function destinationOf(url: URL | HttpTarget): string {
+  return url instanceof URL ? url.host : `${url.host}:${url.port}`;
+}
+
 function givenUp(signal: AbortSignal): Error {
   const isLate = (signal.reason as Error | undefined)?.name === 'TimeoutError';
   return Object.assign(new Error('the call was given up'), { code: isLate ? 'ETIMEDOUT' : 'ABORT_ERR' });
 }
 
+/** Counts before it keeps: no byte over a limit is held, and none is parsed. */
 function readBody(
   message: IncomingMessage,
-  largest: number,
+  destination: string,
+  { answer: largest, budget = answerBudget }: HttpLimits,
   fail: (error: Error) => void,
   done: (body: Buffer) => void,
 ): void {
-  const chunks: Buffer[] = [];
+  const tooLarge = () => new BackendError('unavailable', `an answer is larger than ${largest} bytes`);
+  if (Number(message.headers['content-length']) > largest) {
+    fail(tooLarge());
+    return;
+  }
+  let chunks: Buffer[] = [];
   let size = 0;
+  const refuse = (error: Error) => {
+    chunks = [];
+    fail(error);
+  };
+  const share = budget.open(destination, refuse);
   message.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size > largest) fail(new BackendError('unavailable', `an answer is larger than ${largest} bytes`));
+    share.add(chunk.length);
+    if (message.destroyed) return;
+    if (size > largest) refuse(tooLarge());
     else chunks.push(chunk);
   });
   message.on('error', fail);
-  message.once('end', () => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+  message.once('close', () => share.end());
+  message.once('end', () => {
+    share.end();
+    done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  });
 }
 
 function limitConnecting(socket: Socket, secure: boolean, milliseconds: number): void {

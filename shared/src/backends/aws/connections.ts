@@ -1,10 +1,11 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { withoutBrackets } from '../../settings.ts';
+import { AnswerBudget } from '../answer-budget.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
-import { exchangeOnce } from '../http-exchange.ts';
+import { exchangeOnce, type HttpLimits } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
 
@@ -12,8 +13,10 @@ type Handle = HttpHandler['handle'];
 
 /** Connections at once to one host. AWS's SDK has 50 too. */
 const MAX_SOCKETS = 50;
-/** A value has at most 64 KiB, and a batch of twenty a megabyte. */
-const LARGEST_ANSWER_BYTES = 16 * 1024 * 1024;
+/** A value has at most 64 KiB, which JSON's escapes may make six times as long. Answers of STS are smaller. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+/** Twenty values; and a hundred secrets, each with 50 tags of up to 384 characters and a description of 2048. */
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 
 /** The kept-alive connections of all AWS clients of one program, and whom they trust. */
 export class AwsConnections {
@@ -30,19 +33,17 @@ export class AwsConnections {
     this.handler = sdkHandler((request, options) => this.#send(request, options));
   }
 
-  /** For clients that read answers as streams, as S3's. */
-  streamingHandler(): HttpHandler {
-    const { deadlines } = this.#context;
-    const handler = new NodeHttpHandler({
-      httpAgent: this.#http,
-      httpsAgent: this.#secure(),
-      connectionTimeout: deadlines.connect,
-      requestTimeout: deadlines.total,
-      throwOnRequestTimeout: true,
-    });
+  /**
+   * For S3's client, which takes bodies as streams only. Its objects are counted apart from answers with secrets.
+   *
+   * @param maxBytes of one object, and of all under way together
+   */
+  objectHandler(maxBytes: number): HttpHandler {
+    const limits = { answer: maxBytes, budget: new AnswerBudget(maxBytes) };
     return sdkHandler(async (request, options) => {
-      await this.#refuseOwn(request.hostname, portOf(request));
-      return handler.handle(request, options);
+      const { response } = await this.#send(request, options, limits);
+      response.body = Readable.from([response.body]);
+      return { response };
     });
   }
 
@@ -52,7 +53,11 @@ export class AwsConnections {
   }
 
   /** The answer is read to its end before the SDK has it, which takes longer over a stream than over all the rest of it. */
-  async #send(request: HttpRequest, { abortSignal }: Parameters<Handle>[1] = {}): ReturnType<Handle> {
+  async #send(
+    request: HttpRequest,
+    { abortSignal }: Parameters<Handle>[1] = {},
+    limits: Pick<HttpLimits, 'answer' | 'budget'> = { answer: maxBytesOf(request) },
+  ): ReturnType<Handle> {
     const { method, protocol, path, query, headers, body } = request;
     const secure = protocol === 'https:';
     const port = portOf(request);
@@ -68,7 +73,7 @@ export class AwsConnections {
     const answer = await exchangeOnce(
       { method, url: target, headers, body },
       secure ? this.#secure() : this.#http,
-      { connect, answer: LARGEST_ANSWER_BYTES },
+      { connect, ...limits },
       (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(total),
     );
     return { response: new HttpResponse({ statusCode: answer.status, headers: textsOf(answer), body: answer.body }) };
@@ -108,6 +113,11 @@ function sdkHandler(handle: Handle): HttpHandler {
     updateHttpClientConfig() {},
     httpHandlerConfigs: () => ({}),
   };
+}
+
+function maxBytesOf({ headers }: HttpRequest): number {
+  const target = headers['x-amz-target'] ?? '';
+  return /\.(?:BatchGetSecretValue|ListSecrets)$/.test(target) ? MAX_BATCH_BYTES : MAX_ANSWER_BYTES;
 }
 
 function portOf({ port, protocol }: HttpRequest): number {

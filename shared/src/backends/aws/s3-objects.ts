@@ -1,6 +1,6 @@
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { LARGEST_DOCUMENT_BYTES } from '../../places/place.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import { callAws } from './call.ts';
 import { AwsConnections } from './connections.ts';
 import type { CredentialStore } from './credential-store.ts';
@@ -28,13 +28,7 @@ export class S3Objects {
     return this.#call(bucket, key, signal, async (client, abortSignal) => {
       try {
         const command = new GetObjectCommand({ Bucket: bucket, Key: key });
-        const { Body: body, ContentLength: length = 0 } = await client.send(command, { abortSignal });
-        if (length > LARGEST_DOCUMENT_BYTES) {
-          throw new BackendError(
-            'unavailable',
-            `s3://${bucket}/${key}: is larger than ${LARGEST_DOCUMENT_BYTES} bytes`,
-          );
-        }
+        const { Body: body } = await client.send(command, { abortSignal });
         return body && Buffer.from(await body.transformToByteArray());
       } catch (error) {
         if (error instanceof NoSuchKey) return undefined;
@@ -77,7 +71,7 @@ export class S3Objects {
       // No name server knows buckets of an endpoint that stands in for AWS.
       ...(endpoint && { endpoint: endpoint.url, forcePathStyle: true }),
       credentials: this.#credentials.provider,
-      requestHandler: this.#connections.streamingHandler(),
+      requestHandler: this.#connections.objectHandler(LARGEST_DOCUMENT_BYTES),
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: 1,

@@ -14,6 +14,8 @@ export interface GoogleCall extends BoundedCall, CountedCall {
   tokens: Tokens;
   /** What is asked, by whom. @throws BackendError */
   urlFor(credentials: GoogleCredentials): URL;
+  /** Bytes of the answer, where it may be larger than one about a single secret. */
+  maxBytes?: number;
 }
 
 /**
@@ -52,7 +54,7 @@ async function attempt<T>(
       accept: 'application/json',
       ...(quotaProject !== null && { 'x-goog-user-project': quotaProject }),
     };
-    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, signal);
+    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, signal, call.maxBytes);
     if (answer.status !== 200) throw fromGoogleAnswer(answer, subject, target);
     const json = jsonOf(answer.body);
     if (!json) {

@@ -8,8 +8,8 @@ import { isAboutTrust } from './errors.ts';
 
 /** Connections at once to one host. */
 const MAX_SOCKETS = 50;
-/** A value has at most 64 KiB; a page of a list is larger. */
-const LARGEST_ANSWER_BYTES = 16 * 1024 * 1024;
+/** A value has at most 64 KiB; tokens and metadata are small. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** The kept-alive connections of all gcp vaults of one program, and whom they trust. */
 export class GoogleConnections {
@@ -23,8 +23,15 @@ export class GoogleConnections {
     this.#own = new OwnAddress(context);
   }
 
-  /** @throws Error of the connection, with its `code`; BackendError unavailable */
-  async send(request: HttpRequest & { url: URL }, signal: AbortSignal): Promise<HttpAnswer> {
+  /**
+   * @param maxBytes of the answer
+   * @throws Error of the connection, with its `code`; BackendError unavailable
+   */
+  async send(
+    request: HttpRequest & { url: URL },
+    signal: AbortSignal,
+    maxBytes = MAX_ANSWER_BYTES,
+  ): Promise<HttpAnswer> {
     const { hostname, protocol } = request.url;
     const secure = protocol === 'https:';
     const port = Number(request.url.port) || (secure ? 443 : 80);
@@ -34,7 +41,7 @@ export class GoogleConnections {
         `${hostname}:${port} is this program's own api_listen, so it would ask itself; endpoint_url must lead to Google`,
       );
     }
-    const limits = { connect: this.#context.deadlines.connect, answer: LARGEST_ANSWER_BYTES };
+    const limits = { connect: this.#context.deadlines.connect, answer: maxBytes };
     const agent = secure ? this.#secure() : this.#http;
     try {
       return await exchange(request, agent, limits, signal);

@@ -2,7 +2,9 @@ import { BackendError, type SecretTag } from '../backend.ts';
 import { callGoogle, type GoogleCall } from './call.ts';
 import type { GoogleCredentials } from './credential-sources.ts';
 
-const PAGE_SIZE = '1000';
+const PAGE_SIZE = '250';
+/** A secret has at most 64 labels of 126 bytes and 16 KiB of annotations. Source: the quotas of Secret Manager. */
+const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 /** More secrets than this are no selection. */
 const MOST_PAGES = 1000;
 /** Source: the page on labels of Secret Manager. */
@@ -32,6 +34,7 @@ export async function findByLabel(
       ...options,
       operation: 'ListSecrets',
       subject,
+      maxBytes: MAX_PAGE_BYTES,
       urlFor: (credentials: GoogleCredentials) => options.urlFor(credentials, query),
     };
     pageToken = await callGoogle(call, ({ secrets = [], nextPageToken = '' }) => {

@@ -9,8 +9,8 @@ import { tlsMaterial } from './tls-material.ts';
 
 /** Connections at once to one server. */
 const MAX_SOCKETS = 50;
-/** The servers take no larger request, so that they can't have a larger secret. */
-const LARGEST_ANSWER_BYTES = 32 * 1024 * 1024;
+/** The servers' own limit of an entry in their storage (integrated storage: max_entry_size). A secret is one entry. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
 
 export interface Request {
   method: 'GET' | 'POST';
@@ -74,7 +74,7 @@ export class Connection {
     if (this.#isStopped) throw new BackendError('unavailable', 'the program is stopping');
     this.#agent ??= this.#newAgent();
     const url = { protocol: `${protocol}:`, host, port, path } as const;
-    const limits = { connect: this.#context.deadlines.connect, answer: LARGEST_ANSWER_BYTES };
+    const limits = { connect: this.#context.deadlines.connect, answer: MAX_ANSWER_BYTES };
     const request = { method, url, headers, ...(body !== undefined && { body }) };
     return answerOf(await exchange(request, this.#agent, limits, signal));
   }
