@@ -50,7 +50,7 @@ describe('a vault type that is added', () => {
     const fields = Object.assign({}, ...schema.fields[0].config.fields);
     assert.deepEqual(fields.file, {
       ...{ type: 'string', description: 'The file (JSON).', required: true, match: '^\\/' },
-      identity: true,
+      ...{ identity: true, destination: true },
     });
     assert.equal(fields.token.encrypted, true);
     assert.equal(fields.shelf.type, 'integer');

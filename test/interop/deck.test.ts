@@ -114,12 +114,18 @@ describe('decK', () => {
       await deck().sync(file);
       assert.equal(await version(), before);
       // Another member is changed by a file that has the mask.
-      const changed = dump.replace('host: vault.internal', 'host: vault2.internal');
+      const changed = dump.replace('host: vault.internal', 'host: vault.internal\n      mount: another');
       await deck().sync(changed);
       assert.equal(await version(), before + 1);
       assert.deepEqual(await deck().diff(changed), NOTHING);
       const text = JSON.stringify(await vaults());
-      assert.ok(text.includes('vault2.internal') && !text.includes(CREDENTIAL));
+      assert.ok(text.includes('another') && !text.includes(CREDENTIAL));
+      // Its destination is not: whoever moves the vault has to know the credential.
+      const moved = (text: string) => text.replace('host: vault.internal', 'host: vault2.internal');
+      await assert.rejects(deck().sync(moved(changed)), /config\.token: must be given again/);
+      assert.equal(await version(), before + 1);
+      await deck().sync(moved(file));
+      assert.equal(await version(), before + 2);
       assert.deepEqual(deployment.filesWith([CREDENTIAL]), []);
     });
 

@@ -1,6 +1,6 @@
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
-import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
+import { masked, unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
 import { checkVault, prefixError, UUID } from '@vaultplane/shared/vaults/validation.ts';
 import { type ConfigEdit, VaultConflict } from '../store/config-edit.ts';
 import type { VaultKey } from '../store/known-vaults.ts';
@@ -54,7 +54,8 @@ export async function putVault(edit: ConfigEdit, idOrPrefix: string, body: unkno
 }
 
 /**
- * PATCH: what the body has replaces what was there; the members of config one by one, and null takes one away.
+ * PATCH: what the body has replaces what was there; the members of config one by one, and null takes one away. A
+ * credential that it leaves out stays only with the destination that it was given for.
  *
  * @throws SchemaViolation, VaultConflict, KongError
  */
@@ -63,7 +64,9 @@ export async function patchVault(edit: ConfigEdit, idOrPrefix: string, body: unk
   if (!current) throw notFound();
   const given = entityOf(body, current.name);
   const merged: Record<string, unknown> = { ...current, ...given };
-  if (isRecord(given.config)) merged.config = { ...current.config, ...given.config };
+  // Masked, a credential that the body leaves out is held to the same rules as one that it gives back as it was shown.
+  if (isRecord(given.config)) merged.config = { ...masked(current).config, ...given.config };
+  else if (given.config === undefined) merged.config = masked(current).config;
   const input = unmasked(checkVault(merged), current);
   if (input.id !== undefined && input.id !== current.id) throw immutableId();
   return edit.put({

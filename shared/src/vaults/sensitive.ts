@@ -1,4 +1,5 @@
 import { looksLikeReference } from '../reference-text.ts';
+import { destinationChanges } from './destination.ts';
 import type { ConfigValue, VaultEntity } from './entity.ts';
 import { SchemaViolation } from './schema-violation.ts';
 import type { ConfigField } from './vault-type.ts';
@@ -56,23 +57,31 @@ export function masked<V extends Pick<VaultEntity, 'name' | 'config'>>(vault: V)
 }
 
 /**
- * The vault with what its masks stand for.
+ * The vault with what its masks stand for. A credential stays with its destination: where that changes, it has to be given
+ * again, so that whoever may change a vault, and not see its credentials, cannot have them sent to a server of their own. A
+ * reference to a credential may stay: what may be sent where is then for the data planes to decide.
  *
  * @param current the vault that it replaces; undefined: there is none
- * @throws SchemaViolation for a mask that stands for nothing
+ * @throws SchemaViolation for a mask that stands for nothing, and for one whose credential would go elsewhere
  */
 export function unmasked<V extends Pick<VaultEntity, 'name' | 'config'>>(
   vault: V,
   current: VaultEntity | undefined,
 ): V {
-  const given = sensitiveFields(vault.name).filter(({ name }) => isMask(vault.config[name]));
-  if (given.length === 0) return vault;
+  const sensitive = [vault, ...(current ? [current] : [])].flatMap(({ name }) => sensitiveFields(name));
+  const given = new Set(sensitive.map(({ name }) => name).filter((name) => isMask(vault.config[name])));
+  if (given.size === 0) return vault;
+  const changes = current ? destinationChanges(current, vault) : [];
   const config = { ...vault.config };
   const errors: Record<string, string> = {};
-  for (const { name } of given) {
+  for (const name of given) {
     const value = current?.name === vault.name ? current.config[name] : undefined;
-    if (value === undefined) errors[name] = 'the mask of a value stands for the one that is there, and there is none';
-    else config[name] = value;
+    if (value !== undefined && (changes.length === 0 || isCredentialReference(value))) config[name] = value;
+    else if (current?.config[name] === undefined)
+      errors[name] = 'the mask of a value stands for the one that is there, and there is none';
+    else
+      errors[name] =
+        `must be given again, since a credential is bound to its destination and ${changes.join(', ')} changes`;
   }
   if (Object.keys(errors).length > 0) throw new SchemaViolation({ config: errors });
   return { ...vault, config };
