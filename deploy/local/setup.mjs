@@ -1,10 +1,10 @@
-// Brings the project to the point where it runs, from any Node.js ≥ 18 with npm: pnpm by npx, and through it the pinned
-// Node.js and every dependency, from the lockfile. Plain JavaScript, since an old Node.js must be able to run it.
-import { spawnSync } from 'node:child_process';
+// Brings the project to the point where it runs, from any Node.js ≥ 18 with npm: the pinned pnpm, and through it the
+// pinned Node.js and every dependency, from the lockfile and by the hashes in it. Plain JavaScript, since an old Node.js must be able to run it.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runPnpm } from './pnpm.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const stampFile = join(root, 'node_modules', '.vaultplane-setup');
@@ -30,18 +30,16 @@ if (Number(process.versions.node.split('.')[0]) < 18) {
 const wanted = stamp();
 const done = existsSync(stampFile) && existsSync(pinnedNode) && readFileSync(stampFile, 'utf8') === wanted;
 if (!done) {
-  const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   process.stderr.write('setup: installing the pinned Node.js and the dependencies (about half a minute, once)\n');
   const reporter = process.stderr.isTTY ? 'default' : 'append-only';
-  const result = spawnSync('npx', ['--yes', packageManager, 'install', '--frozen-lockfile', `--reporter=${reporter}`], {
-    cwd: root,
-    // What pnpm says is progress, not output: a program's own output must be all that is on stdout.
-    stdio: ['ignore', 2, 2],
-    env: { ...process.env, npm_config_confirm_modules_purge: 'false' },
-  });
-  if (result.signal) process.exit(130);
-  if (result.error) fail(`npx could not be started (${result.error.message}); is npm installed?`);
-  if (result.status !== 0) fail('the installation failed; see above. Is the npm registry reachable? Then try again.');
+  let status;
+  try {
+    status = runPnpm(['install', '--frozen-lockfile', `--reporter=${reporter}`]);
+  } catch (error) {
+    fail(error.message);
+  }
+  if (status === 130) process.exit(130);
+  if (status !== 0) fail('the installation failed; see above. Is the npm registry reachable? Then try again.');
   if (!existsSync(pinnedNode)) fail(`the pinned Node.js is not at ${pinnedNode}; remove node_modules and try again.`);
   writeFileSync(stampFile, wanted);
 }
