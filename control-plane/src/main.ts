@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --disable-sigusr1
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';

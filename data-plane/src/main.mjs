@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --
+#!/usr/bin/env -S node --disable-sigusr1 --
 import { keepCompiled } from '@vaultplane/shared/compile-cache.mjs';
 import { findOwnModules } from '@vaultplane/shared/own-modules.mjs';
 

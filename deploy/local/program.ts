@@ -43,7 +43,13 @@ export class Program {
     const log = openSync(options.logFile, 'a', 0o600);
     try {
       const main = options.main instanceof URL ? options.main.pathname : options.main;
-      const [command, ...args] = [...(options.through ?? []), process.execPath, main, ...options.args];
+      const [command, ...args] = [
+        ...(options.through ?? []),
+        process.execPath,
+        '--disable-sigusr1',
+        main,
+        ...options.args,
+      ];
       this.#child = spawn(command!, args, {
         env: options.env,
         cwd: options.cwd,

@@ -2,13 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 
-/** What can be caught and makes sense to another process; the rest are faults of a process itself, or its own timers. */
+/**
+ * What can be caught and makes sense to another process; the rest are faults of a process itself, or its own timers.
+ * SIGUSR1 is not among them: Node.js blocks it under --disable-sigusr1, and would open its debugger without.
+ */
 const PASSED_SIGNALS = [
   'SIGHUP',
   'SIGINT',
   'SIGQUIT',
   'SIGTERM',
-  'SIGUSR1',
   'SIGUSR2',
   'SIGWINCH',
   'SIGCONT',

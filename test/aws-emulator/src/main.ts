@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --disable-sigusr1
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ADMIN_CREDENTIALS, CONTAINER_TOKEN, type Emulator, startEmulator } from './emulator.ts';

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --disable-sigusr1
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseListen, parsePort } from '@vaultplane/aws-emulator/listen-option.ts';
 import { SpecError } from '@vaultplane/aws-emulator/spec-error.ts';
