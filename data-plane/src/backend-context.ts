@@ -1,7 +1,8 @@
 import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
+import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
-import { homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { envPrefixOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import type { DataPlaneSettings } from './settings.ts';
 
 /** What backends beside the resolver's own are given, as this data plane's settings say; their calls are counted apart. */
@@ -11,6 +12,7 @@ export function backendContextOf(
 ): BackendContext {
   return {
     env,
+    variables: new VariableRules({ prefix: envPrefixOf(settings) }),
     log,
     trustedCertificates: settings.ssl_trusted_certificate,
     ownListen: printAddress(settings.api_listen),

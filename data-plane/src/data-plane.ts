@@ -137,6 +137,8 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
             durations.ended(call, type);
             tracing.vaultCall(call, type);
           },
+      // The values of settings are the data plane's own; so is what a setting refers to.
+      isCredentialVariable: (name) => settingReferences.refersTo(name),
       refusalOf: (entry) => outages.refusalOf(entry),
     });
     parts.add('resolver', () => resolver.stop());

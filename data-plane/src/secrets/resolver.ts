@@ -4,9 +4,10 @@ import {
   deadlinesOf,
   type SecretTag,
   type UpstreamCall,
-  type UpstreamCounts,
 } from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
+import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
+import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
@@ -14,11 +15,13 @@ import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { credentialReferenceError } from '@vaultplane/shared/vaults/credential-reference.ts';
-import { homeRegionOf, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { envPrefixOf, homeRegionOf, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { Random } from './backoff.ts';
 import { Binding, mayAssume } from './binding.ts';
 import { BindingTable } from './binding-table.ts';
 import { Cache } from './cache.ts';
+import { type CallCounts, CallCountsByType } from './call-counts.ts';
 import { Continuity } from './continuity.ts';
 import { Entry } from './entry.ts';
 import { type HeldSecret, inventoryOf } from './inventory.ts';
@@ -33,6 +36,7 @@ import { type FetchCounts, Upstream, type UpstreamOptions } from './upstream.ts'
 import { type RejectedVault, type Vault, VaultDirectory } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
+export type { CallCounts } from './call-counts.ts';
 export type { ResolveOptions } from './lookup.ts';
 export type { Resolved } from './resolved.ts';
 
@@ -59,6 +63,8 @@ export interface ResolverOptions {
   /** The data plane's own api_listen, HOST:PORT: an AWS endpoint that leads there is refused. */
   ownListen?: string | undefined;
   random?: Random;
+  /** Whether an environment variable is a credential of the data plane's, and so no secret for applications. */
+  isCredentialVariable?: ((name: string) => boolean) | undefined;
   /** Why a vault may not be asked for an entry now; null where it may. */
   refusalOf?: UpstreamOptions['refusalOf'];
   /** Told of each call to a vault when it has ended, and of the vault's type. */
@@ -66,9 +72,6 @@ export interface ResolverOptions {
   /** For tests: where secrets come from, in place of real vaults. */
   backends?: BackendSource;
 }
-
-/** Calls since the start. */
-export type CallCounts = Omit<UpstreamCounts, 'ended'>;
 
 /** Configurations may change under a lookup this often before it is given up. */
 const MOST_RESTARTS = 20;
@@ -80,10 +83,11 @@ export class Resolver {
   readonly continuity: Continuity;
   readonly #time: SteadyTime;
   readonly #settings: ResolverSettings;
+  /** Of the machine's own vaults any secret, for credentials. */
+  readonly #localSecret: (reference: string) => Promise<string>;
   readonly #directory: VaultDirectory;
   readonly #backends: BackendSource;
-  /** By type of vault. */
-  readonly #counts = new Map<string, UpstreamCounts>();
+  readonly #calls: CallCountsByType;
   readonly #cache: Cache;
   readonly #upstream: Upstream;
   readonly #refresher: Refresher;
@@ -99,12 +103,18 @@ export class Resolver {
     const { clock, log, env, settings } = options;
     this.#time = new SteadyTime(clock);
     this.#settings = settings;
+    this.#calls = new CallCountsByType(options.onUpstreamCall);
+    this.#localSecret = settingResolver({ settings: { ...settings }, env, log });
     this.#directory = new VaultDirectory(settings);
     this.#backends =
       options.backends ??
       new Backends(
         {
           env,
+          variables: new VariableRules({
+            prefix: envPrefixOf(settings),
+            isCredential: options.isCredentialVariable,
+          }),
           log,
           trustedCertificates: settings.ssl_trusted_certificate ?? ['system'],
           ownListen: options.ownListen,
@@ -114,7 +124,7 @@ export class Resolver {
         },
         {
           lookUpCredential: (reference, anew) => this.#credential(reference, anew),
-          countsOf: (type) => this.#countsOf(type, options.onUpstreamCall),
+          countsOf: (type) => this.#calls.of(type),
         },
       );
     const limits = { maxEntries: settings.cache_max_entries, maxBytes: settings.cache_max_bytes };
@@ -193,6 +203,14 @@ export class Resolver {
     }
     // Also where nothing of it is held any more: what was held lately may still be on disk.
     if (moved) this.continuity.changed(true);
+    this.#watches.configured();
+  }
+
+  /** Other variables are credentials now: what is held of this machine's own vaults is asked for anew. */
+  credentialVariablesChanged(): void {
+    if (this.#stopped) return;
+    this.#epoch++;
+    for (const entry of [...this.#cache.entries()]) if (entry.scope.vault.type.local) this.#cache.drop(entry);
     this.#watches.configured();
   }
 
@@ -299,9 +317,7 @@ export class Resolver {
 
   /** Calls to vaults since the start, by type; of types that any was made to. */
   upstreamCounts(): Record<string, CallCounts> {
-    const called = [...this.#counts].filter(([, { calls }]) => calls > 0);
-    const counts = called.map(([type, { calls, errors, throttled }]) => [type, { calls, errors, throttled }]);
-    return Object.fromEntries(counts);
+    return this.#calls.all();
   }
 
   /** Vaults of the configuration that this build can't use; the rest works. */
@@ -369,19 +385,14 @@ export class Resolver {
     ask: (entry: Entry, anew: boolean) => (anew ? this.#upstream.fetchAnew(entry) : this.#upstream.fetch(entry)),
   };
 
-  #countsOf(type: string, onEnded: ResolverOptions['onUpstreamCall']): UpstreamCounts {
-    const known = this.#counts.get(type);
-    if (known) return known;
-    const counts: UpstreamCounts = { calls: 0, errors: 0, throttled: 0 };
-    if (onEnded) counts.ended = (call) => onEnded(call, type);
-    this.#counts.set(type, counts);
-    return counts;
-  }
-
-  /** A vault's credential that stands in a vault of the settings: held, and had again after a restart, as any value. */
+  /**
+   * A vault's credential that stands in a vault of the settings: held, and had again after a restart, as any value. One of
+   * this machine's own is at hand, and is not held where applications look secrets up: it may be none for them.
+   */
   async #credential(reference: string, anew: boolean): Promise<string> {
     const error = credentialReferenceError(reference);
     if (error !== undefined) throw new VaultplaneError('bad_request', error);
+    if (VAULT_TYPES.get(parseReference(reference).vault)?.local) return this.#localSecret(reference);
     return (await this.resolve(reference, anew ? { refresh: true } : NO_OPTIONS)).value;
   }
 

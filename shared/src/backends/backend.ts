@@ -3,6 +3,7 @@ import type { Log } from '../log.ts';
 import type { SecretValue } from '../secret-value.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import type { VersionSelector } from '../vaults/vault-type.ts';
+import type { VariableRules } from './variable-rules.ts';
 
 /** One version of one secret of a vault. */
 export interface SecretQuery {
@@ -114,6 +115,8 @@ export function deadlinesOf(settings: {
 /** What backends of every type are given. */
 export interface BackendContext {
   env: NodeJS.ProcessEnv;
+  /** Which variables of it may be given away as secrets; without it all but the program's own. */
+  variables?: VariableRules;
   log: Log;
   /** `system` and/or PEM files: whom TLS connections to vaults trust. */
   trustedCertificates: readonly string[];

@@ -8,22 +8,20 @@ import {
   type SecretBackend,
   type SecretQuery,
 } from './backend.ts';
+import { VariableRules, variableName } from './variable-rules.ts';
 
-/** The environment variable that a secret's name means. Source: Kong's env vault. */
-export function variableName(prefix: string, path: string): string {
-  return (prefix + path).toUpperCase().replaceAll('-', '_');
-}
-
-/** Environment variables as secrets. */
+/** Environment variables as secrets, within the rules of the program. */
 class EnvBackend implements SecretBackend {
   readonly scope = 'env';
   readonly description = "the program's environment";
   readonly #env: NodeJS.ProcessEnv;
-  readonly #prefix: string;
+  readonly #prefix: string | undefined;
+  readonly #rules: VariableRules;
 
-  constructor(env: NodeJS.ProcessEnv, prefix: string) {
+  constructor(env: NodeJS.ProcessEnv, prefix: string | undefined, rules: VariableRules) {
     this.#env = env;
     this.#prefix = prefix;
+    this.#rules = rules;
   }
 
   async fetch(query: SecretQuery): Promise<FetchedSecret> {
@@ -37,17 +35,19 @@ class EnvBackend implements SecretBackend {
   }
 
   #find({ path }: SecretQuery): FetchedSecret | BackendError {
-    const name = variableName(this.#prefix, path);
+    const name = variableName(this.#prefix ?? '', path);
+    const refusal = this.#rules.refusal(this.#prefix, name);
+    if (refusal !== undefined) return new BackendError('access_denied', refusal);
     const text = Object.hasOwn(this.#env, name) ? this.#env[name] : undefined;
     if (text === undefined) return new BackendError('not_found', `the environment variable ${name} is not set`);
     return { value: SecretValue.ofText(text), version: { id: null, stages: [] }, createdAt: null, arn: null, name };
   }
 }
 
-export function startFamily(context: BackendContext): BackendFamily {
+export function startFamily({ env, variables = new VariableRules({}) }: BackendContext): BackendFamily {
   return {
-    open: async (config: VaultConfig) =>
-      new EnvBackend(context.env, typeof config.prefix === 'string' ? config.prefix : ''),
+    open: async ({ prefix }: VaultConfig) =>
+      new EnvBackend(env, typeof prefix === 'string' ? prefix : undefined, variables),
     stop() {},
   };
 }

@@ -13,6 +13,7 @@ import { type Address, identityOf } from './address.ts';
 import type { BackendSource } from './backends.ts';
 import { settingAddress, settingResolver } from './setting-references.ts';
 import { surroundingsOf } from './surroundings.ts';
+import { variableName } from './variable-rules.ts';
 
 export const KEPT_SETTINGS_FILE_NAME = 'settings.cache';
 const KIND = 'settings.cache 1';
@@ -77,6 +78,7 @@ export class SettingReferences {
   #used: KeptSetting[] = [];
   #old: OldSetting[] = [];
   readonly #unreachable = new Set<string>();
+  readonly #variables = new Set<string>();
   /** Before anything was resolved: from then on what is kept gets older. */
   readonly #begun: Moment;
   #damage: string | null = null;
@@ -100,6 +102,7 @@ export class SettingReferences {
       try {
         // One setting has waited for it already.
         if (kept && this.#unreachable.has(identity)) throw new VaultplaneError('unavailable', 'the vault is down');
+        if (type.local) this.#noteVariables(address);
         const value = await settingResolver({ ...this.#options, settings: known })(reference);
         // The environment is at hand at every start.
         const fetched_at = new Date(this.#clock.now()).toISOString();
@@ -118,6 +121,11 @@ export class SettingReferences {
         return kept.value;
       }
     };
+
+  /** Whether a setting refers to this environment variable: then it is the program's own. */
+  refersTo(variable: string): boolean {
+    return this.#variables.has(variable);
+  }
 
   facts(): SettingReferenceFacts {
     const error = this.#file?.error ?? null;
@@ -174,6 +182,11 @@ export class SettingReferences {
   async stop(): Promise<void> {
     await this.#file?.stop();
     await this.#time?.stop();
+  }
+
+  #noteVariables({ config, readings }: Address): void {
+    const prefix = typeof config.prefix === 'string' ? config.prefix : '';
+    for (const reading of readings) if (reading) this.#variables.add(variableName(prefix, reading.query.path));
   }
 
   #keptOf(key: string, reference: string, identity: string, address: Address): KeptSetting | undefined {

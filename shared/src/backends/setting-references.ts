@@ -8,6 +8,7 @@ import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import { type Address, addressOf, type ReadingAddress } from './address.ts';
 import { BackendError, deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
 import { type BackendSource, Backends } from './backends.ts';
+import { VariableRules } from './variable-rules.ts';
 
 export interface SettingResolverOptions {
   /** The settings known so far; those named `vault_<type>_<field>` configure the vaults. */
@@ -57,10 +58,13 @@ export function settingResolver({
   return async (text) => {
     const { type, config, address } = settingAddress(settings, text);
     const trusted = settings.ssl_trusted_certificate;
+    // Of what is this machine's own, the settings may refer to all.
+    const shared = type.local ? undefined : backends;
     const source =
-      backends ??
+      shared ??
       new Backends({
         env,
+        variables: VariableRules.NONE,
         log,
         trustedCertificates: Array.isArray(trusted) ? trusted : ['system'],
         homeRegion: typeof config.region === 'string' ? config.region : undefined,
@@ -75,7 +79,7 @@ export function settingResolver({
       if (error instanceof VaultplaneError) throw error;
       throw new VaultplaneError('internal', `the vault's backend failed (${(error as Error)?.name})`);
     } finally {
-      if (!backends) source.stop();
+      if (!shared) source.stop();
     }
   };
 }

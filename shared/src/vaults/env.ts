@@ -1,7 +1,7 @@
 import { VaultplaneError } from '../errors.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
-/** Environment variables of the data plane. Source: Kong's env vault. */
+/** Environment variables of the data plane, but for its own (variable-rules.ts). Source: Kong's env vault. */
 export const env: VaultType = {
   name: 'env',
   description: "The data plane's environment variables",
@@ -15,7 +15,9 @@ export const env: VaultType = {
       freeInReference: true,
       match: /^[a-zA-Z_][a-zA-Z0-9_-]*$/,
       allowed: 'letters, digits, _ and -',
-      description: 'Put before a name, before it is upper-cased and its dashes become underscores.',
+      description:
+        'Put before a name, before it is upper-cased and its dashes become underscores. vault_env_prefix of a data plane ' +
+        'confines all its env vaults: the prefix of a vault or a reference must begin with it. (Stricter than Kong.)',
     },
     ...LIFETIME_FIELDS,
   ],

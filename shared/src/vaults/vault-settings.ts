@@ -72,6 +72,11 @@ export function homeRegionOf({ vault_aws_region: region }: VaultSettings): strin
   return typeof region === 'string' ? region : undefined;
 }
 
+/** What confines every env vault of a data plane. */
+export function envPrefixOf({ vault_env_prefix: prefix }: VaultSettings): string | undefined {
+  return typeof prefix === 'string' ? prefix : undefined;
+}
+
 function specOf(field: ConfigField): VaultSettingSpec {
   const { match, allowed, oneOf, between, default: filledInLater } = field;
   const spec = {
