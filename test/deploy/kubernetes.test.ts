@@ -42,7 +42,9 @@ function manifestsOf(folder: string): Manifest[] {
       for (const { kind, spec } of manifests) {
         if (kind !== 'Deployment') continue;
         const pod = spec.template.spec;
-        for (const key of Object.keys(added)) pod[key] = [...(pod[key] ?? []), ...added[key]];
+        for (const [key, value] of Object.entries(added)) {
+          pod[key] = Array.isArray(value) ? [...(pod[key] ?? []), ...value] : value;
+        }
       }
     }
   }
@@ -127,6 +129,48 @@ describe('the Kubernetes manifests', () => {
       }
     }
     assert.equal(count, 4);
+  });
+
+  it('give no pod a service account token that nothing uses', () => {
+    for (const { kind, metadata, spec, ...rest } of BUILT.flatMap(manifestsOf)) {
+      const { automountServiceAccountToken } = (kind === 'ServiceAccount' ? rest : (spec?.template?.spec ?? {})) as {
+        automountServiceAccountToken?: boolean;
+      };
+      if (kind !== 'ServiceAccount' && !spec?.template) continue;
+      assert.equal(automountServiceAccountToken, false, `${kind} ${metadata.name}`);
+    }
+  });
+
+  it('say for every pod what may come in and go out, and that metadata addresses are out of reach', () => {
+    for (const folder of BUILT) {
+      const manifests = manifestsOf(folder);
+      const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec);
+      for (const { kind, metadata, spec } of manifests) {
+        if (!spec?.template) continue;
+        const { labels } = spec.template.metadata;
+        const own = policies.filter(({ podSelector }) =>
+          Object.entries(podSelector.matchLabels).every(([name, value]) => labels[name] === value),
+        );
+        const types = own.flatMap(({ policyTypes }) => policyTypes).sort();
+        assert.deepEqual(types, ['Egress', 'Ingress'], `${kind} ${metadata.name}`);
+        for (const { to = [] } of own.flatMap(({ egress }) => egress)) {
+          for (const { ipBlock } of to) if (ipBlock) assert.deepEqual(ipBlock.except, ['169.254.0.0/16']);
+        }
+      }
+    }
+  });
+
+  it('give each application a token of its own, by a policy', () => {
+    for (const { spec } of BUILT.flatMap(manifestsOf)) {
+      const pod = spec?.template?.spec;
+      const containers = [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])];
+      for (const { command, env = [] } of containers) {
+        if (command?.[0] !== 'vaultplane-dp') continue;
+        const names = env.map(({ name }: { name: string }) => name);
+        assert.ok(names.includes('VAULTPLANE_API_POLICIES'));
+        assert.ok(!names.includes('VAULTPLANE_API_TOKEN_FILE'));
+      }
+    }
   });
 
   it('are refused with a misspelt member, or a value of the wrong type', async () => {
