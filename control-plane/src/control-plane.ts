@@ -15,9 +15,12 @@ import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authentication } from './admin/authentication.ts';
+import { CertificateAuthority } from './cluster/certificate-authority.ts';
 import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
 import { startClusterServer } from './cluster/cluster-server.ts';
 import { ConfigExport, type ConfigExportOptions } from './cluster/config-export.ts';
+import { EnrolledIdentity } from './cluster/enrolled-identity.ts';
+import { Enrolment } from './cluster/enrolment.ts';
 import { Fleet } from './cluster/fleet.ts';
 import { FleetCommands } from './cluster/fleet-commands.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
@@ -29,7 +32,8 @@ import { Metrics } from './status/metrics.ts';
 import { observedDatabase } from './status/observed-database.ts';
 import { startStatusServer } from './status/status-server.ts';
 import type { Database } from './store/database.ts';
-import { openDatabase, prepareStore, storeOptions } from './store/open-store.ts';
+import { ensureKeyring, keyringOf } from './store/keyring-file.ts';
+import { openDatabase, prepareStore, type Store, storeOptions } from './store/open-store.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 /** How long a Postgres that can't be reached is waited for at the start. */
@@ -41,7 +45,7 @@ export interface ControlPlane {
   /** wss://…/v1/cluster */
   clusterUrl: string;
   statusUrl: string;
-  /** What a data plane must have as cluster_cert and cluster_cert_key in shared mode. */
+  /** What a data plane must have as cluster_cert and cluster_cert_key in shared mode; empty where there are none. */
   certificateFile: string;
   keyFile: string;
   /** Takes renewed certificates of the cluster link into use now, without dropping a link. Never rejects. */
@@ -112,21 +116,29 @@ export async function startControlPlane(
     });
     stoppers.add('status', () => status.stop());
 
+    const isAuthority = settings.cluster_mtls === 'enrolled';
     const files = await certificateFiles(settings, log);
+    // What is wrong with files is said before a database is waited for.
+    const ofFiles = isAuthority ? undefined : clusterIdentity(settings, files!);
+    const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
+    const database = observedDatabase(opened, metrics.databaseOperation);
+    stoppers.add('database', () => database.close());
+    if (isAuthority) await ensureKeyring(settings);
+    const store = await prepareStore(database, log, clock, storeOptions(settings));
+    const enrolled = isAuthority ? await startEnrolment(settings, { store, nodeId, files, clock, log }) : undefined;
+    if (enrolled) stoppers.add('enrolment', () => enrolled.enrolment.stop());
+    const readIdentity = enrolled ? () => enrolled.identity.read() : () => clusterIdentity(settings, files!);
     const identity = FollowedFiles.start({
       what: 'the cluster certificate',
-      initial: clusterIdentity(settings, files),
-      read: () => clusterIdentity(settings, files),
-      fingerprint: ({ certificate, key, authority }) => [certificate, key, authority].join(),
+      initial: ofFiles ?? (await readIdentity()),
+      read: readIdentity,
+      fingerprint: ({ certificate, key, authority, sharedPair }) =>
+        [certificate, key, authority, sharedPair?.key].join(),
       clock,
       log,
     });
     stoppers.add('certificates', () => identity.stop());
     facts.identity = identity;
-    const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
-    const database = observedDatabase(opened, metrics.databaseOperation);
-    stoppers.add('database', () => database.close());
-    const store = await prepareStore(database, log, clock, storeOptions(settings));
     const stopPruning = store.audit.keepFor(settings.audit_log_record_ttl, log);
     stoppers.add('audit log', stopPruning);
     const authentication = await Authentication.create({
@@ -183,6 +195,7 @@ export async function startControlPlane(
     const cluster = await startClusterServer({
       listen: settings.cluster_listen,
       identity,
+      enrolment: enrolled?.enrolment,
       controlPlaneId: nodeId,
       defaults,
       publisher,
@@ -201,6 +214,7 @@ export async function startControlPlane(
       certificateFile: settings.admin_ssl_cert,
       keyFile: settings.admin_ssl_cert_key,
       store,
+      enrolment: enrolled?.enrolment,
       authentication,
       publisher,
       fleet,
@@ -228,7 +242,8 @@ export async function startControlPlane(
     return {
       nodeId,
       ...urls,
-      ...files,
+      certificateFile: files?.certificateFile ?? '',
+      keyFile: files?.keyFile ?? '',
       rereadCertificates: () => identity.look(),
       stop: () => {
         phase = 'stopping';
@@ -239,6 +254,26 @@ export async function startControlPlane(
     await stoppers.stop();
     throw error;
   }
+}
+
+/** The CA of `cluster_mtls = enrolled`, who joins by it, and the identity that it gives this control plane. */
+async function startEnrolment(
+  settings: ControlPlaneSettings,
+  options: { store: Store; nodeId: string; files: CertificateFiles | undefined; clock: Clock; log: Log },
+): Promise<{ enrolment: Enrolment; identity: EnrolledIdentity }> {
+  const { store, nodeId, files, clock, log } = options;
+  const authority = await CertificateAuthority.open(store.database, keyringOf(settings));
+  const enrolment = await Enrolment.start({
+    authority,
+    invitations: store.invitations,
+    nodes: store.nodes,
+    certificateSeconds: settings.cluster_certificate_ttl,
+    graceSeconds: settings.cluster_renewal_grace,
+    clock,
+    log,
+  });
+  const identity = new EnrolledIdentity({ authority, enrolment, controlPlaneId: nodeId, shared: files, clock });
+  return { enrolment, identity };
 }
 
 /** The export to config_export_url; undefined where that is not set. */
@@ -259,11 +294,24 @@ function startExport(
   return ConfigExport.start({ ...options, place: openPlace(url, { context, writer: nodeId }) });
 }
 
-/** The cluster link's files: those that the settings name, or those of data_dir, made where they are missing. */
-async function certificateFiles(settings: ControlPlaneSettings, log: Log): Promise<CertificateFiles> {
-  if (settings.cluster_cert !== undefined && settings.cluster_cert_key !== undefined) {
-    return { certificateFile: settings.cluster_cert, keyFile: settings.cluster_cert_key };
+/**
+ * The cluster link's files: those that the settings name, or those of data_dir, made where they are missing. Under
+ * `enrolled` only those that are set, for data planes that still come with the shared certificate; undefined where none.
+ */
+async function certificateFiles(settings: ControlPlaneSettings, log: Log): Promise<CertificateFiles | undefined> {
+  const { cluster_cert: certificateFile, cluster_cert_key: keyFile, cluster_strict_usage: strict } = settings;
+  const isAuthority = settings.cluster_mtls === 'enrolled';
+  if (isAuthority && strict) return undefined;
+  if (certificateFile !== undefined && keyFile !== undefined) {
+    if (isAuthority) {
+      log.warn(
+        { cluster_cert: certificateFile },
+        'data planes with the shared certificate are accepted too; unset cluster_cert, or set cluster_strict_usage = on, when all have joined',
+      );
+    }
+    return { certificateFile, keyFile };
   }
+  if (isAuthority) return undefined;
   const files = await ensureSharedCertificate(settings.data_dir);
   if (settings.database === 'postgres') {
     log.warn(

@@ -9,6 +9,7 @@ import { createCertificates } from './cluster/certificates.ts';
 import { checkSetup } from './commands/check.ts';
 import { applyConfig, diffConfig, dumpConfig } from './commands/config.ts';
 import { showMigrations } from './commands/migrate.ts';
+import { type InviteOptions, inviteNode } from './commands/node.ts';
 import { createToken } from './commands/token.ts';
 import { startControlPlane } from './control-plane.ts';
 import { loadControlPlaneSettings } from './settings.ts';
@@ -94,9 +95,17 @@ certs
   )
   .requiredOption('--out <dir>', 'where the files go')
   .option('--node <name>', "the node's name: its common name, and its DNS name")
+  .addOption(
+    new Option('--for <program>', 'with --node: what the certificate is good for, and nothing else').choices([
+      'control-plane',
+      'data-plane',
+    ]),
+  )
   .option('--json', 'print facts as JSON')
-  .action(async (options: Common & { out: string; node?: string }) => {
-    const files = await createCertificates(options.out, options.node);
+  .action(async (options: Common & { out: string; node?: string; for?: 'control-plane' | 'data-plane' }) => {
+    if (options.for && options.node === undefined) throw new UsageError('--for goes with --node NAME only');
+    const usage = options.for === undefined ? 'both' : options.for === 'control-plane' ? 'server' : 'client';
+    const files = await createCertificates(options.out, options.node, usage);
     print(options, { files }, files);
   });
 
@@ -107,6 +116,20 @@ command('create', 'Make a token and print it: it is shown this once.', token)
   .option('--json', 'print facts as JSON')
   .action(async (options: Common & { role: Role; name?: string }) => {
     const made = await createToken(await settingsOf(options), options.role, options.name ?? null);
+    print(options, made, [made.token]);
+  });
+
+const node = program
+  .command('node')
+  .description('Data planes with a certificate of their own (cluster_mtls = enrolled).');
+command('invite', 'Make a token by which a data plane joins, and print it: it is shown this once.', node)
+  .option('--name <name>', 'the name of the node')
+  .option('--labels <key:value,…>', 'labels of every node that joins by it')
+  .option('--uses <n>', 'how many nodes may join: a number, or unlimited (default: 1)')
+  .option('--ttl <time>', 'how long it may be used, such as 30m, 1h or 7d, or never (default: 1h)')
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common & InviteOptions) => {
+    const made = await inviteNode(await settingsOf(options), options);
     print(options, made, [made.token]);
   });
 

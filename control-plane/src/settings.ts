@@ -39,6 +39,21 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     description: 'where on admin_listen the web page for operators is; off: nowhere',
   },
   cluster_listen: { type: 'listen', default: '0.0.0.0:8005', description: 'where data planes connect' },
+  cluster_certificate_ttl: {
+    type: 'integer',
+    min: 10,
+    max: 315_360_000,
+    default: 7_776_000,
+    description:
+      "seconds for which a data plane's certificate of cluster_mtls = enrolled is good; it is renewed after a third",
+  },
+  cluster_renewal_grace: {
+    type: 'integer',
+    min: 0,
+    max: 315_360_000,
+    default: 2_592_000,
+    description: 'seconds for which a certificate of cluster_mtls = enrolled that has ended may still be renewed',
+  },
   keyring_key_file: {
     type: 'path',
     description: 'keys of 32 bytes, under which sensitive members of vaults are encrypted in the database',
@@ -65,7 +80,9 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   },
 });
 
-export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS> & VaultSettings;
+export type ControlPlaneSettings = Omit<SettingsOf<typeof CONTROL_PLANE_SETTINGS>, 'cluster_mtls'> & {
+  cluster_mtls: 'shared' | 'pki' | 'enrolled';
+} & VaultSettings;
 
 /**
  * The control plane's settings.
@@ -73,7 +90,8 @@ export type ControlPlaneSettings = SettingsOf<typeof CONTROL_PLANE_SETTINGS> & V
  * @throws StartError naming the setting that is wrong, alone or beside another
  */
 export async function loadControlPlaneSettings(options: LoadOptions): Promise<ControlPlaneSettings> {
-  const settings = (await loadSettings(CONTROL_PLANE_SETTINGS, options)) as ControlPlaneSettings;
+  const loaded = await loadSettings(CONTROL_PLANE_SETTINGS, options);
+  const settings = { ...loaded, cluster_mtls: loaded.cluster_mtls ?? 'shared' } as ControlPlaneSettings;
   checkTogether(settings);
   return settings;
 }
@@ -99,7 +117,7 @@ export function managerPathOf({ manager_path: path }: Pick<ControlPlaneSettings,
 }
 
 const API_SEGMENTS: readonly string[] = [
-  ...['vaults', 'schemas', 'tags', 'status', 'config', 'clustering', 'audit', 'tokens', 'whoami', 'debug'],
+  ...['vaults', 'schemas', 'tags', 'status', 'config', 'clustering', 'nodes', 'audit', 'tokens', 'whoami', 'debug'],
 ];
 
 function checkTogether(settings: ControlPlaneSettings): void {
@@ -113,6 +131,16 @@ function checkTogether(settings: ControlPlaneSettings): void {
     if ((settings[certificate] === undefined) !== (settings[key] === undefined)) {
       throw new StartError(`${certificate} and ${key} must be set together`);
     }
+  }
+  if (settings.cluster_mtls === 'enrolled' && settings.database === 'postgres' && !settings.keyring_key_file) {
+    throw new StartError(
+      "cluster_mtls = enrolled needs keyring_key_file, under which the CA's key is encrypted in the database; `openssl rand -base64 32` makes one, for all control planes on it",
+    );
+  }
+  if (settings.cluster_mtls === 'shared' && settings.cluster_strict_usage) {
+    throw new StartError(
+      'cluster_strict_usage = on and cluster_mtls = shared do not go together: both sides show the same certificate; use cluster_mtls = enrolled',
+    );
   }
   if (settings.cluster_mtls === 'pki') {
     for (const key of ['cluster_ca_cert', 'cluster_cert'] as const) {

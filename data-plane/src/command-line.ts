@@ -4,6 +4,7 @@ import { PROGRAM_VERSION } from './program-version.ts';
 /** Each with what only it needs: it is loaded when it is named. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./commands/start.ts')).startCommand(),
+  join: async () => (await import('./commands/join.ts')).joinCommand(),
   check: async () => (await import('./commands/check.ts')).checkCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),
   get: async () => (await import('./commands/get.ts')).getCommand(),

@@ -90,16 +90,20 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   const parts = new Stoppers(log);
   try {
     refuseOwnEndpoint(settings, env);
-    const credentials = FollowedFiles.start({
+    const enrolled = settings.cluster_mtls === 'enrolled' ? await import('./enrolment/load-enrolled.ts') : undefined;
+    const readCredentials = () =>
+      enrolled ? enrolled.loadEnrolledUnlessToJoin(settings) : loadLinkCredentials(settings);
+    const credentials = FollowedFiles.start<LinkCredentials | undefined>({
       what: 'the cluster certificate',
-      initial: await loadLinkCredentials(settings),
-      read: () => loadLinkCredentials(settings),
-      fingerprint: (read) => JSON.stringify(read),
+      initial: await readCredentials(),
+      read: readCredentials,
+      fingerprint: (read) => JSON.stringify(read ?? null),
       clock,
       log,
     });
     parts.add('certificates', () => credentials.stop());
-    const certificateExpiresAt = () => Date.parse(new X509Certificate(credentials.current.certificate).validTo);
+    const certificateExpiresAt = () =>
+      credentials.current ? Date.parse(new X509Certificate(credentials.current.certificate).validTo) : null;
     const diskKey = settings.secrets_key_file === undefined ? null : readSecretsKey(settings.secrets_key_file, log);
     const key = settings.secrets_persist ? diskKey : null;
     const keyring = diskKey ? new Keyring([diskKey]) : undefined;
@@ -190,22 +194,26 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const { startControlPlaneLink } = await import('./configuration/control-plane-link.ts');
     const { startPrefetching } = await import('./prefetch/prefetching.ts');
 
+    const proxy = proxyOf(settings);
+    const enrolment = enrolled && (await startEnrolment(settings, { clock, log }));
     const linked = startControlPlaneLink({
       endpoints: controlPlanesOf(settings),
-      credentials: async () => {
+      credentials: async (address, signal) => {
         outages.refuseControlPlane();
+        await enrolment?.ensure(address, { signal, proxy });
         // They may have been renewed a moment ago, because of what the last link was refused for.
         await credentials.look();
-        return credentials.current;
+        return credentials.current ?? loadLinkCredentials(settings);
       },
-      proxy: proxyOf(settings),
+      onRefused: (code) => enrolment?.refused(code),
+      proxy,
       identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: labelsOf(settings) },
       configuration,
       report: () => ({
         references: resolver.counts(),
         rejected_vaults: resolver.rejectedVaults().slice(0, 1000),
         vaults: countsByVault(resolver.inventory()),
-        cert_expires_at: Math.floor(certificateExpiresAt() / 1000),
+        cert_expires_at: Math.floor(certificateExpiresAt()! / 1000),
       }),
       inventory: () => resolver.inventory(),
       carryOut: (command) => carryOut(command, resolver, log),
@@ -220,7 +228,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const fallback = await startFallback(settings, {
       configuration,
       keyring,
-      credentials: () => credentials.current,
+      credentials: async () => credentials.current ?? loadLinkCredentials(settings),
       isLinked: () => linked.state().connected,
       env,
       clock,
@@ -237,7 +245,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const watchers = () => api.watchers.count;
     const facts = statusFacts({
       version: PROGRAM_VERSION,
-      nodeId,
+      nodeId: () => credentials.current?.nodeId ?? nodeId,
       configuration,
       link: linked,
       resolver,
@@ -309,12 +317,19 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   }
 }
 
+/** What joins, and renews a certificate that has ended. Loaded behind the first answer. */
+async function startEnrolment(settings: DataPlaneSettings, { clock, log }: { clock: Clock; log: Log }) {
+  const { Enrolment } = await import('./enrolment/enrolment.ts');
+  const { joinTokenOf } = await import('./enrolment/load-enrolled.ts');
+  return new Enrolment({ dataDir: settings.data_dir, token: joinTokenOf(settings), now: () => clock.now(), log });
+}
+
 /** The looking at config_fallback_url; undefined where that is not set. */
 async function startFallback(
   settings: DataPlaneSettings,
   options: Pick<ConfigurationFallbackOptions, 'configuration' | 'keyring' | 'isLinked' | 'clock' | 'log' | 'random'> & {
     env: NodeJS.ProcessEnv;
-    credentials: () => LinkCredentials;
+    credentials: () => Promise<LinkCredentials>;
   },
 ): Promise<ConfigurationFallback | undefined> {
   const { env, credentials, ...rest } = options;
@@ -323,7 +338,7 @@ async function startFallback(
   const { ConfigurationFallback, exportTrust } = await import('./configuration/configuration-fallback.ts');
   const { openPlace } = await import('@vaultplane/shared/places/open-place.ts');
   const context = backendContextOf(settings, { env, log: options.log });
-  const trust = () => exportTrust(credentials(), controlPlanesOf(settings));
+  const trust = async () => exportTrust(await credentials(), controlPlanesOf(settings));
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
@@ -23,6 +24,7 @@ import {
   type VaultSettings,
 } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { filePathOf } from './api/token.ts';
+import { IDENTITY_FILE } from './enrolment/file-names.ts';
 import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 
 /** Every setting of the data plane (CONTRACT.md §2). */
@@ -42,6 +44,12 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     allowed: 'KEY:VALUE, each of 1 to 63 letters, digits, - _ and ., such as zone:eu-west-1a',
     description: 'what the fleet is told of this data plane, KEY:VALUE, …: shown and searched in the manager',
   },
+  cluster_join_token: {
+    type: 'string',
+    secret: true,
+    description: 'a token of `vaultplane-cp node invite`, by which a data plane that has no certificate yet joins',
+  },
+  cluster_join_token_file: { type: 'path', description: 'the file of cluster_join_token' },
   cluster_server_name: { type: 'string', description: "the TLS name that the control plane's certificate must have" },
   // Not of type url: a proxy's URL may carry a user and a password.
   proxy_server: { type: 'string', secret: true, description: 'an HTTP proxy to reach the control plane through' },
@@ -74,16 +82,34 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   },
 });
 
-export type DataPlaneSettings = SettingsOf<typeof DATA_PLANE_SETTINGS> & VaultSettings;
+export type DataPlaneSettings = Omit<SettingsOf<typeof DATA_PLANE_SETTINGS>, 'cluster_mtls'> & {
+  cluster_mtls: 'shared' | 'pki' | 'enrolled';
+} & VaultSettings;
 
 /** @throws StartError for what loadSettings refuses, and for settings that do not go together */
 export async function loadDataPlaneSettings(options: LoadOptions): Promise<DataPlaneSettings> {
-  const settings = (await loadSettings(DATA_PLANE_SETTINGS, options)) as DataPlaneSettings;
+  const loaded = await loadSettings(DATA_PLANE_SETTINGS, options);
+  const settings = { ...loaded, cluster_mtls: loaded.cluster_mtls ?? usualMtls(loaded) } as DataPlaneSettings;
   checkTogether(settings);
   return settings;
 }
 
+/** Where cluster_mtls is not set: whoever has joined, or has a token to join with, goes by that. */
+function usualMtls(settings: SettingsOf<typeof DATA_PLANE_SETTINGS>): DataPlaneSettings['cluster_mtls'] {
+  const joins = settings.cluster_join_token !== undefined || settings.cluster_join_token_file !== undefined;
+  const certified = settings.cluster_cert !== undefined;
+  return joins || (!certified && existsSync(join(settings.data_dir, IDENTITY_FILE))) ? 'enrolled' : 'shared';
+}
+
 function checkTogether(settings: DataPlaneSettings): void {
+  if (settings.cluster_join_token !== undefined && settings.cluster_join_token_file !== undefined) {
+    throw new StartError('cluster_join_token and cluster_join_token_file are both set; leave one out');
+  }
+  if (settings.cluster_mtls === 'shared' && settings.cluster_strict_usage) {
+    throw new StartError(
+      'cluster_strict_usage = on and cluster_mtls = shared do not go together: both sides show the same certificate; use cluster_mtls = enrolled',
+    );
+  }
   if ((settings.api_ssl_cert === undefined) !== (settings.api_ssl_cert_key === undefined)) {
     throw new StartError('api_ssl_cert and api_ssl_cert_key go together; only one of them is set');
   }

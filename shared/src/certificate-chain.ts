@@ -1,7 +1,28 @@
 import { X509Certificate } from 'node:crypto';
 
 const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
+const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 const LONGEST_CHAIN = 8;
+
+/** What a certificate is for: a control plane's is a server's, a data plane's a client's. */
+export type CertificateUse = 'server' | 'client';
+
+/**
+ * Why a certificate may not be used so; undefined where it may.
+ *
+ * @param strict it must be for nothing else (extended key usage, RFC 5280 §4.2.1.12), so that a data plane's certificate
+ *   makes no control plane; otherwise one for both uses passes, and one that names no use
+ */
+export function usageProblem(certificate: X509Certificate, use: CertificateUse, strict: boolean): string | undefined {
+  const uses = certificate.keyUsage ?? [];
+  const [wanted, other] =
+    use === 'server' ? [SERVER_AUTHENTICATION, CLIENT_AUTHENTICATION] : [CLIENT_AUTHENTICATION, SERVER_AUTHENTICATION];
+  if (uses.length > 0 && !uses.includes(wanted)) return `it is not for a ${use}`;
+  if (!strict) return undefined;
+  if (uses.length === 0) return `it does not say that it is for a ${use}`;
+  if (uses.includes(other)) return `it is for a ${use === 'server' ? 'client' : 'server'} too, not for a ${use} alone`;
+  return uses.length > 1 ? `it is not for a ${use} alone` : undefined;
+}
 
 /** The certificates of a PEM text, in their order. @throws Error for one that can't be read */
 export function certificatesIn(pem: string): X509Certificate[] {
@@ -22,7 +43,8 @@ export function chainProblem(
 ): string | undefined {
   const [leaf] = chain;
   if (!leaf) return 'there is no certificate';
-  if (leaf.keyUsage?.length && !leaf.keyUsage.includes(SERVER_AUTHENTICATION)) return 'it is not for a server';
+  const usage = usageProblem(leaf, 'server', false);
+  if (usage !== undefined) return usage;
   let current = leaf;
   for (let length = 0; length < LONGEST_CHAIN; length++) {
     const expiry = validityProblem(current, now);
@@ -44,7 +66,7 @@ export function validityProblem({ validFrom, validTo }: X509Certificate, now: nu
   return undefined;
 }
 
-function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
+export function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
   return issuer.ca && subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
 }
 

@@ -97,14 +97,22 @@ export const COMMON_SETTINGS = defineSettings({
   cluster_cert_key: { type: 'path', description: "the cluster link's private key (PEM)" },
   cluster_mtls: {
     type: 'enum',
-    values: ['shared', 'pki'],
-    default: 'shared',
-    description: 'one certificate for all, or one each',
+    values: ['shared', 'pki', 'enrolled'],
+    // A data plane that has joined, or is to join, is `enrolled`.
+    filledInLater: 'shared',
+    description:
+      "shared: one certificate for all; enrolled: one each, from the control plane's own CA; pki: one each, from another CA",
   },
   cluster_ca_cert: { type: 'path', description: 'the CA that signed the certificates of cluster_mtls = pki (PEM)' },
   cluster_allowed_common_names: {
     type: 'list',
     description: 'common names that a peer of cluster_mtls = pki may have',
+  },
+  cluster_strict_usage: {
+    type: 'boolean',
+    default: false,
+    description:
+      "whether a control plane's certificate must be for a server alone and a data plane's for a client alone; on ends the acceptance of certificates of 0.1.0, and of the shared one under cluster_mtls = enrolled",
   },
   ...VAULT_SETTINGS,
   secrets_persist: {

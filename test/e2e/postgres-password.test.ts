@@ -23,7 +23,7 @@ describe('a control plane whose pg_password is a reference to AWS, over verified
   let env: NodeJS.ProcessEnv;
   before(async () => {
     const authority = await makeAuthority();
-    const { certificate, key } = await makeNodeCertificate(authority, 'localhost');
+    const { certificate, key } = await makeNodeCertificate(authority, 'localhost', 'server');
     postgres = await startPostgresServer({ password: PASSWORD, tls: { cert: certificate, key } });
     const ca = join(deployment.folder, 'pg-ca.crt');
     writeFileSync(ca, authority.certificate);

@@ -6,6 +6,7 @@ import { forRequest, REQUEST_ID_HEADER, sentRequestId } from '@vaultplane/shared
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import type { Tracing } from '@vaultplane/shared/tracing.ts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Enrolment } from '../cluster/enrolment.ts';
 import type { Fleet } from '../cluster/fleet.ts';
 import type { FleetCommands } from '../cluster/fleet-commands.ts';
 import type { Publisher } from '../cluster/publisher.ts';
@@ -25,6 +26,7 @@ import { emptyListRoutes } from './empty-list-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { FleetFeed } from './fleet-feed.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
+import { invitationRoutes } from './invitation-routes.ts';
 import { notFound, toKongError } from './kong-error.ts';
 import { openApiRoute } from './openapi/document.ts';
 import { referenceRoutes } from './reference-routes.ts';
@@ -41,6 +43,8 @@ export interface AdminServerOptions {
   certificateFile?: string | undefined;
   keyFile?: string | undefined;
   store: Store;
+  /** Where this control plane is the CA. */
+  enrolment?: Enrolment | undefined;
   authentication: Authentication;
   publisher: Publisher;
   fleet: Fleet;
@@ -56,7 +60,17 @@ export interface AdminServerOptions {
 }
 
 /** Paths that traces may tell, without what is below them. */
-const TRACED_ROUTES = ['/vaults', '/config', '/clustering', '/tags', '/schemas', '/status', '/audit', '/tokens'];
+const TRACED_ROUTES = [
+  '/vaults',
+  '/config',
+  '/clustering',
+  '/tags',
+  '/schemas',
+  '/status',
+  '/audit',
+  '/tokens',
+  '/nodes',
+];
 
 /** Requests in progress have this long to end when the server stops. */
 const FINISH_WITHIN_MS = 1500;
@@ -115,6 +129,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   refreshRoutes(app, { store: store.config, commands: options.commands, clock: options.clock });
   configRoutes(app, store.config, current);
   tokenRoutes(app, store.tokens);
+  invitationRoutes(app, store.invitations, options.enrolment);
   auditRoutes(app, store.audit);
   drillRoutes(app, store.drills);
   emptyListRoutes(app);

@@ -4,7 +4,7 @@ import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { readPem } from '../pem.ts';
-import type { CertificatePair } from './certificate-maker.ts';
+import type { CertificatePair, Usage } from './certificate-maker.ts';
 
 export interface CertificateFiles {
   certificateFile: string;
@@ -26,10 +26,11 @@ export async function ensureSharedCertificate(dataDir: string): Promise<Certific
  * `certs create`: without a node cluster.crt and .key for all; with one an authority (made the first time: ca.crt and
  * .key) and NODE.crt and .key.
  *
+ * @param usage what the node's certificate is for
  * @returns the files that were made
  * @throws StartError when a file is there already: somebody may be using it
  */
-export async function createCertificates(directory: string, node?: string): Promise<string[]> {
+export async function createCertificates(directory: string, node?: string, usage: Usage = 'both'): Promise<string[]> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const filesOf = (name: string) => ({
     certificateFile: join(directory, `${name}.crt`),
@@ -58,7 +59,7 @@ export async function createCertificates(directory: string, node?: string): Prom
   const ca = filesOf('ca');
   if (!existsSync(ca.certificateFile) && !existsSync(ca.keyFile)) await make(ca, await (await maker()).makeAuthority());
   const authority = { certificate: readPem('the CA', ca.certificateFile), key: readPem("the CA's key", ca.keyFile) };
-  await make(filesOf(node), await (await maker()).makeNodeCertificate(authority, node));
+  await make(filesOf(node), await (await maker()).makeNodeCertificate(authority, node, usage));
   return made;
 }
 

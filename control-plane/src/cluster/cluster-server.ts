@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { createServer as createNetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
@@ -11,10 +13,12 @@ import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { WebSocketServer } from 'ws';
 import { boundAddress, listen, listening, reachable } from '../listener.ts';
 import type { Metrics } from '../status/metrics.ts';
+import type { Enrolment } from './enrolment.ts';
+import { EnrolmentRequests } from './enrolment-requests.ts';
 import type { Fleet } from './fleet.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { LastAcknowledgement } from './last-acknowledgement.ts';
-import { type ClusterIdentity, peerOf } from './peer-check.ts';
+import { type ClusterIdentity, type PeerVerdict, peerOf } from './peer-check.ts';
 import type { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
 import { SlowSends } from './slow-sends.ts';
@@ -25,6 +29,8 @@ export interface ClusterServerOptions {
   listen: Address;
   /** Followed: links that come after a change see the new one, and none is dropped. */
   identity: FollowedFiles<ClusterIdentity>;
+  /** Who joins, where this control plane is the CA. */
+  enrolment?: Enrolment | undefined;
   controlPlaneId: string;
   defaults: ConfigDefaults;
   publisher: Publisher;
@@ -48,8 +54,9 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   const sessions = new Set<Session>();
   const slowSends = new SlowSends(options.clock);
   const lastAcknowledgement = new LastAcknowledgement();
-  const server = createTlsServer(identity.current);
-  identity.onChange((renewed) => server.setSecureContext(secureContextOf(renewed)));
+  const server = createTlsServer(identity);
+  identity.onChange((renewed) => server.setSecureContext(defaultContextOf(renewed)));
+  const enrolmentRequests = options.enrolment && new EnrolmentRequests(options.enrolment, log);
   const handshakes = new HandshakeQueue({ clock: options.clock });
   const sockets = new Set<Socket>();
   const listener = createNetServer({ noDelay: true }, (socket) => {
@@ -65,8 +72,16 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   });
 
   // TLS takes any client certificate, or none, so that here it can be said what is wrong with it.
-  const admit = (request: IncomingMessage) => {
-    const verdict = identity.current.check(peerOf(request.socket as TLSSocket));
+  const admit = async (request: IncomingMessage): Promise<PeerVerdict> => {
+    let verdict: PeerVerdict;
+    try {
+      verdict = await identity.current.check(peerOf(request.socket as TLSSocket));
+    } catch (error) {
+      verdict = {
+        refused: `the control plane can't tell now who this is: ${errorMessage(error)}`,
+        code: 'unavailable',
+      };
+    }
     if ('refused' in verdict) {
       metrics.linkRefused('certificate');
       log.warn({ ip: request.socket.remoteAddress, reason: verdict.refused }, 'a cluster link is refused');
@@ -74,15 +89,22 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     return verdict;
   };
   server.on('request', (request, response) => {
-    const verdict = admit(request);
-    const [status, reason] =
-      'refused' in verdict ? [403, verdict.refused] : [404, `there is only a WebSocket here, at ${CLUSTER_PATH}`];
-    response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(`${reason}\n`);
+    handshakes.leave(request.socket);
+    if (enrolmentRequests?.take(request, response, ipOf(request))) return;
+    void admit(request).then((verdict) => {
+      const [status, reason] =
+        'refused' in verdict ? [403, verdict.refused] : [404, `there is only a WebSocket here, at ${CLUSTER_PATH}`];
+      response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(`${reason}\n`);
+    });
   });
-  server.on('upgrade', (request, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', async (request, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {});
-    const verdict = admit(request);
-    if ('refused' in verdict) return answer(socket, '403 Forbidden', verdict.refused);
+    const verdict = await admit(request);
+    if (socket.destroyed) return;
+    if ('refused' in verdict) {
+      const status = verdict.code === 'unavailable' ? '503 Service Unavailable' : '403 Forbidden';
+      return answer(socket, status, verdict.refused, verdict.code);
+    }
     if (request.url?.split('?')[0] !== CLUSTER_PATH)
       return answer(socket, '404 Not Found', `the path is ${CLUSTER_PATH}`);
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
@@ -93,7 +115,9 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         connection: socket,
         slowSends,
         lastAcknowledgement,
-        ip: request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? null,
+        ip: ipOf(request),
+        node: verdict.node,
+        isEnrolled: options.enrolment && ((id) => options.enrolment!.isEnrolled(id)),
         certExpiresAt: verdict.expiresAt,
         onRefuse: (code) => metrics.linkRefused(code),
         onAcknowledge: ({ version }) => {
@@ -123,21 +147,42 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   };
 }
 
-function secureContextOf({ certificate, key, authority }: ClusterIdentity) {
-  return { cert: certificate, key, ca: authority, minVersion: 'TLSv1.3' } as const;
+/** What is shown by default: the shared pair, where there still is one. */
+function defaultContextOf({ certificate, key, authority, sharedPair }: ClusterIdentity) {
+  const shown = sharedPair ?? { certificate, key };
+  return { cert: shown.certificate, key: shown.key, ca: authority, minVersion: 'TLSv1.3' } as const;
 }
 
-function createTlsServer(identity: ClusterIdentity): Server {
+function createTlsServer(identity: FollowedFiles<ClusterIdentity>): Server {
+  let own: { of: ClusterIdentity; context: SecureContext } | undefined;
+  const ownContext = () => {
+    const { current } = identity;
+    if (own?.of !== current) {
+      own = {
+        of: current,
+        context: createSecureContext({ ...defaultContextOf({ ...current, sharedPair: undefined }) }),
+      };
+    }
+    return own.context;
+  };
   return createServer({
-    ...secureContextOf(identity),
+    ...defaultContextOf(identity.current),
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: HANDSHAKE_WITHIN_MS,
+    // Undefined: the default context.
+    SNICallback: (name, done) =>
+      done(null, name === ENROLLED_SERVER_NAME && identity.current.sharedPair ? ownContext() : undefined),
   });
 }
 
-function answer(socket: Duplex, status: string, reason: string): void {
+function ipOf(request: IncomingMessage): string | null {
+  return request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? null;
+}
+
+function answer(socket: Duplex, status: string, reason: string, code?: string): void {
+  const more = code === undefined ? '' : `Vaultplane-Refusal: ${code}\r\n`;
   socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,
+    `HTTP/1.1 ${status}\r\nConnection: close\r\n${more}Content-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,
   );
 }

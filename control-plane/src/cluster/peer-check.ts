@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { commonNameOf, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
+import { commonNameOf, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
+import type { EnrolmentRefusal } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { readPem, readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
+import type { EnrolledNode } from '../store/nodes.ts';
 import type { CertificateFiles } from './certificates.ts';
 
 /** Whom a control plane lets in, and as whom it shows itself. */
@@ -13,7 +15,9 @@ export interface ClusterIdentity {
   /** What a peer's certificate must be signed by; in shared mode the certificate itself. */
   authority: string;
   expiresAt: Date;
-  check: (peer: Peer) => PeerVerdict;
+  /** The shared pair, shown to whoever does not ask for the name of enrolled control planes. */
+  sharedPair?: { certificate: string; key: string } | undefined;
+  check: (peer: Peer) => PeerVerdict | Promise<PeerVerdict>;
 }
 
 export interface Peer {
@@ -24,11 +28,23 @@ export interface Peer {
   authorizationError?: string | undefined;
 }
 
-export type PeerVerdict = { commonName: string; expiresAt: Date } | { refused: string };
+export type PeerVerdict =
+  | {
+      commonName: string;
+      expiresAt: Date;
+      /** Who it is, where the certificate says so. */
+      node?: EnrolledNode;
+    }
+  | {
+      refused: string;
+      /** For programs. */
+      code?: EnrolmentRefusal;
+    };
 
 /** @throws StartError when the files can't be used */
 export function clusterIdentity(
-  settings: Pick<ControlPlaneSettings, 'cluster_mtls' | 'cluster_ca_cert' | 'cluster_allowed_common_names'>,
+  settings: Pick<ControlPlaneSettings, 'cluster_mtls' | 'cluster_ca_cert' | 'cluster_allowed_common_names'> &
+    Partial<Pick<ControlPlaneSettings, 'cluster_strict_usage'>>,
   files: CertificateFiles,
 ): ClusterIdentity {
   const { cert: certificate, key } = readPemPair('cluster_cert', files.certificateFile, files.keyFile);
@@ -40,7 +56,14 @@ export function clusterIdentity(
   const authority = readPem('cluster_ca_cert', settings.cluster_ca_cert!);
   parse('cluster_ca_cert', settings.cluster_ca_cert!, authority);
   const allowed = new Set(settings.cluster_allowed_common_names);
-  return { ...shared, authority, check: (peer) => checkSigned(allowed, peer) };
+  const strict = settings.cluster_strict_usage === true;
+  const usage = strict ? usageProblem(own, 'server', true) : undefined;
+  if (usage !== undefined) {
+    throw new StartError(
+      `cluster_cert = ${files.certificateFile} can't be used with cluster_strict_usage = on: ${usage}; \`vaultplane-cp certs create --node NAME --for control-plane\` makes one`,
+    );
+  }
+  return { ...shared, authority, check: (peer) => checkSigned(allowed, strict, peer) };
 }
 
 /** The certificate and facts that a TLS connection has about its other side. */
@@ -73,10 +96,20 @@ function checkShared(own: X509Certificate, { certificate }: Peer): PeerVerdict {
   return verdict(certificate);
 }
 
-function checkSigned(allowed: ReadonlySet<string>, { certificate, authorized, authorizationError }: Peer): PeerVerdict {
+function checkSigned(
+  allowed: ReadonlySet<string>,
+  strict: boolean,
+  { certificate, authorized, authorizationError }: Peer,
+): PeerVerdict {
   if (!certificate) return { refused: 'no client certificate' };
   if (!authorized) {
     return { refused: `the client certificate is not accepted: ${inWords(certificate, authorizationError)}` };
+  }
+  const usage = usageProblem(certificate, 'client', strict);
+  if (usage !== undefined) {
+    return {
+      refused: `the client certificate is not accepted: ${usage} (cluster_strict_usage = ${strict ? 'on' : 'off'})`,
+    };
   }
   const commonName = commonNameOf(certificate);
   // Without names, whoever the cluster's own CA has signed for belongs to the cluster.

@@ -17,6 +17,7 @@ import {
 } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import type { WebSocket } from 'ws';
+import type { EnrolledNode } from '../store/nodes.ts';
 import { PROGRAM_VERSION } from '../version.ts';
 import type { Fleet, Member } from './fleet.ts';
 import type { LastAcknowledgement } from './last-acknowledgement.ts';
@@ -46,6 +47,10 @@ export interface SessionOptions {
   connection: Writable;
   ip: string | null;
   certExpiresAt: Date;
+  /** Who it is, where its certificate says so: its hello must say the same, and its labels are these. */
+  node?: EnrolledNode | undefined;
+  /** Whether an id belongs to a node with a certificate of its own: nobody without that certificate may claim it. */
+  isEnrolled?: ((nodeId: string) => Promise<boolean>) | undefined;
   controlPlaneId: string;
   defaults: ConfigDefaults;
   publisher: Publisher;
@@ -163,10 +168,21 @@ export class Session {
         `this control plane speaks protocol ${PROTOCOL_VERSIONS.join(', ')}, the data plane ${hello.protocols.join(', ')}`,
       );
     }
+    const { node, isEnrolled } = this.#options;
+    const owned = node ? node.id !== hello.node_id : isEnrolled && (await isEnrolled(hello.node_id));
+    if (owned) {
+      return this.#refuse(
+        'wrong_node_id',
+        node
+          ? `its certificate is that of node ${node.id}, and its hello says ${hello.node_id}`
+          : `node ${hello.node_id} has a certificate of its own, which was not shown`,
+      );
+    }
+    if (this.#closing || this.#member) return;
     this.#cancelTimer();
     this.#acceptsCompressed = hello.accepts?.includes('compressed') ?? false;
     const send = hello.accepts?.includes('command') ? (message: CommandMessage) => this.#send(message) : undefined;
-    this.#member = fleet.join(hello, { ip, protocol, certExpiresAt, send });
+    this.#member = fleet.join(node ? { ...hello, labels: node.labels } : hello, { ip, protocol, certExpiresAt, send });
     this.#log.info(
       { ...this.#facts(), hostname: hello.hostname, version: hello.config?.version },
       'a data plane connected',

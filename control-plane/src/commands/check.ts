@@ -13,6 +13,7 @@ import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { DataDirInUse } from '../store/data-dir-lock.ts';
 import type { Database } from '../store/database.ts';
+import { keyringFile } from '../store/keyring-file.ts';
 import { migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open-store.ts';
 import type { StoredVault } from '../store/vault-sealing.ts';
@@ -48,13 +49,20 @@ export async function checkSetup(settings: ControlPlaneSettings) {
 
 function checkCertificates(settings: ControlPlaneSettings): Finding {
   const what = 'cluster_cert';
+  const isAuthority = settings.cluster_mtls === 'enrolled';
+  if (isAuthority && settings.cluster_cert === undefined) {
+    return { what, ok: true, says: 'one of its own CA, made at each start' };
+  }
   const certificateFile = settings.cluster_cert ?? join(settings.data_dir, 'cluster.crt');
   const keyFile = settings.cluster_cert_key ?? join(settings.data_dir, 'cluster.key');
   if (settings.cluster_cert === undefined && !existsSync(certificateFile)) {
     return { what, ok: true, says: `${certificateFile} will be made at the start` };
   }
   try {
-    const { expiresAt } = clusterIdentity(settings, { certificateFile, keyFile });
+    const { expiresAt } = clusterIdentity(isAuthority ? { ...settings, cluster_mtls: 'shared' } : settings, {
+      certificateFile,
+      keyFile,
+    });
     const ok = expiresAt.getTime() > Date.now();
     return {
       what,
@@ -77,7 +85,8 @@ function checkAdminCertificate({ admin_ssl_cert: certificateFile, admin_ssl_cert
   }
 }
 
-function checkKeyring({ keyring_key_file: file }: ControlPlaneSettings): Finding[] {
+function checkKeyring(settings: ControlPlaneSettings): Finding[] {
+  const file = keyringFile(settings);
   if (file === undefined) return [];
   const what = 'keyring_key_file';
   try {

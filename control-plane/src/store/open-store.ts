@@ -1,5 +1,4 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { AuditLog } from './audit-log.ts';
@@ -7,7 +6,10 @@ import { ConfigStore, type ConfigStoreOptions } from './config-store.ts';
 import { type Database, DatabaseUnavailable } from './database.ts';
 import { DrillReports } from './drill-reports.ts';
 import { openEmbeddedDatabase } from './embedded-database.ts';
+import { Invitations } from './invitations.ts';
+import { keyringOf } from './keyring-file.ts';
 import { migrate } from './migrations.ts';
+import { Nodes } from './nodes.ts';
 import { openPostgresDatabase } from './postgres-database.ts';
 import { ensureTimeline } from './timeline.ts';
 import { Tokens } from './tokens.ts';
@@ -19,6 +21,8 @@ export interface Store {
   tokens: Tokens;
   audit: AuditLog;
   drills: DrillReports;
+  invitations: Invitations;
+  nodes: Nodes;
   close(): Promise<void>;
 }
 
@@ -52,8 +56,7 @@ export async function openDatabase(
 
 /** How the settings want the configuration to be kept. @throws StartError when the keyring can't be read */
 export function storeOptions(settings: ControlPlaneSettings): ConfigStoreOptions {
-  const { keyring_key_file: file, config_versions_kept: versionsKept } = settings;
-  return { keyring: file === undefined ? undefined : Keyring.read(file), versionsKept };
+  return { keyring: keyringOf(settings), versionsKept: settings.config_versions_kept };
 }
 
 /** Brings a database to this program's schema and gives what is in it. */
@@ -72,6 +75,8 @@ export async function prepareStore(
     tokens: new Tokens(database, clock),
     audit: new AuditLog(database, clock),
     drills: new DrillReports(database, clock),
+    invitations: new Invitations(database, clock),
+    nodes: new Nodes(database, clock),
     close: () => database.close(),
   };
 }

@@ -21,7 +21,7 @@ describe('a Postgres that speaks TLS only, and asks for a password', { skip: pos
     const [authority, other] = [await makeAuthority(), await makeAuthority()];
     writeFileSync(join(directory, 'ca.crt'), authority.certificate);
     writeFileSync(join(directory, 'other.crt'), other.certificate);
-    const { certificate, key } = await makeNodeCertificate(authority, 'localhost');
+    const { certificate, key } = await makeNodeCertificate(authority, 'localhost', 'server');
     server = await startPostgresServer({ password: PASSWORD, tls: { cert: certificate, key } });
     const ca = join(directory, 'ca.crt');
     right = { ...postgresSettings(server), pg_host: 'localhost', pg_ssl: true, pg_ssl_ca: ca };

@@ -77,11 +77,21 @@ function checkSecretsKey(path: string): string {
 }
 
 async function checkClusterCertificate(settings: DataPlaneSettings): Promise<string> {
-  const { certificate } = await loadLinkCredentials(settings);
+  const enrolled = settings.cluster_mtls === 'enrolled';
+  const credentials = enrolled ? await enrolledCredentials(settings) : await loadLinkCredentials(settings);
+  if (!credentials) return 'joins at the start';
+  const { certificate, nodeId } = credentials;
   const { validTo } = new X509Certificate(certificate);
+  const file = enrolled ? `node ${nodeId}` : settings.cluster_cert;
   if (Date.parse(validTo) < Date.now()) {
+    if (enrolled) return `${file}, ended ${validTo}; it is renewed at the next link if that is not too long ago`;
     throw new StartError(`${settings.cluster_cert} has expired (${validTo}); no control plane will take it`);
   }
   const until = new Date(validTo).toISOString().slice(0, 10);
-  return `${settings.cluster_cert}, until ${until}, for ${settings.cluster_control_plane.join(', ')}`;
+  return `${file}, until ${until}, for ${settings.cluster_control_plane.join(', ')}`;
+}
+
+async function enrolledCredentials(settings: DataPlaneSettings) {
+  const { loadEnrolledUnlessToJoin } = await import('../enrolment/load-enrolled.ts');
+  return loadEnrolledUnlessToJoin(settings);
 }

@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
-import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
+import { usageProblem } from '@vaultplane/shared/certificate-chain.ts';
+import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
 import { type Address, printAddress, withoutBrackets } from '@vaultplane/shared/settings.ts';
@@ -11,9 +13,16 @@ import type { DataPlaneSettings } from '../settings.ts';
 export interface LinkCredentials {
   certificate: string;
   key: string;
-  /** `shared`: the peer must show the very same certificate. `pki`: one signed by `ca`, for the right name. */
-  mtls: 'shared' | 'pki';
+  /**
+   * `shared`: the peer must show the very same certificate. `pki`: one signed by `ca`, for the right name. `enrolled`: one
+   * signed by `ca`, the cluster's own, which is for a server alone.
+   */
+  mtls: 'shared' | 'pki' | 'enrolled';
   ca?: string;
+  /** `enrolled`: who this node is. */
+  nodeId?: string;
+  /** `pki`: the control plane's certificate must be for a server alone. */
+  strictUsage?: boolean;
   allowedCommonNames?: readonly string[];
   /** The name to check instead of the address's host. */
   serverName?: string;
@@ -27,10 +36,16 @@ export type LinkSettings = Pick<
   | 'cluster_ca_cert'
   | 'cluster_allowed_common_names'
   | 'cluster_server_name'
->;
+  | 'data_dir'
+> &
+  Partial<Pick<DataPlaneSettings, 'cluster_strict_usage'>>;
 
 /** Reads the certificates that the settings name. @throws StartError naming the setting, the file and what is wrong */
 export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkCredentials> {
+  if (settings.cluster_mtls === 'enrolled') {
+    const { loadEnrolled } = await import('../enrolment/load-enrolled.ts');
+    return loadEnrolled(settings);
+  }
   const certificate = await readPem(
     'cluster_cert',
     settings.cluster_cert,
@@ -54,6 +69,7 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
     key,
     mtls,
     ...(ca !== undefined && { ca }),
+    ...(mtls === 'pki' && settings.cluster_strict_usage && { strictUsage: true }),
     ...(mtls === 'pki' &&
       settings.cluster_allowed_common_names && { allowedCommonNames: settings.cluster_allowed_common_names }),
     ...(settings.cluster_server_name !== undefined && { serverName: settings.cluster_server_name }),
@@ -74,30 +90,53 @@ export class ConnectionRefused extends Error {
   override readonly name = 'ConnectionRefused';
 }
 
+export interface ConnectOptions {
+  signal: AbortSignal;
+  /** An HTTP proxy to go through by CONNECT. */
+  proxy?: URL | undefined;
+}
+
 /**
  * A TLS 1.3 connection to a control plane whose certificate has been checked.
  *
- * @param options.proxy an HTTP proxy to go through by CONNECT
  * @throws ConnectionRefused
  */
 export async function connectSecurely(
   address: Address,
   credentials: LinkCredentials,
-  options: { signal: AbortSignal; proxy?: URL | undefined },
+  options: ConnectOptions,
 ): Promise<TLSSocket> {
-  const { signal, proxy } = options;
-  const tunnel = proxy && (await connectThroughProxy(address, proxy, signal));
-  const name = credentials.serverName ?? address.host;
-  const connection = tls.connect({
-    ...(tunnel ? { socket: tunnel } : { ...address, noDelay: true }),
-    minVersion: 'TLSv1.3',
+  const enrolled = credentials.mtls === 'enrolled';
+  const name = credentials.serverName ?? (enrolled ? ENROLLED_SERVER_NAME : address.host);
+  const tlsOptions: ConnectionOptions = {
     cert: credentials.certificate,
     key: credentials.key,
     ca: credentials.mtls === 'shared' ? credentials.certificate : credentials.ca,
     // The shared certificate is trusted itself, whoever may have signed it.
     allowPartialTrustChain: credentials.mtls === 'shared',
     ...(isIP(name) ? {} : { servername: name }),
-    checkServerIdentity: (_host, peer) => identityProblem(name, peer, credentials),
+    checkServerIdentity: (_host, peer) => identityProblem(enrolled ? ENROLLED_SERVER_NAME : name, peer, credentials),
+  };
+  return connectTls(address, tlsOptions, options, credentials);
+}
+
+/**
+ * A TLS 1.3 connection, as its options check it.
+ *
+ * @param how whose certificate was expected, for the words of an error
+ * @throws ConnectionRefused
+ */
+export async function connectTls(
+  address: Address,
+  tlsOptions: ConnectionOptions,
+  { signal, proxy }: ConnectOptions,
+  how: Pick<LinkCredentials, 'mtls'> = { mtls: 'enrolled' },
+): Promise<TLSSocket> {
+  const tunnel = proxy && (await connectThroughProxy(address, proxy, signal));
+  const connection = tls.connect({
+    ...(tunnel ? { socket: tunnel } : { ...address, noDelay: true }),
+    minVersion: 'TLSv1.3',
+    ...tlsOptions,
   });
   const abort = () => connection.destroy(new Error('timed out'));
   signal.addEventListener('abort', abort, { once: true });
@@ -111,7 +150,7 @@ export async function connectSecurely(
   } catch (error) {
     connection.destroy();
     tunnel?.destroy();
-    throw new ConnectionRefused(explainConnectionError(error, credentials), { cause: error });
+    throw new ConnectionRefused(explainConnectionError(error, how), { cause: error });
   } finally {
     signal.removeEventListener('abort', abort);
   }
@@ -123,6 +162,10 @@ function identityProblem(name: string, peer: PeerCertificate, credentials: LinkC
   }
   const problem = tls.checkServerIdentity(name, peer);
   if (problem) return problem;
+  // TLS has seen to it that it is for a server; that it is for nothing else keeps data planes from being control planes.
+  const strict = credentials.mtls === 'enrolled' || credentials.strictUsage === true;
+  const usage = strict ? usageProblem(new X509Certificate(peer.raw), 'server', true) : undefined;
+  if (usage !== undefined) return new Error(`the control plane's certificate is not accepted: ${usage}`);
   const commonName = peer.subject.CN;
   const allowed = credentials.allowedCommonNames;
   if (!allowed || (typeof commonName === 'string' && allowed.includes(commonName))) return undefined;
@@ -149,7 +192,10 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
     case 'UNABLE_TO_GET_ISSUER_CERT':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'CERT_SIGNATURE_FAILURE':
-      return mtls === 'shared' ? NOT_OURS : "the control plane's certificate is not signed by cluster_ca_cert";
+      if (mtls === 'shared') return NOT_OURS;
+      return mtls === 'pki'
+        ? "the control plane's certificate is not signed by cluster_ca_cert"
+        : "the control plane's certificate is not signed by the CA that this data plane has joined with";
     case 'INVALID_PURPOSE':
       return "the control plane's certificate is not for a server";
     case 'ERR_TLS_CERT_ALTNAME_INVALID':

@@ -1,4 +1,5 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
@@ -19,7 +20,7 @@ const READ_TIMEOUT_MS = 30_000;
 export interface ConfigurationFallbackOptions {
   place: Place;
   /** Asked for each time: certificates may be renewed. */
-  trust: () => ExportTrust;
+  trust: () => ExportTrust | Promise<ExportTrust>;
   configuration: Configuration;
   /** For credentials of vaults in the export. */
   keyring?: Keyring | undefined;
@@ -35,6 +36,8 @@ export interface ConfigurationFallbackOptions {
 export function exportTrust(credentials: LinkCredentials, endpoints: readonly Address[]): ExportTrust {
   const { mtls, certificate, ca, allowedCommonNames, serverName } = credentials;
   if (mtls === 'shared') return { mtls, certificate };
+  // The cluster's own CA makes certificates of servers for control planes only, all for one name.
+  if (mtls === 'enrolled') return { mtls: 'pki', ca: ca!, names: [ENROLLED_SERVER_NAME] };
   const names = serverName === undefined ? endpoints.map(({ host }) => host) : [serverName];
   return { mtls, ca: ca!, allowedCommonNames, names };
 }
@@ -100,7 +103,7 @@ export class ConfigurationFallback {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
       const document = await place.read(signal);
       if (!document) throw new Error(`${place.name}: there is nothing`);
-      const exported = openExport(document, trust(), clock.now(), keyring);
+      const exported = openExport(document, await trust(), clock.now(), keyring);
       this.#failures = 0;
       this.#error = null;
       // It may have come meanwhile.

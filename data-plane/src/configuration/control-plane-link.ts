@@ -32,8 +32,10 @@ export interface ControlPlaneLink {
 
 export interface LinkOptions {
   endpoints: readonly Address[];
-  /** Read anew for every connection, so that a renewed certificate needs no restart. */
-  credentials: () => Promise<LinkCredentials>;
+  /** Asked for before every connection, so that a renewed certificate needs no restart. @throws what keeps it from linking */
+  credentials: (address: Address, signal: AbortSignal) => Promise<LinkCredentials>;
+  /** A control plane has refused this node, for a reason with a code. */
+  onRefused?: (code: string) => void;
   proxy?: URL | undefined;
   identity: NodeIdentity;
   configuration: Configuration;
@@ -124,13 +126,15 @@ class Link implements ControlPlaneLink {
     const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => handshake.abort());
     const signal = AbortSignal.any([this.#stopping.signal, handshake.signal]);
     try {
-      const credentials = await this.#options.credentials();
+      const credentials = await this.#options.credentials(address, signal);
       const session = new LinkSession({
         socket: await connectSecurely(address, credentials, { signal, proxy }),
         endpoint,
         credentials,
         configuration,
-        identity,
+        // Who has a certificate of its own is who that says.
+        identity: credentials.nodeId === undefined ? identity : { ...identity, nodeId: credentials.nodeId },
+        onRefused: this.#options.onRefused,
         log: log.child({ control_plane: endpoint }),
         report,
         inventory,

@@ -39,6 +39,8 @@ export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
   /** Called at every sign of life. */
   heard: () => void;
   welcomed: (welcome: WelcomeMessage) => void;
+  /** The control plane refuses this node, for a reason with a code. */
+  onRefused?: ((code: string) => void) | undefined;
 }
 
 /** One WebSocket with a control plane, from the upgrade to its end. */
@@ -148,6 +150,8 @@ export class LinkSession {
       .slice(0, LONGEST_REFUSAL)
       .replaceAll(/\p{Cc}+/gu, ' ')
       .trim();
+    const code = response.headers['vaultplane-refusal'];
+    if (typeof code === 'string') this.#options.onRefused?.(code);
     if (response.statusCode === 403) this.abort(`the control plane refuses this data plane: ${reason}`);
     else this.abort(`it answered HTTP ${response.statusCode} instead of opening the cluster link`);
   }

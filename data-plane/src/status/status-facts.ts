@@ -40,8 +40,8 @@ export interface StatusFacts {
     endpoint: string | null;
     last_contact: string | null;
     last_error: string | null;
-    /** What this data plane shows to control planes, and why a renewed one is not in use. */
-    certificate: { expires_at: string; problem: string | null };
+    /** What this data plane shows to control planes (null before it has joined), and why a renewed one is not in use. */
+    certificate: { expires_at: string | null; problem: string | null };
   };
   references: { fresh: number; stale: number; resurrected: number; negative: number };
   /** Calls to vaults of type aws, and to those of every type that was asked for something, by type. */
@@ -69,7 +69,7 @@ export interface StatusFacts {
 
 export interface StatusSources {
   version: string;
-  nodeId: string;
+  nodeId: () => string;
   configuration: Configuration;
   link: ControlPlaneLink;
   resolver: Resolver;
@@ -82,7 +82,7 @@ export interface StatusSources {
   settingReferences: () => SettingReferenceFacts;
   secretsOnDisk: () => VaultFileFacts;
   fallbackError: () => string | null;
-  certificate: () => { expiresAt: number; problem: string | null };
+  certificate: () => { expiresAt: number | null; problem: string | null };
   clock: Clock;
 }
 
@@ -98,7 +98,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
     return {
       program: 'vaultplane-dp',
       version: sources.version,
-      node_id: sources.nodeId,
+      node_id: sources.nodeId(),
       started_at: startedAt,
       ready: current !== null,
       reasons: current
@@ -120,7 +120,10 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
         endpoint,
         last_contact: lastContact === null ? null : isoTime(lastContact),
         last_error: lastError,
-        certificate: { expires_at: isoTime(certificate.expiresAt), problem: certificate.problem },
+        certificate: {
+          expires_at: certificate.expiresAt === null ? null : isoTime(certificate.expiresAt),
+          problem: certificate.problem,
+        },
       },
       references: resolver.counts(),
       aws: resolver.awsCounts(),

@@ -154,6 +154,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: [201, ref('NewToken')],
   },
   'DELETE /tokens/:id': { summary: 'Revoke a token', answers: [204, null] },
+  'GET /nodes/invitations': {
+    summary: 'Invitations by which data planes join, without what is secret of them; those that ended stay for 30 days',
+    answers: [200, object({ data: list(ref('Invitation')), next: orNull(text) })],
+  },
+  'POST /nodes/invitations': {
+    summary: 'Invite data planes to join; the token is shown this once',
+    body: ref('InvitationInput'),
+    answers: [201, ref('NewInvitation')],
+  },
+  'DELETE /nodes/invitations/:id': {
+    summary: 'Revoke an invitation; nodes that have joined by it stay',
+    answers: [204, null],
+  },
   'GET /drills': {
     summary: 'What rehearsed outages have shown, the newest first; the last 200 are kept',
     answers: [200, object({ data: list(ref('DrillReport')), next: orNull(text) })],

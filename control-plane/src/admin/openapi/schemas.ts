@@ -89,6 +89,17 @@ export function componentSchemas(): Record<string, Schema> {
       ...{ version_before: count, version_after: count },
     }),
     Token: object(TOKEN),
+    Invitation: object(INVITATION),
+    NewInvitation: object({ ...INVITATION, token: { type: 'string', description: 'Shown this once.' } }),
+    InvitationInput: object(
+      {
+        name: orNull({ type: 'string', minLength: 1, maxLength: 100 }),
+        labels: LABELS,
+        uses: { ...orNull({ type: 'integer', minimum: 1 }), default: 1, description: 'Null: any number of nodes.' },
+        ttl: { ...orNull({ type: 'integer', minimum: 1 }), default: 3600, description: 'Seconds; null: for ever.' },
+      },
+      ['name', 'labels', 'uses', 'ttl'],
+    ),
     NewToken: object({ ...TOKEN, token: { type: 'string', description: 'Shown this once.' } }),
     DataPlane: object({
       ...{ id: uuid, hostname: text, ip: orNull(text), version: text, config_hash: orNull(text) },
@@ -135,6 +146,11 @@ const TOLD_DRILL: Record<string, Schema> = {
 };
 const UNTOLD = ['host', 'lookups', 'wrong_answers', 'longest_gap_ms', 'longest_staleness_ms', 'problems'];
 const TOKEN: Record<string, Schema> = { id: text, role: { enum: ROLES }, name: orNull(text), created_at: time };
+const LABELS: Schema = { type: 'object', additionalProperties: text };
+const INVITATION: Record<string, Schema> = {
+  ...{ id: text, name: orNull(text), labels: LABELS, uses: orNull(count), used: count },
+  ...{ created_by: text, created_at: time, expires_at: orNull(time), revoked_at: orNull(time) },
+};
 const PREFIX: Schema = { type: 'string', pattern: VAULT_PREFIX.source, not: { enum: RESERVED_PREFIXES } };
 const TAG: Schema = { type: 'string', pattern: '^[^,/]+$' };
 const INPUT: Record<string, Schema> = {
