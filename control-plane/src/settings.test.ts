@@ -25,6 +25,7 @@ const OF_THE_CONTRACT = `
   secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
   keyring_key_file config_versions_kept audit_log_record_ttl otel_traces_endpoint manager_path
+  cluster_strict_usage cluster_certificate_ttl cluster_renewal_grace
 `
   .trim()
   .split(/\s+/);
