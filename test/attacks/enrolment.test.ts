@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { CONTROL_PLANE_MAIN, type ControlPlane, Deployment } from '../e2e/deployment.ts';
-import { ENROLLED, invite, joinBy, planJoiner, run, tokenFile } from '../e2e/enrolled.ts';
+import { type ControlPlane, Deployment } from '../e2e/deployment.ts';
+import { ENROLLED, invite, joinBy, planJoiner } from '../e2e/enrolled.ts';
 
 let deployment: Deployment;
 before(() => {
