@@ -11,6 +11,7 @@ import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
+import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { startAdminServer } from './admin/admin-server.ts';
@@ -21,6 +22,7 @@ import { startClusterServer } from './cluster/cluster-server.ts';
 import { ConfigExport, type ConfigExportOptions } from './cluster/config-export.ts';
 import { EnrolledIdentity } from './cluster/enrolled-identity.ts';
 import { Enrolment } from './cluster/enrolment.ts';
+import { ensureExportKey, NO_EXPORT_KEY, type OwnExportKey } from './cluster/export-key.ts';
 import { Fleet } from './cluster/fleet.ts';
 import { FleetCommands } from './cluster/fleet-commands.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
@@ -38,6 +40,9 @@ import { PROGRAM_VERSION } from './version.ts';
 
 /** How long a Postgres that can't be reached is waited for at the start. */
 const WAIT_FOR_DATABASE_MS = 30_000;
+
+const WITHOUT_EXPORT_KEY =
+  'there is no export key; under cluster_mtls = shared data planes can not tell this control plane from another data plane, and new ones take no export';
 
 export interface ControlPlane {
   nodeId: string;
@@ -82,6 +87,7 @@ export async function startControlPlane(
     identity?: FollowedFiles<ClusterIdentity>;
     nodeId?: string;
     configExport?: ConfigExport;
+    exportKey?: OwnExportKey | undefined;
   } = {};
 
   try {
@@ -103,6 +109,9 @@ export async function startControlPlane(
         data_planes: { connected: facts.fleet?.connected ?? 0 },
         settings: settingReferences?.facts() ?? { old: [], disk_problem: null },
         config_export: facts.configExport?.state ?? null,
+        export_key: facts.exportKey
+          ? { sha256: facts.exportKey.key.publicKey.fingerprint, kept: facts.exportKey.kept }
+          : null,
         cluster_certificate: {
           expires_at: facts.identity?.current.expiresAt.toISOString() ?? null,
           problem: facts.identity?.error ?? null,
@@ -139,6 +148,11 @@ export async function startControlPlane(
     });
     stoppers.add('certificates', () => identity.stop());
     facts.identity = identity;
+    facts.exportKey = await ensureExportKey(settings, database);
+    const exportKey = facts.exportKey?.key;
+    if (!exportKey) log.warn({ reason: NO_EXPORT_KEY }, WITHOUT_EXPORT_KEY);
+    if (settings.cluster_mtls === 'shared')
+      log.warn({ export_key: exportKey?.publicKey.fingerprint }, SHARED_CERTIFICATE_COSTS);
     const stopPruning = store.audit.keepFor(settings.audit_log_record_ttl, log);
     stoppers.add('audit log', stopPruning);
     const authentication = await Authentication.create({
@@ -182,6 +196,7 @@ export async function startControlPlane(
       nodeId,
       keyring: keyFile === undefined ? undefined : new Keyring([readSecretsKey(keyFile)]),
       identity: () => identity.current,
+      exportKey,
       defaults,
       publisher,
       clock,
@@ -197,6 +212,7 @@ export async function startControlPlane(
       identity,
       enrolment: enrolled?.enrolment,
       controlPlaneId: nodeId,
+      exportKey,
       defaults,
       publisher,
       fleet,
@@ -218,6 +234,7 @@ export async function startControlPlane(
       authentication,
       publisher,
       fleet,
+      exportKey: exportKey?.publicKey,
       references,
       commands,
       clock,

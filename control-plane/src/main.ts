@@ -8,6 +8,7 @@ import { Command, Option } from 'commander';
 import { createCertificates } from './cluster/certificates.ts';
 import { checkSetup } from './commands/check.ts';
 import { applyConfig, diffConfig, dumpConfig } from './commands/config.ts';
+import { exportKey } from './commands/export-key.ts';
 import { showMigrations } from './commands/migrate.ts';
 import { type InviteOptions, inviteNode } from './commands/node.ts';
 import { createToken } from './commands/token.ts';
@@ -107,6 +108,17 @@ certs
     const usage = options.for === undefined ? 'both' : options.for === 'control-plane' ? 'server' : 'client';
     const files = await createCertificates(options.out, options.node, usage);
     print(options, { files }, files);
+  });
+
+command(
+  'export-key',
+  'Print the public half of the export key, for config_export_public_key of data planes; one is made if there is none.',
+)
+  .option('--replace', 'make a new key first: data planes refuse it until they are told (vaultplane-dp trust)')
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common & { replace?: true }) => {
+    const facts = await exportKey(await settingsOf(options), { replace: options.replace === true });
+    print(options, facts, [facts.public_key.trimEnd()]);
   });
 
 const token = program.command('token').description('Tokens of the Admin API.');

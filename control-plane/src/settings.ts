@@ -78,6 +78,11 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     secret: true,
     description: `where a signed snapshot is kept for data planes: ${PLACE_URL_FORMS}`,
   },
+  config_export_key_file: {
+    type: 'path',
+    description:
+      'the export key (a private key, Ed25519 or P-384, PEM), the same for every control plane; without it one is made and kept in the database under keyring_key_file, or, embedded, in data_dir',
+  },
 });
 
 export type ControlPlaneSettings = Omit<SettingsOf<typeof CONTROL_PLANE_SETTINGS>, 'cluster_mtls'> & {

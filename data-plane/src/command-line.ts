@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   exec: async () => (await import('./commands/exec.ts')).execCommand(),
   refresh: async () => (await import('./commands/refresh.ts')).refreshCommand(),
   render: async () => (await import('./commands/render.ts')).renderCommand(),
+  trust: async () => (await import('./commands/trust.ts')).trustCommand(),
   drill: async () => (await import('./commands/drill.ts')).drillCommand(),
 };
 

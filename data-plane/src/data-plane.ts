@@ -15,6 +15,7 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { Access } from './api/access.ts';
 import { startApiServer } from './api/api-server.ts';
@@ -28,6 +29,7 @@ import type { ConfigurationFallback, ConfigurationFallbackOptions } from './conf
 import type { ControlPlaneLink } from './configuration/control-plane-link.ts';
 import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
+import { TrustedKeys } from './configuration/trusted-keys.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
 import { OutageSwitch } from './rehearsal/outage-switch.ts';
 import { Rehearsals } from './rehearsal/rehearsals.ts';
@@ -109,6 +111,10 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const keyring = diskKey ? new Keyring([diskKey]) : undefined;
     await makeDataDir(settings.data_dir);
     const nodeId = await loadNodeId(settings.data_dir, log);
+    const { data_dir: dataDir, config_export_public_key: exportKey } = settings;
+    const trusted = await TrustedKeys.open({ setting: exportKey, dataDir, log });
+    parts.add('keys of control planes', () => trusted.stop());
+    if (settings.cluster_mtls === 'shared') log.warn({ export_key: trusted.facts.sha256 }, SHARED_CERTIFICATE_COSTS);
     const tokenFile = apiTokenFile(settings);
     const access = await Access.open({
       tokenFile,
@@ -148,7 +154,6 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('resolver', () => resolver.stop());
     const lookups = new Lookups(resolver, refusals);
     const { continuity } = resolver;
-    const { data_dir: dataDir } = settings;
     const onDisk = key && { dataDir, key, nodeId, surroundings: await surroundingsOf(env), continuity };
     const vaultFile = onDisk && (await openVaultFile({ ...onDisk, clock, bootClock, log }));
     const noVaultFile = vaultFile ? null : await removeVaultFile(dataDir, log);
@@ -205,6 +210,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         await credentials.look();
         return credentials.current ?? loadLinkCredentials(settings);
       },
+      trusted,
       onRefused: (code) => enrolment?.refused(code),
       proxy,
       identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: labelsOf(settings) },
@@ -229,6 +235,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       configuration,
       keyring,
       credentials: async () => credentials.current ?? loadLinkCredentials(settings),
+      trusted,
       isLinked: () => linked.state().connected,
       env,
       clock,
@@ -259,6 +266,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
       fallbackError: () => fallback?.error ?? null,
       certificate: () => ({ expiresAt: certificateExpiresAt(), problem: credentials.error }),
+      exportKey: () => trusted.facts,
       clock,
     });
     const sources: MetricSources = {
@@ -330,15 +338,16 @@ async function startFallback(
   options: Pick<ConfigurationFallbackOptions, 'configuration' | 'keyring' | 'isLinked' | 'clock' | 'log' | 'random'> & {
     env: NodeJS.ProcessEnv;
     credentials: () => Promise<LinkCredentials>;
+    trusted: TrustedKeys;
   },
 ): Promise<ConfigurationFallback | undefined> {
-  const { env, credentials, ...rest } = options;
+  const { env, credentials, trusted, ...rest } = options;
   const url = fallbackOf(settings);
   if (!url) return undefined;
   const { ConfigurationFallback, exportTrust } = await import('./configuration/configuration-fallback.ts');
   const { openPlace } = await import('@vaultplane/shared/places/open-place.ts');
   const context = backendContextOf(settings, { env, log: options.log });
-  const trust = async () => exportTrust(await credentials(), controlPlanesOf(settings));
+  const trust = async () => exportTrust(await credentials(), controlPlanesOf(settings), trusted);
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
 }
 

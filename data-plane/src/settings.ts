@@ -80,6 +80,11 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     secret: true,
     description: `a signed snapshot to work from while no control plane answers: ${PLACE_URL_FORMS}`,
   },
+  config_export_public_key: {
+    type: 'string',
+    description:
+      'the public half of the export key (PEM, base64 or a path; `vaultplane-cp export-key` prints it): exports signed by another key, and under cluster_mtls = shared control planes without that key, are refused',
+  },
 });
 
 export type DataPlaneSettings = Omit<SettingsOf<typeof DATA_PLANE_SETTINGS>, 'cluster_mtls'> & {

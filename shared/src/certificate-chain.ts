@@ -32,7 +32,8 @@ export function certificatesIn(pem: string): X509Certificate[] {
 
 /**
  * Why a server's certificate is not to be trusted; undefined where it is: valid now, and signed, over any number of
- * others, by one of `authorities`. As in a TLS handshake, for what comes by no connection. Names are the caller's to check.
+ * others, by one of `authorities`. As in a TLS handshake, for what comes by no connection. Names and usage are the caller's
+ * to check.
  *
  * @param chain the certificate, then those that lead from it to an authority
  */
@@ -43,8 +44,6 @@ export function chainProblem(
 ): string | undefined {
   const [leaf] = chain;
   if (!leaf) return 'there is no certificate';
-  const usage = usageProblem(leaf, 'server', false);
-  if (usage !== undefined) return usage;
   let current = leaf;
   for (let length = 0; length < LONGEST_CHAIN; length++) {
     const expiry = validityProblem(current, now);

@@ -36,7 +36,7 @@ export const MAX_DATA_PLANE_MESSAGE_BYTES = 4 * 1024 * 1024;
  * What either side may send only to a peer that says in its hello or welcome that it accepts it: so a release can add
  * messages, and the one before it and the one after it still understand each other without another protocol version.
  */
-export const DATA_PLANE_ACCEPTS: readonly string[] = ['command', 'compressed'];
+export const DATA_PLANE_ACCEPTS: readonly string[] = ['command', 'compressed', 'proof'];
 export const CONTROL_PLANE_ACCEPTS: readonly string[] = ['references', 'command_result'];
 
 /** References that a data plane tells of; what it holds beyond that is only counted. */
@@ -170,6 +170,8 @@ export type CommandResultMessage = Of<typeof CommandResult>;
 
 // ---- from the control plane ----
 
+/** That the control plane has the export key, for this TLS session alone (control-plane-proof.ts). */
+const Proof = object({ public_key: byteString, signature: byteString });
 /** The answer to a hello; a snapshot or a delta follows where the data plane is not at `config` yet. */
 const Welcome = object({
   type: exactly('welcome'),
@@ -179,6 +181,8 @@ const Welcome = object({
   config: Position,
   defaults: Defaults,
   accepts: Accepts,
+  /** Only to a data plane that accepts `proof`, from a control plane that has an export key. */
+  proof: optional(Proof),
 });
 const SnapshotOf = object({ type: exactly('snapshot'), ...position, vaults: listOf(Vault) });
 const DeltaOf = object({

@@ -17,7 +17,7 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set([
   ssl_trusted_certificate lua_ssl_trusted_certificate upstream_connect_timeout upstream_timeout
   metrics_secret_names otel_traces_endpoint
   cache_max_entries cache_max_bytes prefetch secrets_persist secrets_key_file
-  config_export_url config_fallback_url
+  config_export_url config_export_key_file config_fallback_url config_export_public_key
   keyring_key_file config_versions_kept audit_log_record_ttl
   `
     .trim()

@@ -1,7 +1,8 @@
-import { createPrivateKey, type KeyObject, sign, verify, type X509Certificate } from 'node:crypto';
+import { createPrivateKey, sign, verify, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { certificatesIn, chainProblem, commonNameOf, validityProblem } from './certificate-chain.ts';
+import { certificatesIn, chainProblem, commonNameOf, usageProblem } from './certificate-chain.ts';
 import { errorMessage } from './errors.ts';
+import { digestFor, type ExportKey, type ExportPublicKey, isSignedBy } from './export-key.ts';
 import type { Keyring } from './keyring.ts';
 import { type ConfigDefaults, decodeControlPlaneMessage, type EncodedMessage, vaultsOf } from './protocol.ts';
 import { openSnapshot } from './sealed-snapshot.ts';
@@ -11,8 +12,10 @@ import type { Snapshot } from './snapshot.ts';
  * A configuration that is kept elsewhere for data planes which find no control plane (CONTRACT.md §8). The document:
  * three lines of text, then the snapshot as the link's own message, compressed or not.
  *   vaultplane config.export 1
- *   signature of the line above and of all that follows this one, by the cluster key, in base64
- *   {"exported_at":…,"defaults":{…},"certificate":"PEM: the cluster certificate, and those that it is signed by"}
+ *   signature of the line above and of all that follows this one, by the control plane's certificate, in base64
+ *   {"exported_at":…,"defaults":{…},"certificate":"PEM: that certificate, and those that it is signed by","signature":"…"}
+ * The member `signature`, always the last, is by the export key, over the third line without it and all that follows:
+ * what counts where a data plane knows that key. Release 0.1.0 reads the same document, and goes by the certificate.
  */
 const MAGIC = 'vaultplane config.export 1';
 const NEWLINE = 0x0a;
@@ -30,16 +33,19 @@ export class ExportRefused extends Error {
   override readonly name = 'ExportRefused';
 }
 
-/** Whose exports a data plane takes: the same as it takes for its control planes (CONTRACT.md §2, cluster_mtls). */
+/** Whose exports a data plane takes. */
 export type ExportTrust =
-  | { mtls: 'shared'; certificate: string }
+  | { by: 'key'; keys: readonly ExportPublicKey[] }
   | {
-      mtls: 'pki';
+      /** Those of control planes, as on the link (CONTRACT.md §2, cluster_mtls). */
+      by: 'authority';
       /** PEM. */
       ca: string;
       allowedCommonNames?: readonly string[] | undefined;
       /** Any of these names or addresses the certificate must be for. */
       names: readonly string[];
+      /** Whether a certificate that is for clients too, as those of 0.1.0 are, may not sign. */
+      strictUsage: boolean;
     };
 
 /** Makes the document. */
@@ -47,9 +53,13 @@ export function encodeExport(
   { bytes, compressed }: EncodedMessage,
   { defaults, exportedAt }: Pick<ExportedConfiguration, 'defaults' | 'exportedAt'>,
   identity: { certificate: string; key: string },
+  exportKey?: ExportKey | undefined,
 ): Buffer {
-  const header = { exported_at: new Date(exportedAt).toISOString(), defaults, certificate: identity.certificate };
-  const body = Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), compressed ?? bytes]);
+  const facts = { exported_at: new Date(exportedAt).toISOString(), defaults, certificate: identity.certificate };
+  const message = compressed ?? bytes;
+  const header = JSON.stringify(facts);
+  const keySignature = exportKey?.sign('config.export', bodyOf(header, message)).toString('base64');
+  const body = bodyOf(keySignature === undefined ? header : withSignature(header, keySignature), message);
   const key = createPrivateKey(identity.key);
   const signature = sign(digestFor(key), signed(body), key).toString('base64');
   return Buffer.concat([Buffer.from(`${MAGIC}\n${signature}\n`), body]);
@@ -72,19 +82,15 @@ export function openExport(
   if (magic !== MAGIC) throw new ExportRefused(`it does not begin with "${MAGIC}"`);
   const [signature, bodyAt] = lineAt(document, afterMagic);
   const [headerText, messageAt] = lineAt(document, bodyAt);
-  const header = parseHeader(headerText);
-  const certificate = trustedCertificate(header.certificate, trust, now);
-  const { publicKey } = certificate;
-  const bytes = Buffer.from(signature, 'base64');
-  // One text for one signature: no change of the document passes, whether it means anything or not.
-  const isCanonical = bytes.toString('base64') === signature;
-  if (!isCanonical || !verify(digestFor(publicKey), signed(document.subarray(bodyAt)), publicKey, bytes)) {
-    throw new ExportRefused('its signature is wrong');
-  }
+  const message = document.subarray(messageAt);
+  const header =
+    trust.by === 'key'
+      ? headerSignedByKey(headerText, message, trust.keys)
+      : headerSignedByCertificate(headerText, document.subarray(bodyAt), signature, trust, now);
   try {
-    const message = decodeControlPlaneMessage(document.subarray(messageAt));
-    if (message.type !== 'snapshot') throw new ExportRefused('it holds no snapshot');
-    const { type: _, vaults, ...position } = message;
+    const decoded = decodeControlPlaneMessage(message);
+    if (decoded.type !== 'snapshot') throw new ExportRefused('it holds no snapshot');
+    const { type: _, vaults, ...position } = decoded;
     return {
       snapshot: openSnapshot({ ...position, vaults: vaultsOf(vaults) }, keyring),
       defaults: header.defaults,
@@ -93,6 +99,55 @@ export function openExport(
   } catch (error) {
     throw error instanceof ExportRefused ? error : new ExportRefused(errorMessage(error), { cause: error });
   }
+}
+
+function headerSignedByKey(text: string, message: Buffer, keys: readonly ExportPublicKey[]): Header {
+  const parts = SIGNED_HEADER.exec(text);
+  if (!parts) {
+    throw new ExportRefused(
+      'no export key has signed it; its control plane is of release 0.1.0, or has none (keyring_key_file or config_export_key_file gives it one)',
+    );
+  }
+  const header = `${parts[1]}}`;
+  const signature = signatureIn(parts[2]!);
+  if (!signature || !keys.some((key) => isSignedBy(key, 'config.export', bodyOf(header, message), signature))) {
+    const trusted = keys.map(({ fingerprint }) => `SHA-256 ${fingerprint}`).join(', ');
+    throw new ExportRefused(`it is not signed by the export key that this data plane trusts (${trusted})`);
+  }
+  return parseHeader(header);
+}
+
+function headerSignedByCertificate(
+  text: string,
+  body: Buffer,
+  signatureText: string,
+  trust: Extract<ExportTrust, { by: 'authority' }>,
+  now: number,
+): Header {
+  const header = parseHeader(text);
+  const { publicKey } = trustedCertificate(header.certificate, trust, now);
+  const signature = signatureIn(signatureText);
+  if (!signature || !verify(digestFor(publicKey), signed(body), publicKey, signature)) {
+    throw new ExportRefused('its signature is wrong');
+  }
+  return header;
+}
+
+/** One text for one signature: no change of the document passes, whether it means anything or not. */
+function signatureIn(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
+}
+
+/** A header with the signature of the export key: what it was before, and the signature. */
+const SIGNED_HEADER = /^(\{.*),"signature":"([A-Za-z0-9+/=]+)"\}$/;
+
+function withSignature(header: string, signature: string): string {
+  return `${header.slice(0, -1)},"signature":"${signature}"}`;
+}
+
+function bodyOf(header: string, message: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${header}\n`), message]);
 }
 
 interface Header {
@@ -118,7 +173,11 @@ function parseHeader(text: string): Header {
 }
 
 /** The certificate that signed, once it is one of this cluster's control planes. */
-function trustedCertificate(pem: string, trust: ExportTrust, now: number): X509Certificate {
+function trustedCertificate(
+  pem: string,
+  trust: Extract<ExportTrust, { by: 'authority' }>,
+  now: number,
+): X509Certificate {
   let chain: X509Certificate[];
   try {
     chain = certificatesIn(pem);
@@ -127,31 +186,20 @@ function trustedCertificate(pem: string, trust: ExportTrust, now: number): X509C
   }
   const [certificate] = chain;
   if (!certificate) throw new ExportRefused('it has no certificate');
-  const problem = trust.mtls === 'shared' ? sharedProblem(certificate, trust, now) : pkiProblem(chain, trust, now);
+  const problem = certificateProblem(chain, trust, now);
   if (problem !== undefined) throw new ExportRefused(`the certificate that signed it is not accepted: ${problem}`);
   return certificate;
 }
 
-function sharedProblem(
-  certificate: X509Certificate,
-  trust: Extract<ExportTrust, { mtls: 'shared' }>,
-  now: number,
-): string | undefined {
-  const [own] = certificatesIn(trust.certificate);
-  if (!own || !certificate.raw.equals(own.raw)) {
-    return "it is another than this data plane's cluster_cert (cluster_mtls = shared: both sides need the same)";
-  }
-  return validityProblem(certificate, now);
-}
-
-function pkiProblem(
+function certificateProblem(
   chain: readonly X509Certificate[],
-  trust: Extract<ExportTrust, { mtls: 'pki' }>,
+  trust: Extract<ExportTrust, { by: 'authority' }>,
   now: number,
 ): string | undefined {
-  const problem = chainProblem(chain, certificatesIn(trust.ca), now);
-  if (problem !== undefined) return problem;
   const certificate = chain[0]!;
+  const problem =
+    chainProblem(chain, certificatesIn(trust.ca), now) ?? usageProblem(certificate, 'server', trust.strictUsage);
+  if (problem !== undefined) return problem;
   const isFor = (name: string) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined;
   if (!trust.names.some(isFor)) {
     return `it is for none of the names ${trust.names.join(', ')}; cluster_server_name says which it must be for`;
@@ -166,11 +214,6 @@ function pkiProblem(
 /** The magic line belongs to it, so that a signature of this key for anything else is none for this. */
 function signed(body: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${MAGIC}\n`), body]);
-}
-
-/** Ed25519 and Ed448 bring their own. */
-function digestFor({ asymmetricKeyType }: KeyObject): string | null {
-  return asymmetricKeyType?.startsWith('ed') ? null : 'sha384';
 }
 
 function lineAt(bytes: Buffer, start: number): [line: string, next: number] {

@@ -15,11 +15,15 @@ export const newDpWithoutCp: Drill = {
     const version = await plan.version();
     const exported = async () => stage.controlPlane.output.includes(`"version":${version},"place"`);
     await stage.until(`version ${version} is exported`, exported);
+    const exportKey = await plan.exportKey();
     await stage.controlPlane.kill();
     stage.breaks('the control plane is killed');
 
     stage.step('start a data plane that has nothing on its disk');
-    const created = await stage.planDataPlane('dp-new', { VAULTPLANE_CONFIG_FALLBACK_URL: stage.exportUrl });
+    const created = await stage.planDataPlane('dp-new', {
+      VAULTPLANE_CONFIG_FALLBACK_URL: stage.exportUrl,
+      VAULTPLANE_CONFIG_EXPORT_PUBLIC_KEY: exportKey,
+    });
     try {
       await created.start();
       const facts = await stage.status(created);

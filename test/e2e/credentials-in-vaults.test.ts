@@ -173,13 +173,17 @@ describe('a credential in the configuration of a vault', () => {
     await dataPlane.caughtUpWith(controlPlane);
     await stage.written(join(dataPlane.dataDir, 'config.snapshot'), 'my-toys');
     await stage.written(stage.exported, 'vaultplane config.export');
+    const exportKey = await controlPlane.exportKey();
     await control.stop();
     await data.stop();
 
     await dataPlane.start();
     assert.equal((await dataPlane.status()).config.source, 'disk');
     assert.equal((await dataPlane.resolve(REFERENCE)).value, 'the secret');
-    const fallback = { VAULTPLANE_CONFIG_FALLBACK_URL: String(pathToFileURL(stage.exported)) };
+    const fallback = {
+      VAULTPLANE_CONFIG_FALLBACK_URL: String(pathToFileURL(stage.exported)),
+      VAULTPLANE_CONFIG_EXPORT_PUBLIC_KEY: exportKey,
+    };
     const withKey = await stage.dataPlane('dp-with-key', controlPlane, { ...key, ...fallback });
     await withKey.start();
     assert.equal((await withKey.status()).config.source, 'fallback');

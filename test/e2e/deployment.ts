@@ -153,6 +153,11 @@ export class ControlPlane {
     return (await (await fetch(this.adminUrl + path)).json()) as Record<string, unknown>;
   }
 
+  /** The public half of its export key, PEM, for config_export_public_key. */
+  async exportKey(): Promise<string> {
+    return ((await this.get('/clustering/export-key')) as { public_key: string }).public_key.trim();
+  }
+
   /** The version of the configuration that this control plane has. */
   async version(): Promise<number> {
     const status = (await this.get('/clustering/status')) as { config: { version: number } };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { ExportPublicKey } from '@vaultplane/shared/export-key.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { forRequest, REQUEST_ID_HEADER, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
@@ -48,6 +49,7 @@ export interface AdminServerOptions {
   authentication: Authentication;
   publisher: Publisher;
   fleet: Fleet;
+  exportKey: ExportPublicKey | undefined;
   references: ReferenceRegistry;
   commands: FleetCommands;
   clock: Clock;
@@ -123,7 +125,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   vaultRoutes(app, store.config, current);
   schemaRoutes(app);
   tagRoutes(app, current);
-  clusteringRoutes(app, fleet, publisher);
+  clusteringRoutes(app, options);
   eventRoutes(app, new FleetFeed({ fleet, publisher, clock: options.clock, log }), options.clock);
   referenceRoutes(app, options.references);
   refreshRoutes(app, { store: store.config, commands: options.commands, clock: options.clock });

@@ -1,12 +1,23 @@
+import { type ExportPublicKey, publicKeyPem } from '@vaultplane/shared/export-key.ts';
 import type { FastifyInstance } from 'fastify';
 import type { Fleet } from '../cluster/fleet.ts';
 import type { Publisher } from '../cluster/publisher.ts';
+import { notFound } from './kong-error.ts';
 import { resource } from './resources.ts';
 
 /** /clustering/…: the data planes, in Kong's shape and ours (CONTRACT.md §5). */
-export function clusteringRoutes(app: FastifyInstance, fleet: Fleet, publisher: Publisher): void {
+export function clusteringRoutes(
+  app: FastifyInstance,
+  { fleet, publisher, exportKey }: { fleet: Fleet; publisher: Publisher; exportKey: ExportPublicKey | undefined },
+): void {
   resource(app, '/clustering/data-planes', {
     GET: async () => ({ data: await fleet.dataPlanes(), next: null }),
+  });
+  resource(app, '/clustering/export-key', {
+    GET: async () => {
+      if (!exportKey) throw notFound();
+      return { public_key: publicKeyPem(exportKey), sha256: exportKey.fingerprint };
+    },
   });
   resource(app, '/clustering/status', {
     GET: async () => {

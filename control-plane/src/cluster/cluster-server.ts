@@ -4,8 +4,10 @@ import { createServer as createNetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { proveControlPlane } from '@vaultplane/shared/control-plane-proof.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { ExportKey } from '@vaultplane/shared/export-key.ts';
 import type { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
@@ -32,6 +34,8 @@ export interface ClusterServerOptions {
   /** Who joins, where this control plane is the CA. */
   enrolment?: Enrolment | undefined;
   controlPlaneId: string;
+  /** What this control plane proves itself with to data planes that ask for it. */
+  exportKey?: ExportKey | undefined;
   defaults: ConfigDefaults;
   publisher: Publisher;
   fleet: Fleet;
@@ -50,7 +54,7 @@ export interface ClusterServer {
 
 /** @throws StartError when it can't listen */
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
-  const { identity, log, metrics, publisher } = options;
+  const { exportKey, identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
   const slowSends = new SlowSends(options.clock);
   const lastAcknowledgement = new LastAcknowledgement();
@@ -113,6 +117,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         ...options,
         socket: webSocket,
         connection: socket,
+        prove: exportKey && (() => proveControlPlane(request.socket as TLSSocket, exportKey)),
         slowSends,
         lastAcknowledgement,
         ip: ipOf(request),

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ExportKey } from '@vaultplane/shared/export-key.ts';
 import { openExport } from '@vaultplane/shared/snapshot-export.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import type { Database } from '../store/database.ts';
@@ -31,8 +32,8 @@ describe('the export of the configuration', () => {
   });
 
   const exported = () => {
-    const trust = { mtls: 'shared', certificate: readFileSync(cp.certificateFile, 'utf8') } as const;
-    return openExport(readFileSync(path), trust, clock.now());
+    const keys = [ExportKey.parse(readFileSync(join(cp.dataDir, 'export.key'), 'utf8')).publicKey];
+    return openExport(readFileSync(path), { by: 'key', keys }, clock.now());
   };
   const status = async () =>
     ((await (await fetch(`${cp.statusUrl}/status`)).json()) as { config_export: ExportState }).config_export;

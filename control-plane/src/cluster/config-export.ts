@@ -1,5 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { ExportKey } from '@vaultplane/shared/export-key.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { Place } from '@vaultplane/shared/places/place.ts';
@@ -19,8 +20,10 @@ const WRITE_TIMEOUT_MS = 60_000;
 
 export interface ConfigExportOptions {
   place: Place;
-  /** Whose key signs; read at every export. */
+  /** The certificate that signs; read at every export. */
   identity: () => Pick<ClusterIdentity, 'certificate' | 'key'>;
+  /** Signs too, for data planes that know its public half. */
+  exportKey?: ExportKey | undefined;
   defaults: ConfigDefaults;
   publisher: Publisher;
   /** For credentials of vaults; without it they are left out. */
@@ -105,7 +108,7 @@ export class ConfigExport {
   }
 
   async #write(): Promise<void> {
-    const { place, identity, defaults, publisher, clock, log, keyring } = this.#options;
+    const { place, identity, exportKey, defaults, publisher, clock, log, keyring } = this.#options;
     this.#owingSince = undefined;
     try {
       const { current } = publisher;
@@ -113,7 +116,7 @@ export class ConfigExport {
       const encoded = sealed === current ? await publisher.whole() : await encodeForMany(snapshotMessage(sealed));
       const exportedAt = clock.now();
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(WRITE_TIMEOUT_MS)]);
-      await place.write(encodeExport(encoded, { defaults, exportedAt }, identity()), signal);
+      await place.write(encodeExport(encoded, { defaults, exportedAt }, identity(), exportKey), signal);
       const { version } = current;
       Object.assign(this.#state, { version, exported_at: new Date(exportedAt).toISOString(), error: null });
       this.#failures = 0;

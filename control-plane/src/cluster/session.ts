@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { ControlPlaneProof } from '@vaultplane/shared/control-plane-proof.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import {
@@ -52,6 +53,8 @@ export interface SessionOptions {
   /** Whether an id belongs to a node with a certificate of its own: nobody without that certificate may claim it. */
   isEnrolled?: ((nodeId: string) => Promise<boolean>) | undefined;
   controlPlaneId: string;
+  /** Proves to this link's data plane that this is a control plane; undefined where there is no export key. */
+  prove?: (() => ControlPlaneProof) | undefined;
   defaults: ConfigDefaults;
   publisher: Publisher;
   fleet: Fleet;
@@ -159,7 +162,7 @@ export class Session {
   }
 
   async #hello(hello: HelloMessage): Promise<void> {
-    const { publisher, fleet, controlPlaneId, defaults, ip, certExpiresAt, socket } = this.#options;
+    const { publisher, fleet, controlPlaneId, defaults, ip, certExpiresAt, socket, prove } = this.#options;
     if (this.#member) return this.#refuse('bad_message', 'a second hello');
     const protocol = chooseProtocol(hello.protocols);
     if (protocol === undefined) {
@@ -199,6 +202,7 @@ export class Session {
       config: publisher.position,
       defaults,
       accepts: [...CONTROL_PLANE_ACCEPTS],
+      ...(prove && hello.accepts?.includes('proof') && { proof: prove() }),
     });
     this.#unfollow = publisher.follow(() => this.#sync());
     this.#pingLater();

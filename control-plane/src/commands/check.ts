@@ -8,6 +8,7 @@ import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
 import { sealedMembers } from '@vaultplane/shared/vaults/sealed-vault.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
+import { NO_EXPORT_KEY, readExportKeyFile } from '../cluster/export-key.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
@@ -34,6 +35,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     ...checkAdminCertificate(settings),
     ...checkKeyring(settings),
     ...checkSecretsKey(settings),
+    checkExportKey(settings),
     ...(await checkDatabase(settings)),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -106,6 +108,23 @@ function checkSecretsKey({ secrets_key_file: path }: ControlPlaneSettings): Find
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }
+}
+
+/** That of the database is looked at by nothing but a start: to have it, one is made. */
+function checkExportKey(settings: ControlPlaneSettings): Finding {
+  const what = 'export key';
+  const { config_export_key_file: file, keyring_key_file: keyring, database } = settings;
+  if (file !== undefined) {
+    try {
+      const { fingerprint } = readExportKeyFile(file).publicKey;
+      return { what, ok: true, says: `that of config_export_key_file, SHA-256 ${fingerprint}` };
+    } catch (error) {
+      return { what, ok: false, says: errorMessage(error) };
+    }
+  }
+  if (keyring !== undefined) return { what, ok: true, says: 'in the database, sealed by keyring_key_file' };
+  if (database === 'embedded') return { what, ok: true, says: 'in data_dir' };
+  return { what, ok: settings.config_export_url === undefined, says: NO_EXPORT_KEY };
 }
 
 /** Vaults whose configuration has credentials in it, which no key is needed to see. */

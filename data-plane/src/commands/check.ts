@@ -12,6 +12,8 @@ import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../sett
 import { describeFinding, type Finding, finding } from './finding.ts';
 import { quietLog, readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
+import { runningFacts } from './status.ts';
+import { describeTrust, trustOf } from './trust.ts';
 
 export function checkCommand(): Command {
   return commandWithSettings('check')
@@ -41,6 +43,9 @@ async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promi
       ? []
       : [await finding('api_policies', () => checkPolicies(settings.api_policies!))]),
     await finding('cluster_cert', () => checkClusterCertificate(settings)),
+    ...(settings.cluster_mtls === 'shared' || settings.config_export_public_key !== undefined
+      ? [await finding('export key', () => checkExportKey(settings))]
+      : []),
     ...(settings.secrets_key_file === undefined
       ? []
       : [await finding('secrets_key_file', () => checkSecretsKey(settings.secrets_key_file!))]),
@@ -74,6 +79,15 @@ async function checkPolicies(path: string): Promise<string> {
 function checkSecretsKey(path: string): string {
   readSecretsKey(path, quietLog());
   return path;
+}
+
+/** What is trusted, and whether a data plane that runs here has found a control plane that does not have it. */
+async function checkExportKey(settings: DataPlaneSettings): Promise<string> {
+  const says = describeTrust(await trustOf(settings));
+  const running = await runningFacts(settings);
+  const problem = running?.control_plane.export_key?.problem ?? null;
+  if (problem !== null) throw new StartError(problem);
+  return says;
 }
 
 async function checkClusterCertificate(settings: DataPlaneSettings): Promise<string> {

@@ -1,5 +1,6 @@
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import type { Command } from 'commander';
+import type { DataPlaneSettings } from '../settings.ts';
 import type { StatusFacts } from '../status/status-facts.ts';
 import { readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
@@ -11,22 +12,33 @@ export function statusCommand(): Command {
     .description('Show how the data plane that runs on this machine is.')
     .option('--json', 'print all facts as JSON')
     .action(async (options: SettingsOption & { json?: boolean }) => {
-      const { status_listen } = await readSettings(options);
-      const everywhere = ['0.0.0.0', '::'].includes(status_listen.host);
-      const address = printAddress(everywhere ? { host: '127.0.0.1', port: status_listen.port } : status_listen);
-      const facts = await fetchFacts(address);
+      const settings = await readSettings(options);
+      const facts = await runningFacts(settings);
+      if (!facts) {
+        throw new Error(
+          `no data plane answers at status_listen = ${statusAddress(settings)}; start one with vaultplane-dp start`,
+        );
+      }
       console.log(options.json ? JSON.stringify(facts) : describe(facts));
     });
 }
 
-async function fetchFacts(address: string): Promise<StatusFacts> {
-  let facts: StatusFacts | undefined;
+/** How the data plane that runs on this machine is; undefined where none does. */
+export async function runningFacts(settings: StatusSettings): Promise<StatusFacts | undefined> {
   try {
-    const response = await fetch(`http://${address}/status`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    facts = (await response.json()) as StatusFacts;
-  } catch {}
-  if (facts?.program === 'vaultplane-dp') return facts;
-  throw new Error(`no data plane answers at status_listen = ${address}; start one with vaultplane-dp start`);
+    const url = `http://${statusAddress(settings)}/status`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const facts = (await response.json()) as StatusFacts;
+    return facts.program === 'vaultplane-dp' ? facts : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type StatusSettings = Pick<DataPlaneSettings, 'status_listen'>;
+
+function statusAddress({ status_listen: { host, port } }: StatusSettings): string {
+  return printAddress({ host: ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host, port });
 }
 
 function describe(facts: StatusFacts): string {
@@ -46,6 +58,7 @@ function describe(facts: StatusFacts): string {
     link.connected
       ? `control plane: linked to ${link.endpoint}`
       : `control plane: no link (${link.last_error ?? 'not tried yet'}), last heard ${link.last_contact ?? 'never'}`,
+    ...((link.export_key?.problem ?? null) === null ? [] : [`export key: ${link.export_key.problem}`]),
     `references: ${Object.entries(references)
       .map(([state, count]) => `${count} ${state}`)
       .join(', ')}`,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ExportKey } from '@vaultplane/shared/export-key.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import type { Place } from '@vaultplane/shared/places/place.ts';
 import { encodeForMany, snapshotMessage } from '@vaultplane/shared/protocol.ts';
@@ -20,6 +21,7 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
 
   async function begin(options: { have?: Snapshot } = {}) {
     const own = makeCertificate(folder, 'shared');
+    const exportKey = ExportKey.generate();
     const clock = new FakeClock(Date.now());
     const { log, lines } = recordedLog();
     const configuration = await openConfiguration({ dataDir: mkdtempSync(join(folder, 'd-')), clock, log: silentLog });
@@ -38,7 +40,7 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
     };
     const fallback = ConfigurationFallback.start({
       place,
-      trust: () => ({ mtls: 'shared', certificate: own.cert }),
+      trust: () => ({ by: 'key', keys: [exportKey.publicKey] }),
       configuration,
       isLinked: () => linked,
       clock,
@@ -55,11 +57,12 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
       link: (is: boolean) => {
         linked = is;
       },
-      async put(snapshot: Snapshot, signer = own) {
+      async put(snapshot: Snapshot, signer = exportKey) {
         document = encodeExport(
           await encodeForMany(snapshotMessage(snapshot)),
           { defaults: { vault_aws_region: 'eu-west-1' }, exportedAt: clock.now() },
-          { certificate: own.cert, key: signer.key },
+          { certificate: own.cert, key: own.key },
+          signer,
         );
       },
       async after(ms: number) {
@@ -113,10 +116,10 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
 
   it('is used only with a right signature, says so otherwise, and is tried again', async () => {
     const bench = await begin();
-    await bench.put(snapshotOf(7, ['a']), makeCertificate(folder, 'shared'));
+    await bench.put(snapshotOf(7, ['a']), ExportKey.generate());
     await bench.after(FALLBACK_FIRST_MS);
     assert.ok(!bench.configuration.current);
-    assert.equal(bench.fallback.error, 'file:///there: its signature is wrong');
+    assert.match(bench.fallback.error ?? '', /^file:\/\/\/there: it is not signed by the export key/);
     assert.equal(bench.lines().filter(({ level }) => level === 'warn').length, 1);
     await bench.after(FALLBACK_EVERY_MS);
     assert.equal(bench.lines().filter(({ level }) => level === 'warn').length, 1, 'the same failure is logged once');
@@ -138,16 +141,25 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
     await bench.stop();
   });
 
-  it('trusts those that the link would: for the right name, or the very same certificate', () => {
+  it('trusts the export key under shared, and one that is configured; else those that the link would, for the right name', () => {
     const endpoints = [
       { host: 'cp-1', port: 1 },
       { host: 'cp-2', port: 1 },
     ];
+    const keys = [ExportKey.generate().publicKey];
+    const [nobody, pinned, configured] = [
+      { keys: [], configured: undefined },
+      { keys, configured: undefined },
+      { keys, configured: keys },
+    ];
     const shared = { certificate: 'c', key: 'k', mtls: 'shared' } as const;
-    assert.deepEqual(exportTrust(shared, endpoints), { mtls: 'shared', certificate: 'c' });
+    assert.throws(() => exportTrust(shared, endpoints, nobody), /set config_export_public_key/);
+    assert.deepEqual(exportTrust(shared, endpoints, pinned), { by: 'key', keys });
+    assert.deepEqual(exportTrust(shared, endpoints, configured), { by: 'key', keys });
     const pki = { certificate: 'c', key: 'k', mtls: 'pki', ca: 'ca', allowedCommonNames: ['x'] } as const;
-    const trust = { mtls: 'pki', ca: 'ca', allowedCommonNames: ['x'] };
-    assert.deepEqual(exportTrust(pki, endpoints), { ...trust, names: ['cp-1', 'cp-2'] });
-    assert.deepEqual(exportTrust({ ...pki, serverName: 'cp' }, endpoints), { ...trust, names: ['cp'] });
+    const trust = { by: 'authority', ca: 'ca', allowedCommonNames: ['x'], strictUsage: false };
+    assert.deepEqual(exportTrust(pki, endpoints, nobody), { ...trust, names: ['cp-1', 'cp-2'] });
+    assert.deepEqual(exportTrust({ ...pki, serverName: 'cp' }, endpoints, pinned), { ...trust, names: ['cp'] });
+    assert.deepEqual(exportTrust(pki, endpoints, configured), { by: 'key', keys });
   });
 });

@@ -8,6 +8,7 @@ import type { Address } from '@vaultplane/shared/settings.ts';
 import { ExportRefused, type ExportTrust, openExport } from '@vaultplane/shared/snapshot-export.ts';
 import type { LinkCredentials } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
+import type { TrustedKeys } from './trusted-keys.ts';
 
 /** The control plane has this long to answer first. */
 export const FALLBACK_FIRST_MS = 1000;
@@ -32,15 +33,28 @@ export interface ConfigurationFallbackOptions {
   random?: () => number;
 }
 
-/** Whoever this data plane would take for its control plane on the link may have signed. */
-export function exportTrust(credentials: LinkCredentials, endpoints: readonly Address[]): ExportTrust {
-  const { mtls, certificate, ca, allowedCommonNames, serverName } = credentials;
-  if (mtls === 'shared') return { mtls, certificate };
+/**
+ * Who may have signed: the holder of the export key where that is configured, or all members of the cluster have one
+ * certificate; else whoever this data plane would take for its control plane on the link.
+ *
+ * @throws ExportRefused where that can't be told yet
+ */
+export function exportTrust(
+  { mtls, ca, allowedCommonNames, serverName }: LinkCredentials,
+  endpoints: readonly Address[],
+  trusted: Pick<TrustedKeys, 'configured' | 'keys'>,
+): ExportTrust {
+  const keys = mtls === 'shared' ? trusted.keys : trusted.configured;
+  if (keys && keys.length > 0) return { by: 'key', keys };
+  if (mtls === 'shared') throw new ExportRefused(KEY_UNKNOWN);
   // The cluster's own CA makes certificates of servers for control planes only, all for one name.
-  if (mtls === 'enrolled') return { mtls: 'pki', ca: ca!, names: [ENROLLED_SERVER_NAME] };
+  if (mtls === 'enrolled') return { by: 'authority', ca: ca!, names: [ENROLLED_SERVER_NAME], strictUsage: true };
   const names = serverName === undefined ? endpoints.map(({ host }) => host) : [serverName];
-  return { mtls, ca: ca!, allowedCommonNames, names };
+  return { by: 'authority', ca: ca!, allowedCommonNames, names, strictUsage: false };
 }
+
+const KEY_UNKNOWN =
+  'it is not used before the export key is known, since under cluster_mtls = shared any data plane could have signed it; set config_export_public_key (`vaultplane-cp export-key` prints it)';
 
 /** Looks at config_fallback_url for as long as no control plane answers (CONTRACT.md §8). */
 export class ConfigurationFallback {

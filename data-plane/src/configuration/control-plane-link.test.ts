@@ -20,6 +20,7 @@ import {
   LONGEST_BACKOFF_MS,
   startControlPlaneLink,
 } from './control-plane-link.ts';
+import { TrustedKeys } from './trusted-keys.ts';
 
 describe('the link to a control plane', { skip: noCertificates }, () => {
   const folder = temporaryFolder();
@@ -43,6 +44,7 @@ describe('the link to a control plane', { skip: noCertificates }, () => {
       startControlPlaneLink({
         identity: { nodeId: TIMELINE, hostname: 'host', programVersion: '1.2.3', labels: {} },
         configuration,
+        trusted: await TrustedKeys.open({ setting: undefined, dataDir, log }),
         report: () => ({ references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 }, rejected_vaults: [] }),
         inventory: () => [],
         carryOut: async ({ id }) => ({

@@ -8,6 +8,7 @@ import type { Configuration } from './configuration.ts';
 import type { ConversationOptions, NodeIdentity } from './conversation.ts';
 import { LinkSession } from './link-session.ts';
 import type { Inventory } from './reference-telling.ts';
+import type { TrustedKeys } from './trusted-keys.ts';
 
 /** How the link to the control plane stands. */
 export interface LinkState {
@@ -36,6 +37,8 @@ export interface LinkOptions {
   credentials: (address: Address, signal: AbortSignal) => Promise<LinkCredentials>;
   /** A control plane has refused this node, for a reason with a code. */
   onRefused?: (code: string) => void;
+  /** Which control planes are believed where all have one certificate (`shared`). */
+  trusted: Pick<TrustedKeys, 'look' | 'check'>;
   proxy?: URL | undefined;
   identity: NodeIdentity;
   configuration: Configuration;
@@ -119,7 +122,7 @@ class Link implements ControlPlaneLink {
 
   /** One link from its first packet to its end. @throws why it ended */
   async #runOnce(address: Address, welcomed: () => void): Promise<void> {
-    const { carryOut, clock, configuration, identity, inventory, log, proxy, report } = this.#options;
+    const { carryOut, clock, configuration, identity, inventory, log, proxy, report, trusted } = this.#options;
     const endpoint = printAddress(address);
     this.#state.endpoint = endpoint;
     const handshake = new AbortController();
@@ -127,10 +130,13 @@ class Link implements ControlPlaneLink {
     const signal = AbortSignal.any([this.#stopping.signal, handshake.signal]);
     try {
       const credentials = await this.#options.credentials(address, signal);
+      if (credentials.mtls === 'shared') await trusted.look();
+      const socket = await connectSecurely(address, credentials, { signal, proxy });
       const session = new LinkSession({
-        socket: await connectSecurely(address, credentials, { signal, proxy }),
+        socket,
         endpoint,
         credentials,
+        believe: credentials.mtls === 'shared' ? ({ proof }) => trusted.check(socket, proof) : undefined,
         configuration,
         // Who has a certificate of its own is who that says.
         identity: credentials.nodeId === undefined ? identity : { ...identity, nodeId: credentials.nodeId },

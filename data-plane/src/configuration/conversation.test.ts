@@ -68,7 +68,7 @@ describe('what is said over a cluster link', () => {
         program_version: '1.2.3',
         config: positionOf(have),
         labels: {},
-        accepts: ['command', 'compressed'],
+        accepts: ['command', 'compressed', 'proof'],
       },
     ]);
   });

@@ -32,6 +32,8 @@ export interface ConversationOptions {
   /** Does what a control plane commands. Never rejects. */
   carryOut: (command: CommandMessage) => Promise<CommandResultMessage>;
   send: (message: DataPlaneMessage) => void;
+  /** Whether a welcome is that of a control plane. @throws Error where it is not to be believed */
+  believe?: ((welcome: WelcomeMessage) => void) | undefined;
 }
 
 type MessageOf<T extends ControlPlaneMessage['type']> = Extract<ControlPlaneMessage, { type: T }>;
@@ -53,6 +55,7 @@ export class Conversation {
   readonly #log: Log;
   readonly #carryOut: ConversationOptions['carryOut'];
   readonly #send: (message: DataPlaneMessage) => void;
+  readonly #believe: ConversationOptions['believe'];
   #welcome: WelcomeMessage | undefined;
   #waitingForWhole = false;
   #nacks = 0;
@@ -63,6 +66,7 @@ export class Conversation {
     this.#log = options.log;
     this.#carryOut = options.carryOut;
     this.#send = options.send;
+    this.#believe = options.believe;
   }
 
   /** The control plane's answer to the hello; undefined before it came. */
@@ -138,6 +142,8 @@ export class Conversation {
         `the control plane chose protocol ${welcome.protocol}; this data plane speaks ${PROTOCOL_VERSIONS.join(', ')}`,
       );
     }
+    // Before anything that it says is taken for true.
+    this.#believe?.(welcome);
     this.#welcome = welcome;
     const current = this.#configuration.current;
     if (!current) return;

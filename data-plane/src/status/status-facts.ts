@@ -5,6 +5,7 @@ import type { Lookups } from '../api/lookups.ts';
 import type { Refusals } from '../api/refusals.ts';
 import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
 import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
+import type { TrustFacts } from '../configuration/trusted-keys.ts';
 import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
 import type { Prefetching } from '../prefetch/prefetching.ts';
 import type { RehearsalFacts, Rehearsals } from '../rehearsal/rehearsals.ts';
@@ -42,6 +43,8 @@ export interface StatusFacts {
     last_error: string | null;
     /** What this data plane shows to control planes (null before it has joined), and why a renewed one is not in use. */
     certificate: { expires_at: string | null; problem: string | null };
+    /** Which key a control plane must prove to have (cluster_mtls = shared), and exports be signed with. */
+    export_key: TrustFacts;
   };
   references: { fresh: number; stale: number; resurrected: number; negative: number };
   /** Calls to vaults of type aws, and to those of every type that was asked for something, by type. */
@@ -83,6 +86,7 @@ export interface StatusSources {
   secretsOnDisk: () => VaultFileFacts;
   fallbackError: () => string | null;
   certificate: () => { expiresAt: number | null; problem: string | null };
+  exportKey: () => TrustFacts;
   clock: Clock;
 }
 
@@ -124,6 +128,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
           expires_at: certificate.expiresAt === null ? null : isoTime(certificate.expiresAt),
           problem: certificate.problem,
         },
+        export_key: sources.exportKey(),
       },
       references: resolver.counts(),
       aws: resolver.awsCounts(),

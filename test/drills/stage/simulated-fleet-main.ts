@@ -27,12 +27,14 @@ process.once('message', (settings: FleetSettings) => {
   };
   // What a data plane would write to its disk, these forget: a thousand disks are not what is rehearsed.
   const file = { error: null, save() {} } as unknown as SnapshotFile;
+  const trusted = { look: async () => {}, check() {} };
   const members: Array<{ configuration: Configuration; link: ControlPlaneLink }> = [];
   const begin = (number: number) => {
     const configuration = new Configuration({ clock: systemClock, log: silentLog, file });
     const link = startControlPlaneLink({
       endpoints: endpoints.map((text) => parseAddress(text)!),
       credentials: async () => credentials,
+      trusted,
       identity: { nodeId: randomUUID(), hostname: `simulated-${number}`, programVersion: '0.1.0', labels: {} },
       configuration,
       report: () => ({ references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 }, rejected_vaults: [] }),

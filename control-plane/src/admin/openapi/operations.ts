@@ -113,6 +113,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'The data planes',
     answers: [200, object({ data: list(ref('DataPlane')), next: orNull(text) })],
   },
+  'GET /clustering/export-key': {
+    summary: 'The public half of the export key, for config_export_public_key of data planes',
+    answers: [200, object({ public_key: text, sha256: text })],
+  },
   'GET /clustering/status': {
     summary: 'The data planes in the form of Kong, and the position of the configuration',
     answers: [

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { ExportKey } from '@vaultplane/shared/export-key.ts';
+import { Keyring } from '@vaultplane/shared/keyring.ts';
+import type { ControlPlaneSettings } from '../settings.ts';
+import type { Actor } from '../store/audit-log.ts';
+import type { Database } from '../store/database.ts';
+import { KeptExportKey } from '../store/kept-export-key.ts';
+
+type ExportKeySettings = Pick<
+  ControlPlaneSettings,
+  'config_export_key_file' | 'keyring_key_file' | 'database' | 'data_dir'
+>;
+
+/** The export key of a control plane, and where it is kept. */
+export interface OwnExportKey {
+  key: ExportKey;
+  kept: 'config_export_key_file' | 'database' | 'data_dir';
+}
+
+/** What a control plane on Postgres lacks without a keyring. */
+export const NO_EXPORT_KEY =
+  'this control plane has no export key; set keyring_key_file (openssl rand -base64 32 makes a key), under which one is kept in the database, or config_export_key_file (openssl genpkey -algorithm ed25519 makes one), the same for every control plane';
+
+/**
+ * The export key, made where there is none yet: that of config_export_key_file; else the database's, sealed by the keyring;
+ * else, where the database is embedded, data_dir/export.key. A control plane on Postgres with no keyring has none, since
+ * other control planes would have others, and it is never in the database unsealed.
+ *
+ * @throws StartError where it can't be read, or be opened by the keyring
+ */
+export async function ensureExportKey(
+  settings: ExportKeySettings,
+  database: Database,
+): Promise<OwnExportKey | undefined> {
+  const { config_export_key_file: file, keyring_key_file: keyringFile } = settings;
+  if (file !== undefined) return { key: readExportKeyFile(file), kept: 'config_export_key_file' };
+  if (keyringFile !== undefined) {
+    const keeper = new KeptExportKey(database, Keyring.read(keyringFile));
+    return { key: await moveIntoDatabase(settings, keeper), kept: 'database' };
+  }
+  if (await KeptExportKey.exists(database)) {
+    throw new StartError('the export key in the database is encrypted, and keyring_key_file is not set');
+  }
+  if (settings.database !== 'embedded') return undefined;
+  const path = fileInDataDir(settings);
+  const kept = readKeyFile('data_dir', path);
+  return { key: kept ?? (await writeKey(path, ExportKey.generate())), kept: 'data_dir' };
+}
+
+/** The key of config_export_key_file. @throws StartError that says nothing of what the file holds */
+export function readExportKeyFile(path: string): ExportKey {
+  return readKeyFile('config_export_key_file', path)!;
+}
+
+/** A new key in place of the old one. @throws StartError where its place is the operator's, or there is none for it */
+export async function replaceExportKey(
+  settings: ExportKeySettings,
+  database: Database,
+  actor: Actor,
+  now: number,
+): Promise<OwnExportKey> {
+  const { config_export_key_file: file, keyring_key_file: keyringFile } = settings;
+  if (file !== undefined) throw new StartError('the export key is that of config_export_key_file; replace that file');
+  if (keyringFile !== undefined) {
+    const key = await new KeptExportKey(database, Keyring.read(keyringFile)).replace(actor, now);
+    return { key, kept: 'database' };
+  }
+  if (settings.database !== 'embedded') throw new StartError(NO_EXPORT_KEY);
+  return { key: await writeKey(fileInDataDir(settings), ExportKey.generate()), kept: 'data_dir' };
+}
+
+/** A key that was in data_dir before there was a keyring goes on being the key: data planes know it. */
+async function moveIntoDatabase(settings: ExportKeySettings, keeper: KeptExportKey): Promise<ExportKey> {
+  if (settings.database !== 'embedded') return keeper.ensure(undefined);
+  const path = fileInDataDir(settings);
+  const key = await keeper.ensure(readKeyFile('data_dir', path));
+  await removeDurably(path);
+  return key;
+}
+
+function fileInDataDir({ data_dir }: ExportKeySettings): string {
+  return join(data_dir, 'export.key');
+}
+
+/** @returns undefined where it is data_dir's and not there */
+function readKeyFile(setting: 'config_export_key_file' | 'data_dir', path: string): ExportKey | undefined {
+  const named = setting === 'data_dir' ? path : setting;
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    if (setting === 'data_dir' && code === 'ENOENT') return undefined;
+    throw new StartError(`${named} can't be read (${code}); it must be the path of ${KEY_FILE}`);
+  }
+  try {
+    return ExportKey.parse(pem);
+  } catch (error) {
+    throw new StartError(`${named} can't be used: ${errorMessage(error)}; it must be ${KEY_FILE}`);
+  }
+}
+
+const KEY_FILE = 'a file with a private key, as `openssl genpkey -algorithm ed25519` makes one';
+
+async function writeKey(path: string, key: ExportKey): Promise<ExportKey> {
+  await writeDurably(path, key.pem, { beside: `${path}.${randomBytes(8).toString('hex')}` });
+  return key;
+}
