@@ -22,7 +22,7 @@ import { startClusterServer } from './cluster/cluster-server.ts';
 import { ConfigExport, type ConfigExportOptions } from './cluster/config-export.ts';
 import { EnrolledIdentity } from './cluster/enrolled-identity.ts';
 import { Enrolment } from './cluster/enrolment.ts';
-import { ensureExportKey, NO_EXPORT_KEY, type OwnExportKey } from './cluster/export-key.ts';
+import { ensureExportKey, type OwnExportKey } from './cluster/export-key.ts';
 import { Fleet } from './cluster/fleet.ts';
 import { FleetCommands } from './cluster/fleet-commands.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
@@ -42,7 +42,7 @@ import { PROGRAM_VERSION } from './version.ts';
 const WAIT_FOR_DATABASE_MS = 30_000;
 
 const WITHOUT_EXPORT_KEY =
-  'there is no export key; under cluster_mtls = shared data planes can not tell this control plane from another data plane, and new ones take no export';
+  'there is no export key; under cluster_mtls = shared data planes can not tell this control plane from a data plane, those that know a key refuse it, and none takes what it exports';
 
 export interface ControlPlane {
   nodeId: string;
@@ -87,7 +87,7 @@ export async function startControlPlane(
     identity?: FollowedFiles<ClusterIdentity>;
     nodeId?: string;
     configExport?: ConfigExport;
-    exportKey?: OwnExportKey | undefined;
+    exportKey?: OwnExportKey;
   } = {};
 
   try {
@@ -109,9 +109,7 @@ export async function startControlPlane(
         data_planes: { connected: facts.fleet?.connected ?? 0 },
         settings: settingReferences?.facts() ?? { old: [], disk_problem: null },
         config_export: facts.configExport?.state ?? null,
-        export_key: facts.exportKey
-          ? { sha256: facts.exportKey.key.publicKey.fingerprint, kept: facts.exportKey.kept }
-          : null,
+        export_key: exportKeyFacts(facts.exportKey),
         cluster_certificate: {
           expires_at: facts.identity?.current.expiresAt.toISOString() ?? null,
           problem: facts.identity?.error ?? null,
@@ -149,8 +147,8 @@ export async function startControlPlane(
     stoppers.add('certificates', () => identity.stop());
     facts.identity = identity;
     facts.exportKey = await ensureExportKey(settings, database);
-    const exportKey = facts.exportKey?.key;
-    if (!exportKey) log.warn({ reason: NO_EXPORT_KEY }, WITHOUT_EXPORT_KEY);
+    const { key: exportKey } = facts.exportKey;
+    if (!facts.exportKey.key) log.warn({ reason: facts.exportKey.problem }, WITHOUT_EXPORT_KEY);
     if (settings.cluster_mtls === 'shared')
       log.warn({ export_key: exportKey?.publicKey.fingerprint }, SHARED_CERTIFICATE_COSTS);
     const stopPruning = store.audit.keepFor(settings.audit_log_record_ttl, log);
@@ -291,6 +289,12 @@ async function startEnrolment(
   });
   const identity = new EnrolledIdentity({ authority, enrolment, controlPlaneId: nodeId, shared: files, clock });
   return { enrolment, identity };
+}
+
+/** For /status: which key it is, and where it is kept, or why there is none. */
+function exportKeyFacts(own: OwnExportKey | undefined) {
+  if (own?.key) return { sha256: own.key.publicKey.fingerprint, kept: own.kept, problem: null };
+  return { sha256: null, kept: null, problem: own?.problem ?? null };
 }
 
 /** The export to config_export_url; undefined where that is not set. */

@@ -21,7 +21,7 @@ const OF_THE_CONTRACT = `
   vault_hcv_kube_api_token_file vault_hcv_kube_auth_path vault_hcv_kube_role vault_hcv_kv vault_hcv_mount
   vault_hcv_namespace vault_hcv_neg_ttl vault_hcv_port vault_hcv_protocol vault_hcv_resurrect_ttl vault_hcv_token
   vault_hcv_ttl
-  ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url
+  ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url config_export_key_file
   secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
   keyring_key_file config_versions_kept audit_log_record_ttl otel_traces_endpoint manager_path

@@ -4,48 +4,54 @@ import { join } from 'node:path';
 import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExportKey } from '@vaultplane/shared/export-key.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
-import { KeptExportKey } from '../store/kept-export-key.ts';
+import { KeptExportKey, SealedElsewhere } from '../store/kept-export-key.ts';
+import { keyringOf } from '../store/keyring-file.ts';
 
 type ExportKeySettings = Pick<
   ControlPlaneSettings,
   'config_export_key_file' | 'keyring_key_file' | 'database' | 'data_dir'
 >;
 
-/** The export key of a control plane, and where it is kept. */
-export interface OwnExportKey {
-  key: ExportKey;
-  kept: 'config_export_key_file' | 'database' | 'data_dir';
-}
+/** The export key of a control plane, and where it is kept; or why it has none. */
+export type OwnExportKey =
+  | { key: ExportKey; kept: 'config_export_key_file' | 'database' | 'data_dir' }
+  | { key: undefined; problem: string };
 
-/** What a control plane on Postgres lacks without a keyring. */
-export const NO_EXPORT_KEY =
+/** Why a control plane on Postgres has none without a keyring. */
+const NO_KEYRING =
   'this control plane has no export key; set keyring_key_file (openssl rand -base64 32 makes a key), under which one is kept in the database, or config_export_key_file (openssl genpkey -algorithm ed25519 makes one), the same for every control plane';
+
+const SEALED =
+  'the export key in the database is encrypted, and keyring_key_file is not set; set it, or make another export key, which every data plane must then be told: vaultplane-cp export-key --replace';
 
 /**
  * The export key, made where there is none yet: that of config_export_key_file; else the database's, sealed by the keyring;
  * else, where the database is embedded, data_dir/export.key. A control plane on Postgres with no keyring has none, since
- * other control planes would have others, and it is never in the database unsealed.
+ * other control planes would have others, and it is never in the database unsealed. Nothing in the database stops a start:
+ * without the key a control plane does all that it did before there was one, and data planes that know the key refuse it.
  *
- * @throws StartError where it can't be read, or be opened by the keyring
+ * @throws StartError where a file can't be used
  */
-export async function ensureExportKey(
-  settings: ExportKeySettings,
-  database: Database,
-): Promise<OwnExportKey | undefined> {
-  const { config_export_key_file: file, keyring_key_file: keyringFile } = settings;
+export async function ensureExportKey(settings: ExportKeySettings, database: Database): Promise<OwnExportKey> {
+  const { config_export_key_file: file } = settings;
+  const keyring = keyringOf(settings);
   if (file !== undefined) return { key: readExportKeyFile(file), kept: 'config_export_key_file' };
-  if (keyringFile !== undefined) {
-    const keeper = new KeptExportKey(database, Keyring.read(keyringFile));
-    return { key: await moveIntoDatabase(settings, keeper), kept: 'database' };
+  if (keyring) {
+    const keeper = new KeptExportKey(database, keyring);
+    try {
+      return { key: await moveIntoDatabase(settings, keeper), kept: 'database' };
+    } catch (error) {
+      if (error instanceof SealedElsewhere) return { key: undefined, problem: error.message };
+      throw error;
+    }
   }
   if (await KeptExportKey.exists(database)) {
-    throw new StartError('the export key in the database is encrypted, and keyring_key_file is not set');
+    return { key: undefined, problem: SEALED };
   }
-  if (settings.database !== 'embedded') return undefined;
+  if (settings.database !== 'embedded') return { key: undefined, problem: NO_KEYRING };
   const path = fileInDataDir(settings);
   const kept = readKeyFile('data_dir', path);
   return { key: kept ?? (await writeKey(path, ExportKey.generate())), kept: 'data_dir' };
@@ -62,15 +68,15 @@ export async function replaceExportKey(
   database: Database,
   actor: Actor,
   now: number,
-): Promise<OwnExportKey> {
-  const { config_export_key_file: file, keyring_key_file: keyringFile } = settings;
+): Promise<ExportKey> {
+  const { config_export_key_file: file } = settings;
+  const keyring = keyringOf(settings);
   if (file !== undefined) throw new StartError('the export key is that of config_export_key_file; replace that file');
-  if (keyringFile !== undefined) {
-    const key = await new KeptExportKey(database, Keyring.read(keyringFile)).replace(actor, now);
-    return { key, kept: 'database' };
-  }
-  if (settings.database !== 'embedded') throw new StartError(NO_EXPORT_KEY);
-  return { key: await writeKey(fileInDataDir(settings), ExportKey.generate()), kept: 'data_dir' };
+  if (keyring) return new KeptExportKey(database, keyring).replace(actor, now);
+  if (settings.database !== 'embedded') throw new StartError(NO_KEYRING);
+  // One that can't be opened any more would be in the way.
+  await KeptExportKey.remove(database);
+  return writeKey(fileInDataDir(settings), ExportKey.generate());
 }
 
 /** A key that was in data_dir before there was a keyring goes on being the key: data planes know it. */
@@ -109,4 +115,13 @@ const KEY_FILE = 'a file with a private key, as `openssl genpkey -algorithm ed25
 async function writeKey(path: string, key: ExportKey): Promise<ExportKey> {
   await writeDurably(path, key.pem, { beside: `${path}.${randomBytes(8).toString('hex')}` });
   return key;
+}
+
+/** Whether a start with these settings has an export key, as far as can be told without the database. */
+export function exportKeyProblem({
+  config_export_key_file: file,
+  keyring_key_file: keyring,
+  database,
+}: ExportKeySettings): string | undefined {
+  return file === undefined && keyring === undefined && database !== 'embedded' ? NO_KEYRING : undefined;
 }

@@ -8,7 +8,7 @@ import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
 import { sealedMembers } from '@vaultplane/shared/vaults/sealed-vault.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
-import { NO_EXPORT_KEY, readExportKeyFile } from '../cluster/export-key.ts';
+import { exportKeyProblem, readExportKeyFile } from '../cluster/export-key.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
@@ -113,7 +113,7 @@ function checkSecretsKey({ secrets_key_file: path }: ControlPlaneSettings): Find
 /** That of the database is looked at by nothing but a start: to have it, one is made. */
 function checkExportKey(settings: ControlPlaneSettings): Finding {
   const what = 'export key';
-  const { config_export_key_file: file, keyring_key_file: keyring, database } = settings;
+  const { config_export_key_file: file, keyring_key_file: keyring } = settings;
   if (file !== undefined) {
     try {
       const { fingerprint } = readExportKeyFile(file).publicKey;
@@ -123,8 +123,10 @@ function checkExportKey(settings: ControlPlaneSettings): Finding {
     }
   }
   if (keyring !== undefined) return { what, ok: true, says: 'in the database, sealed by keyring_key_file' };
-  if (database === 'embedded') return { what, ok: true, says: 'in data_dir' };
-  return { what, ok: settings.config_export_url === undefined, says: NO_EXPORT_KEY };
+  const problem = exportKeyProblem(settings);
+  // Without one everything else goes on; what is exported no data plane takes that has not a CA to check it by.
+  if (problem === undefined) return { what, ok: true, says: 'in data_dir' };
+  return { what, ok: settings.config_export_url === undefined || settings.cluster_mtls !== 'shared', says: problem };
 }
 
 /** Vaults whose configuration has credentials in it, which no key is needed to see. */

@@ -1,7 +1,8 @@
 import { StartError } from '@vaultplane/shared/errors.ts';
-import { publicKeyPem } from '@vaultplane/shared/export-key.ts';
-import { ensureExportKey, NO_EXPORT_KEY, replaceExportKey } from '../cluster/export-key.ts';
+import { type ExportKey, publicKeyPem } from '@vaultplane/shared/export-key.ts';
+import { ensureExportKey, replaceExportKey } from '../cluster/export-key.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
+import type { Database } from '../store/database.ts';
 import { withStored } from './access.ts';
 
 /** The public half of the export key. */
@@ -18,11 +19,9 @@ export async function exportKey(
 ): Promise<ShownExportKey> {
   return withStored<ShownExportKey>(settings, {
     store: async ({ database }, actor) => {
-      const own = replace
+      const { publicKey } = replace
         ? await replaceExportKey(settings, database, actor, Date.now())
-        : await ensureExportKey(settings, database);
-      if (!own) throw new StartError(NO_EXPORT_KEY);
-      const { publicKey } = own.key;
+        : await existing(settings, database);
       return { public_key: publicKeyPem(publicKey), sha256: publicKey.fingerprint };
     },
     api: (api) => {
@@ -30,4 +29,10 @@ export async function exportKey(
       return api.call('GET', '/clustering/export-key');
     },
   });
+}
+
+async function existing(settings: ControlPlaneSettings, database: Database): Promise<ExportKey> {
+  const own = await ensureExportKey(settings, database);
+  if (!own.key) throw new StartError(own.problem);
+  return own.key;
 }

@@ -8,6 +8,9 @@ import { jsonbOf } from './jsonb.ts';
 /** Where the sealed text belongs: what is sealed for anything else does not open as an export key. */
 const CONTEXT = 'export key';
 
+/** The export key in the database can't be opened with the keyring that is here. */
+export class SealedElsewhere extends StartError {}
+
 /** The export key in the database, sealed by the keyring: all control planes of one database have the same. */
 export class KeptExportKey {
   readonly #database: Database;
@@ -23,10 +26,14 @@ export class KeptExportKey {
     return (await database.query('select 1 from export_key')).length > 0;
   }
 
+  static async remove(database: Queryable): Promise<void> {
+    await database.query('delete from export_key');
+  }
+
   /**
    * The key; where there is none, `first` or a new one becomes it. Control planes that start at the same time agree on one.
    *
-   * @throws StartError where the keyring does not open it
+   * @throws SealedElsewhere
    */
   async ensure(first: ExportKey | undefined): Promise<ExportKey> {
     return (await this.#read()) ?? this.#keepFirst(first ?? ExportKey.generate());
@@ -51,16 +58,18 @@ export class KeptExportKey {
   async #read(): Promise<ExportKey | undefined> {
     const [row] = await this.#database.query<{ sealed: Sealed }>('select sealed from export_key');
     if (!row) return undefined;
-    const pem = this.#keyring.open(row.sealed, CONTEXT);
+    const { key: under, data } = (row.sealed ?? {}) as Partial<Record<keyof Sealed, unknown>>;
+    const isSealed = typeof under === 'string' && typeof data === 'string';
+    const pem = isSealed ? this.#keyring.open({ key: under, data }, CONTEXT) : undefined;
     if (pem === undefined) {
-      throw new StartError(
-        `the export key in the database is encrypted under key ${row.sealed.key}, which keyring_key_file does not hold; put that key back, or make another export key, which every data plane must then be told: vaultplane-cp export-key --replace`,
+      throw new SealedElsewhere(
+        `keyring_key_file does not open the export key in the database (it is under key ${printable(under)}); put that key back, or make another export key, which every data plane must then be told: vaultplane-cp export-key --replace`,
       );
     }
     const key = parse(pem);
     const resealed = this.#seal(key);
     // The keyring's first key is another now: the one before may be taken out of it one day.
-    if (resealed.key !== row.sealed.key) {
+    if (resealed.key !== under) {
       await this.#database.query('update export_key set sealed = $1::jsonb where sealed = $2::jsonb', [
         jsonbOf(resealed),
         jsonbOf(row.sealed),
@@ -81,10 +90,15 @@ export class KeptExportKey {
   }
 }
 
+/** What stands in the database may be anything. */
+function printable(name: unknown): string {
+  return /^[0-9a-f]{16}$/.test(String(name)) ? String(name) : 'unknown';
+}
+
 function parse(pem: string): ExportKey {
   try {
     return ExportKey.parse(pem);
   } catch (error) {
-    throw new StartError(`the export key in the database can't be used: ${errorMessage(error)}`);
+    throw new SealedElsewhere(`the export key in the database can't be used: ${errorMessage(error)}`);
   }
 }
