@@ -186,8 +186,8 @@ describe('an exported configuration', { skip: noCertificates }, () => {
       [/not signed by cluster_ca_cert/, await exportBy(byLeaf, leaf.cert)],
       [/has expired/, await exportBy(expired)],
       [/not for a server/, await exportBy(client)],
-      [/it is for clients too/, await exportBy(forBoth), { strictUsage: true }],
-      [/not for a server/, await exportBy(cp), { strictUsage: true }],
+      [/it is for a client too/, await exportBy(forBoth), { strictUsage: true }],
+      [/does not say that it is for a server/, await exportBy(cp), { strictUsage: true }],
       [/for none of the names dp-9.internal; cluster_server_name/, await exportBy(cp), { names: ['dp-9.internal'] }],
       [
         /cluster_allowed_common_names does not allow its common name "cp-1"/,

@@ -161,5 +161,9 @@ describe('config_fallback_url', { skip: noCertificates }, () => {
     assert.deepEqual(exportTrust(pki, endpoints, nobody), { ...trust, names: ['cp-1', 'cp-2'] });
     assert.deepEqual(exportTrust({ ...pki, serverName: 'cp' }, endpoints, pinned), { ...trust, names: ['cp'] });
     assert.deepEqual(exportTrust(pki, endpoints, configured), { by: 'key', keys });
+    const strict = exportTrust({ ...pki, strictUsage: true }, endpoints, nobody);
+    assert.ok(strict.by === 'authority' && strict.strictUsage);
+    const enrolled = exportTrust({ ...pki, mtls: 'enrolled' }, endpoints, nobody);
+    assert.ok(enrolled.by === 'authority' && enrolled.strictUsage);
   });
 });

@@ -40,7 +40,7 @@ export interface ConfigurationFallbackOptions {
  * @throws ExportRefused where that can't be told yet
  */
 export function exportTrust(
-  { mtls, ca, allowedCommonNames, serverName }: LinkCredentials,
+  { mtls, ca, allowedCommonNames, serverName, strictUsage = false }: LinkCredentials,
   endpoints: readonly Address[],
   trusted: Pick<TrustedKeys, 'configured' | 'keys'>,
 ): ExportTrust {
@@ -50,7 +50,7 @@ export function exportTrust(
   // The cluster's own CA makes certificates of servers for control planes only, all for one name.
   if (mtls === 'enrolled') return { by: 'authority', ca: ca!, names: [ENROLLED_SERVER_NAME], strictUsage: true };
   const names = serverName === undefined ? endpoints.map(({ host }) => host) : [serverName];
-  return { by: 'authority', ca: ca!, allowedCommonNames, names, strictUsage: false };
+  return { by: 'authority', ca: ca!, allowedCommonNames, names, strictUsage };
 }
 
 const KEY_UNKNOWN =
