@@ -62,9 +62,20 @@ export function tuple<const F extends ReadonlyArray<Form<unknown>>>(
     Array.isArray(value) && value.length === forms.length && forms.every((form, index) => form(value[index]));
 }
 
-/** An object whose members are all of one form, whatever their names. */
-export function mapOf<T>(form: Form<T>): Form<Record<string, T>> {
-  return (value): value is Record<string, T> => isObject(value) && Object.values(value).every(form);
+/**
+ * An object whose members are all of one form, whatever their names.
+ *
+ * @param limits how many members it may have, and how long their names may be, in UTF-16 units
+ */
+export function mapOf<T>(
+  form: Form<T>,
+  { maxMembers = Infinity, maxName = Infinity }: { maxMembers?: number; maxName?: number } = {},
+): Form<Record<string, T>> {
+  return (value): value is Record<string, T> => {
+    if (!isObject(value)) return false;
+    const members = Object.entries(value);
+    return members.length <= maxMembers && members.every(([name, member]) => name.length <= maxName && form(member));
+  };
 }
 
 /** An object that has these members; it may have others. */

@@ -17,6 +17,7 @@ import {
   textLike,
   tuple,
 } from './message-form.ts';
+import { messagePackProblem } from './message-pack.ts';
 import type { Delta, Snapshot } from './snapshot.ts';
 import type { VaultEntity } from './vaults/entity.ts';
 import { FLEET_DEFAULT_KEYS, type VaultSettingKey } from './vaults/vault-settings.ts';
@@ -29,8 +30,15 @@ export const PROTOCOL_VERSIONS: readonly number[] = [1];
 
 /** A message from a control plane is at most this many bytes: some 100,000 vaults. */
 export const MAX_CONTROL_PLANE_MESSAGE_BYTES = 64 * 1024 * 1024;
-/** A message from a data plane is at most this many bytes. */
-export const MAX_DATA_PLANE_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** A message from a data plane is at most this many bytes: 1000 names of references of 1000 bytes each. */
+export const MAX_DATA_PLANE_MESSAGE_BYTES = 1024 * 1024;
+/** A hello is at most this many bytes. Nothing else may come before the welcome. */
+export const MAX_HELLO_BYTES = 32 * 1024;
+/** Lists, maps, names and items of a message from a data plane: enough for 1000 references that are all new, or gone. */
+const MAX_DATA_PLANE_VALUES = 50_000;
+/** A configuration has no such depth: the Admin API takes less. */
+const MAX_DEPTH = 64;
+const MAX_LABELS = 64;
 
 /**
  * What either side may send only to a peer that says in its hello or welcome that it accepts it: so a release can add
@@ -43,6 +51,8 @@ export const CONTROL_PLANE_ACCEPTS: readonly string[] = ['references', 'command_
 export const MOST_REFERENCES = 100_000;
 /** Entries of one `references` message. */
 export const MOST_REFERENCES_A_MESSAGE = 1000;
+/** UTF-16 units of a reference; a longer one is not told of. */
+export const MAX_REFERENCE_CHARACTERS = 8192;
 /** A message of fewer bytes than this is not worth compressing. */
 const COMPRESS_FROM_BYTES = 8 * 1024;
 
@@ -71,7 +81,8 @@ export type ConfigDefaults = { [key: VaultSettingKey]: string | undefined };
 
 /** Message types and forms that a peer accepts beyond those of the first release of this protocol. */
 const Accepts = optional(listOf(text(64), 64));
-const UnixSeconds = integer(0, Number.MAX_SAFE_INTEGER);
+/** Up to the end of the year 9999, as X.509 has it (RFC 5280 §4.1.2.5), and what any database takes. */
+const UnixSeconds = integer(0, 253_402_300_799);
 
 // ---- from the data plane ----
 
@@ -83,7 +94,7 @@ const Hello = object({
   hostname: shortText,
   program_version: shortText,
   config: orNull(Position),
-  labels: mapOf(text()),
+  labels: mapOf(text(256), { maxMembers: MAX_LABELS, maxName: 128 }),
   accepts: Accepts,
 });
 /** The configuration of this position is applied and in use. */
@@ -120,7 +131,7 @@ export const REFERENCE_STATES = ['fresh', 'stale', 'resurrected', 'negative'] as
 export type ReferenceState = (typeof REFERENCE_STATES)[number];
 /** A number that the data plane gives a reference, for this link; free again once it is `gone`. */
 const ReferenceNumber = integer(0, MOST_REFERENCES - 1);
-const NamedReference = tuple(ReferenceNumber, text(256), text(8192));
+const NamedReference = tuple(ReferenceNumber, text(256), text(MAX_REFERENCE_CHARACTERS));
 const HeldReference = tuple(
   ReferenceNumber,
   integer(0, REFERENCE_STATES.length - 1),
@@ -298,7 +309,10 @@ function decompress(envelope: Of<typeof Compressed>): Uint8Array {
   }
 }
 
-function unpack(bytes: Uint8Array): unknown {
+/** @param maxValues see MessagePackLimits */
+function unpack(bytes: Uint8Array, maxValues = Infinity): unknown {
+  const problem = messagePackProblem(bytes, { maxValues, maxDepth: MAX_DEPTH });
+  if (problem !== undefined) throw new ProtocolError(`a message is not plain MessagePack: ${problem}`);
   try {
     return unpackr.unpack(bytes);
   } catch {
@@ -307,7 +321,7 @@ function unpack(bytes: Uint8Array): unknown {
 }
 
 function decode(sender: 'data_plane' | 'control_plane', bytes: Uint8Array): unknown {
-  let message = unpack(bytes);
+  let message = unpack(bytes, sender === 'data_plane' ? MAX_DATA_PLANE_VALUES : Infinity);
   if (sender === 'control_plane' && Compressed(message)) message = unpack(decompress(message));
   if (!forms[sender](message)) {
     const type = (message as { type?: unknown } | null)?.type;

@@ -20,12 +20,20 @@ import { EnrolmentRequests } from './enrolment-requests.ts';
 import type { Fleet } from './fleet.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { LastAcknowledgement } from './last-acknowledgement.ts';
+import { MAX_UNREAD_BYTES } from './link-intake.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { type ClusterIdentity, type PeerVerdict, peerOf } from './peer-check.ts';
 import type { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
 import { SlowSends } from './slow-sends.ts';
 
 const HANDSHAKE_WITHIN_MS = 10_000;
+/** A refused peer has this long to read why. */
+const READ_REFUSAL_WITHIN_MS = 5_000;
+/** One control plane has at most this many links; more data planes need another one. */
+export const MAX_LINKS = 10_000;
+/** Connections at once, with those that are no link yet. */
+const MAX_CONNECTIONS = 12_000;
 
 export interface ClusterServerOptions {
   listen: Address;
@@ -57,6 +65,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   const { exportKey, identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
   const slowSends = new SlowSends(options.clock);
+  const unread = new MemoryBudget(MAX_UNREAD_BYTES);
   const lastAcknowledgement = new LastAcknowledgement();
   const server = createTlsServer(identity);
   identity.onChange((renewed) => server.setSecureContext(defaultContextOf(renewed)));
@@ -68,11 +77,14 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     socket.once('close', () => sockets.delete(socket));
     handshakes.enter(socket, () => server.emit('connection', socket));
   });
+  listener.maxConnections = MAX_CONNECTIONS;
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_DATA_PLANE_MESSAGE_BYTES,
     perMessageDeflate: false,
     clientTracking: false,
+    // A link answers pings itself, and only whoever reads the answers.
+    autoPong: false,
   });
 
   // TLS takes any client certificate, or none, so that here it can be said what is wrong with it.
@@ -111,6 +123,11 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     }
     if (request.url?.split('?')[0] !== CLUSTER_PATH)
       return answer(socket, '404 Not Found', `the path is ${CLUSTER_PATH}`);
+    if (sessions.size >= MAX_LINKS) {
+      metrics.linkRefused('too_many_links');
+      log.warn({ links: sessions.size }, 'a cluster link is refused: this control plane has as many as it takes');
+      return answer(socket, '503 Service Unavailable', `this control plane has ${MAX_LINKS} links and takes no more`);
+    }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       handshakes.leave(request.socket);
       const session = new Session({
@@ -119,6 +136,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         connection: socket,
         prove: exportKey && (() => proveControlPlane(request.socket as TLSSocket, exportKey)),
         slowSends,
+        unread,
         lastAcknowledgement,
         ip: ipOf(request),
         node: verdict.node,
@@ -175,6 +193,10 @@ function createTlsServer(identity: FollowedFiles<ClusterIdentity>): Server {
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: HANDSHAKE_WITHIN_MS,
+    // Whoever shows no certificate may not keep a connection either.
+    headersTimeout: HANDSHAKE_WITHIN_MS,
+    requestTimeout: HANDSHAKE_WITHIN_MS,
+    connectionsCheckingInterval: HANDSHAKE_WITHIN_MS / 4,
     // Undefined: the default context.
     SNICallback: (name, done) =>
       done(null, name === ENROLLED_SERVER_NAME && identity.current.sharedPair ? ownContext() : undefined),
@@ -186,6 +208,9 @@ function ipOf(request: IncomingMessage): string | null {
 }
 
 function answer(socket: Duplex, status: string, reason: string, code?: string): void {
+  // Whoever does not end the connection, or does not read, is not waited for.
+  const late = setTimeout(() => socket.destroy(), READ_REFUSAL_WITHIN_MS).unref();
+  socket.once('close', () => clearTimeout(late));
   const more = code === undefined ? '' : `Vaultplane-Refusal: ${code}\r\n`;
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\n${more}Content-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`,

@@ -5,9 +5,22 @@ import type { DataPlane } from './fleet.ts';
 /** Data planes at one position, seen in one second, are a statement; of more such groups the rows are written. */
 const MOST_GROUPS = 10;
 
+/** A statement has about this many characters of rows at most: what data planes tell may be long. */
+const MAX_STATEMENT_CHARACTERS = 4 * 1024 * 1024;
+
 /** Writes all that is known of some data planes, whether they have rows or not. */
 export async function writeRows(database: Database, dataPlanes: readonly DataPlane[]): Promise<void> {
-  await database.query(UPSERT, [jsonbOf(dataPlanes)]);
+  let rows: string[] = [];
+  let characters = 0;
+  for (const [index, dataPlane] of dataPlanes.entries()) {
+    const row = jsonbOf(dataPlane);
+    rows.push(row);
+    characters += row.length;
+    if (characters < MAX_STATEMENT_CHARACTERS && index < dataPlanes.length - 1) continue;
+    await database.query(UPSERT, [`[${rows.join()}]`]);
+    rows = [];
+    characters = 0;
+  }
 }
 
 /**

@@ -139,7 +139,7 @@ export class FleetCommands {
         Omit<Tally, 'reasons'> & { reasons: string[][] | null }
     >(
       `select id, command, vault, path, made_at, actor, count(control_plane_id)::integer as control_planes,
-         ${COUNTS.map((name) => `coalesce(sum(${name}), 0)::integer as ${name}`).join(', ')}, jsonb_agg(reasons) as reasons
+         ${COUNTS.map((name) => `coalesce(sum(${name}), 0)::bigint as ${name}`).join(', ')}, jsonb_agg(reasons) as reasons
        from fleet_commands left join fleet_command_results on command_id = id where id = $1 group by id`,
       [id],
     );
@@ -254,13 +254,17 @@ export class FleetCommands {
 }
 
 const COUNTS = ['sent', 'done', 'refused', 'lost', 'asked', 'refreshed', 'changed', 'failed'] as const;
+/** What a column holds: a data plane may say that it has done any number of things. */
+const MAX_COUNT = 2 ** 31 - 1;
 const NOTHING = { sent: 0, done: 0, refused: 0, lost: 0, asked: 0, refreshed: 0, changed: 0, failed: 0 };
 
 function count(tally: Tally, result: CommandResultMessage | undefined): void {
   if (!result) tally.lost++;
   else {
     tally[result.status]++;
-    for (const name of ['asked', 'refreshed', 'changed', 'failed'] as const) tally[name] += result[name];
+    for (const name of ['asked', 'refreshed', 'changed', 'failed'] as const) {
+      tally[name] = Math.min(MAX_COUNT, tally[name] + result[name]);
+    }
     if (result.reason !== undefined && tally.reasons.size < MOST_REASONS) tally.reasons.add(result.reason);
   }
 }

@@ -10,7 +10,7 @@ import { type DataPlane, Fleet } from './fleet.ts';
 
 const OTHER = '22222222-2222-4222-8222-222222222222';
 const CONTROL_PLANE = '11111111-1111-4111-8111-111111111111';
-const FACTS = { ip: '10.0.0.1', protocol: 1, certExpiresAt: new Date(1e12) };
+const FACTS = { ip: '10.0.0.1', protocol: 1, certExpiresAt: new Date(1e12), bytes: 100, exceeded() {} };
 /** Longer than changes are collected for. */
 const A_SECOND = 1000;
 /** After which the connected are written again. */
@@ -251,11 +251,14 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     const fleet = await start(database, new FakeClock(5_000_000));
     fleet.join(hello({ hostname: 'good' }), FACTS);
     const odd = fleet.join(hello({ hostname: 'bad\0\ud800\\u0000', labels: { 'a\0': '\udfff"\n🔑' } }), FACTS);
-    odd.reported({
-      type: 'report',
-      references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 },
-      rejected_vaults: [{ prefix: 'x-y', reason: 'no\0reason' }],
-    });
+    odd.reported(
+      {
+        type: 'report',
+        references: { fresh: 0, stale: 0, resurrected: 0, negative: 0 },
+        rejected_vaults: [{ prefix: 'x-y', reason: 'no\0reason' }],
+      },
+      100,
+    );
     await fleet.stop();
     const rows = await stored(database);
     assert.deepEqual(rows.map(({ hostname }) => hostname).sort(), ['bad\ufffd\ufffd\\u0000', 'good']);

@@ -12,6 +12,7 @@ import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import { writePositions, writeRows } from './data-plane-rows.ts';
 import type { Commanded } from './fleet-commands.ts';
+import { MemoryBudget, type MemoryShare } from './memory-budget.ts';
 import { type MemberReferences, ReferenceCensus } from './reference-census.ts';
 
 /** How long a change may wait to be written: many data planes that change at once make one statement. */
@@ -26,6 +27,12 @@ const SEEN_EVERY_MS = 30_000;
 const LOST_AFTER_MS = 3 * SEEN_EVERY_MS;
 /** Data planes not seen for this long are forgotten. Source: Kong's cluster_data_plane_purge_delay. */
 const FORGET_AFTER_MS = 14 * 24 * 3_600_000;
+
+/**
+ * Bytes, as they came, of what all data planes connected here say of themselves: of labels, counts by vault and vaults that
+ * they could not use. In memory that is up to eight times as many.
+ */
+const MAX_TOLD_BYTES = 64 * 1024 * 1024;
 
 /** `normal`: works with what it was sent. `unknown`: has not said yet. `rejected`: could not apply what it was sent. */
 export type SyncStatus = 'unknown' | 'normal' | 'rejected';
@@ -66,6 +73,10 @@ export interface LinkFacts {
   certExpiresAt: Date;
   /** Sends a command; undefined where the data plane knows none. */
   send?: ((message: CommandMessage) => void) | undefined;
+  /** Of its hello. */
+  bytes: number;
+  /** Called when all data planes tell more than can be kept, and this one the most; it is to be closed. */
+  exceeded: () => void;
 }
 
 /** Told of what has changed of a data plane: its position only, or whatever. */
@@ -75,16 +86,30 @@ type Changed = (what: 'position' | 'anything') => void;
 export class Member implements Commanded {
   readonly row: DataPlane;
   readonly #references: MemberReferences;
+  readonly #helloBytes: number;
+  readonly #told: MemoryShare;
   readonly #send: LinkFacts['send'];
   readonly #changed: Changed;
   /** Commands that it has not answered yet, by id. */
   readonly #commands = new Map<string, (result: CommandResultMessage | undefined) => void>();
 
-  constructor(row: DataPlane, references: MemberReferences, send: LinkFacts['send'], changed: Changed) {
+  constructor(
+    row: DataPlane,
+    {
+      references,
+      told,
+      send,
+      bytes,
+    }: Pick<LinkFacts, 'send' | 'bytes'> & { references: MemberReferences; told: MemoryShare },
+    changed: Changed,
+  ) {
     this.row = row;
     this.#references = references;
+    this.#helloBytes = bytes;
+    this.#told = told;
     this.#send = send;
     this.#changed = changed;
+    told.set(bytes);
   }
 
   acknowledged({ timeline, version, hash }: ConfigPosition): void {
@@ -101,7 +126,10 @@ export class Member implements Commanded {
     this.#changed('anything');
   }
 
-  reported({ references, rejected_vaults, vaults, cert_expires_at }: ReportMessage): void {
+  /** @param bytes of the message */
+  reported({ references, rejected_vaults, vaults, cert_expires_at }: ReportMessage, bytes: number): void {
+    this.#told.set(this.#helloBytes + bytes);
+    if (this.#told.closed) return;
     Object.assign(this.row, { references, rejected_vaults, vaults: vaults ?? [] });
     if (typeof cert_expires_at === 'number') this.row.cert_expires_at = cert_expires_at;
     this.#changed('anything');
@@ -130,6 +158,7 @@ export class Member implements Commanded {
   /** Its link has ended, or another has taken its place. */
   left(): void {
     this.#references.leave();
+    this.#told.close();
     for (const resolve of this.#commands.values()) resolve(undefined);
     this.#commands.clear();
   }
@@ -149,6 +178,7 @@ export interface FleetOptions {
 export class Fleet {
   /** What the data planes connected here hold. */
   readonly census = new ReferenceCensus();
+  readonly #told = new MemoryBudget(MAX_TOLD_BYTES);
   readonly #options: FleetOptions;
   /** As they were read from the database, and when by the monotonic clock. */
   #statuses: { at: number; rows: Promise<DataPlaneStatus[]> } | undefined;
@@ -213,7 +243,12 @@ export class Fleet {
       rejected_vaults: [],
       labels: hello.labels,
     };
-    const member = new Member(row, this.census.join(), facts.send, (what) => {
+    const parts = {
+      ...facts,
+      references: this.census.join(facts.exceeded),
+      told: this.#told.open(facts.exceeded),
+    };
+    const member = new Member(row, parts, (what) => {
       row.last_seen = this.#nowSeconds();
       if (this.#members.get(row.id) !== member) return;
       if (what === 'position') this.#writePosition(row);

@@ -4,12 +4,18 @@ export class Interner {
   readonly #texts: Array<string | undefined> = [];
   readonly #holders: number[] = [];
   readonly #free: number[] = [];
+  #characters = 0;
   /** Numbers that nobody holds any more, but that somebody may be reading yet. */
   #unfreed: number[] | undefined;
 
   /** How many texts are held. */
   get size(): number {
     return this.#numbers.size;
+  }
+
+  /** UTF-16 units of all texts that are held, and what each costs beside them. */
+  get characters(): number {
+    return this.#characters;
   }
 
   acquire(text: string): number {
@@ -19,6 +25,7 @@ export class Interner {
       this.#numbers.set(text, number);
       this.#texts[number] = text;
       this.#holders[number] = 0;
+      this.#characters += costOf(text);
     }
     this.#holders[number]!++;
     return number;
@@ -27,8 +34,14 @@ export class Interner {
   release(number: number): void {
     if (--this.#holders[number]! > 0) return;
     this.#numbers.delete(this.#texts[number]!);
+    this.#characters -= costOf(this.#texts[number]!);
     if (this.#unfreed) this.#unfreed.push(number);
     else this.#forget(number);
+  }
+
+  /** Of a text that is held, the part of its cost that falls to each of its holders. */
+  share(number: number): number {
+    return costOf(this.#texts[number]!) / this.#holders[number]!;
   }
 
   /** Of a number that is held, or was when `keepNumbers` began. */
@@ -52,4 +65,11 @@ export class Interner {
     this.#texts[number] = undefined;
     this.#free.push(number);
   }
+}
+
+/** What a text costs beside its characters, in a map and two lists. */
+const COST_OF_A_TEXT = 100;
+
+function costOf(text: string): number {
+  return text.length + COST_OF_A_TEXT;
 }

@@ -1,5 +1,6 @@
 import {
   MOST_REFERENCES,
+  MOST_REFERENCES_A_MESSAGE,
   ProtocolError,
   REFERENCE_STATES,
   type ReferenceState,
@@ -37,9 +38,17 @@ export interface Census {
 
 /** A data plane's names may be so long in all. */
 const MOST_NAME_CHARACTERS = 32 * 1024 * 1024;
+/** The names and version ids that all data planes here hold, each text once, and what each costs beside its characters. */
+const MAX_CHARACTERS = 64 * 1024 * 1024;
+/** What all data planes here hold, in bytes, beside those texts. */
+const MAX_ENTRY_BYTES = 512 * 1024 * 1024;
+const BYTES_OF_AN_ENTRY = 13;
+/** Pairs of version and state that are told apart of one secret; of further ones the version is `other`. */
+const MAX_SERVINGS = 20;
 /** So many members are counted before others get their turn. */
 const MEMBERS_A_TURN = 50;
 const NONE = -1;
+const OTHER = -2;
 const NOT_TOLD = 255;
 
 /**
@@ -50,23 +59,53 @@ export class ReferenceCensus {
   readonly #secrets = new Interner();
   readonly #versions = new Interner();
   readonly #members = new Set<MemberReferences>();
+  readonly #exceeded = new WeakMap<MemberReferences, () => void>();
   #last: Census = { tallies: [], data_planes: 0, complete: 0 };
   #counting: Promise<Census> | undefined;
   #revision = 0;
   #countedRevision = 0;
+  #entryBytes = 0;
 
   /** Another number whenever something was told since. */
   get revision(): number {
     return this.#revision;
   }
 
-  join(): MemberReferences {
+  /** @param exceeded called once, when all hold more than can be kept, and this one the most; it has left by then */
+  join(exceeded: () => void = () => {}): MemberReferences {
+    let bytes = 0;
     const member = new MemberReferences(this.#secrets, this.#versions, (joined) => {
       this.#revision++;
-      if (joined) this.#members.add(member);
-      else this.#members.delete(member);
+      this.#entryBytes += member.entryBytes - bytes;
+      bytes = member.entryBytes;
+      if (!joined) this.#members.delete(member);
+      else {
+        this.#members.add(member);
+        this.#shed();
+      }
     });
+    this.#exceeded.set(member, exceeded);
     return member;
+  }
+
+  /** Whoever holds most leaves, until what is left can be kept. */
+  #shed(): void {
+    while (
+      this.#secrets.characters + this.#versions.characters > MAX_CHARACTERS ||
+      this.#entryBytes > MAX_ENTRY_BYTES
+    ) {
+      let largest: MemberReferences | undefined;
+      let most = -1;
+      for (const member of this.#members) {
+        const cost = member.cost();
+        if (cost <= most) continue;
+        most = cost;
+        largest = member;
+      }
+      if (!largest) return;
+      largest.leave();
+      this.#exceeded.get(largest)?.();
+    }
   }
 
   /** As of now or later. */
@@ -104,7 +143,7 @@ export class ReferenceCensus {
 
   #serving({ version, state, count, oldest }: Group): Serving {
     return {
-      version_id: version === NONE ? null : this.#versions.text(version),
+      version_id: version === NONE ? null : version === OTHER ? 'other' : this.#versions.text(version),
       state: REFERENCE_STATES[state]!,
       data_planes: count,
       oldest_fetched_at: oldest === Infinity ? null : oldest,
@@ -135,6 +174,8 @@ export class MemberReferences {
   #joined = false;
   #left = false;
   #nameCharacters = 0;
+  /** One more than the highest number so far. */
+  #numbers = 0;
   /** By number: the secret (NONE: the number is free), its version, state and time of fetch (0: nothing is held). */
   #secret = new Int32Array(0);
   #version = new Int32Array(0);
@@ -169,8 +210,27 @@ export class MemberReferences {
     this.#left = true;
     if (!this.#joined) return;
     for (let number = 0; number < this.#secret.length; number++) this.#free(number);
+    this.#secret = new Int32Array(0);
+    this.#version = new Int32Array(0);
+    this.#state = new Uint8Array(0);
+    this.#fetchedAt = new Uint32Array(0);
     this.#joined = false;
     this.#changed(false);
+  }
+
+  get entryBytes(): number {
+    return this.#secret.length * BYTES_OF_AN_ENTRY;
+  }
+
+  /** Bytes, about, that would be free without it: of texts that others hold too, its part. */
+  cost(): number {
+    let characters = 0;
+    for (let number = 0; number < this.#secret.length; number++) {
+      if (this.#secret[number]! === NONE) continue;
+      characters += this.#secrets.share(this.#secret[number]!);
+      if (this.#version[number]! !== NONE) characters += this.#versions.share(this.#version[number]!);
+    }
+    return characters + this.entryBytes;
   }
 
   addTo(groups: Array<Group[] | undefined>): void {
@@ -178,10 +238,15 @@ export class MemberReferences {
       const secret = this.#secret[number]!;
       const state = this.#state[number]!;
       if (secret === NONE || state === NOT_TOLD) continue;
-      const version = this.#version[number]!;
+      let version = this.#version[number]!;
       const fetchedAt = this.#fetchedAt[number] || Infinity;
       groups[secret] ??= [];
-      const group = groups[secret].find((known) => known.version === version && known.state === state);
+      const find = () => groups[secret]!.find((known) => known.version === version && known.state === state);
+      let group = find();
+      if (!group && groups[secret].length >= MAX_SERVINGS) {
+        version = OTHER;
+        group = find();
+      }
       if (!group) groups[secret].push({ version, state, count: 1, oldest: fetchedAt });
       else {
         group.count++;
@@ -191,6 +256,11 @@ export class MemberReferences {
   }
 
   #name(number: number, vault: string, reference: string): void {
+    // A data plane gives numbers in order: what is kept by number is not to grow by one message of one large number.
+    if (number >= this.#numbers + MOST_REFERENCES_A_MESSAGE) {
+      throw new ProtocolError(`reference ${number} is numbered out of order`);
+    }
+    this.#numbers = Math.max(this.#numbers, number + 1);
     this.#grow(number);
     this.#free(number);
     const text = `${vault}\0${reference}`;

@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { ControlPlaneProof } from '@vaultplane/shared/control-plane-proof.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
@@ -13,6 +13,7 @@ import {
   decodeDataPlaneMessage,
   encodeMessage,
   type HelloMessage,
+  MAX_DATA_PLANE_MESSAGE_BYTES,
   PROTOCOL_VERSIONS,
   ProtocolError,
 } from '@vaultplane/shared/protocol.ts';
@@ -22,6 +23,8 @@ import type { EnrolledNode } from '../store/nodes.ts';
 import { PROGRAM_VERSION } from '../version.ts';
 import type { Fleet, Member } from './fleet.ts';
 import type { LastAcknowledgement } from './last-acknowledgement.ts';
+import { LinkIntake } from './link-intake.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { isSamePosition, type Publication, type Publisher } from './publisher.ts';
 import { sharedFrame } from './shared-frame.ts';
 import type { Sending, SlowSends } from './slow-sends.ts';
@@ -35,6 +38,8 @@ export const PING_EVERY_MS = 15_000;
  * version. So at most this and one message wait.
  */
 export const MOST_WAITING_BYTES = 256 * 1024;
+/** A data plane that can't apply what it is sent says so twice, and then takes another link. */
+const MAX_NACKS = 10;
 /** After a close, the other side has this long to close too. */
 const CLOSE_WITHIN_MS = 500;
 
@@ -45,7 +50,7 @@ const POLICY_VIOLATION = 1008;
 export interface SessionOptions {
   socket: WebSocket;
   /** What the WebSocket is spoken on. */
-  connection: Writable;
+  connection: Duplex;
   ip: string | null;
   certExpiresAt: Date;
   /** Who it is, where its certificate says so: its hello must say the same, and its labels are these. */
@@ -59,6 +64,8 @@ export interface SessionOptions {
   publisher: Publisher;
   fleet: Fleet;
   slowSends: SlowSends;
+  /** For the messages of all links that have begun and not ended. */
+  unread: MemoryBudget;
   lastAcknowledgement: LastAcknowledgement;
   clock: Clock;
   log: Log;
@@ -72,6 +79,7 @@ export class Session {
   readonly ended: Promise<void>;
   readonly #options: SessionOptions;
   readonly #log: Log;
+  readonly #intake: LinkIntake;
   #member: Member | undefined;
   /** What the data plane has once it has read all that was sent; undefined: only the whole snapshot will do. */
   #sent: ConfigPosition | undefined;
@@ -84,6 +92,8 @@ export class Session {
   #answered = true;
   /** Configurations whose bytes have not all gone yet, in order: no answer to a ping can be expected before. */
   readonly #sending: Sending[] = [];
+  /** Since the last acknowledgement. */
+  #nacks = 0;
   /** It was let off for those bytes. */
   #excused = false;
   #closing = false;
@@ -93,7 +103,9 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#log = options.log;
-    const { socket, clock } = options;
+    const { socket, connection, unread, clock } = options;
+    const exceeded = (code: string, reason: string) => this.#refuse(code, reason);
+    this.#intake = new LinkIntake({ socket, connection, budget: unread, clock, exceeded });
     this.#cancelTimer = clock.after(HELLO_WITHIN_MS, () => this.#refuse('no_hello', 'no hello came'));
     this.ended = new Promise((resolve) => {
       socket.on('close', () => {
@@ -101,7 +113,7 @@ export class Session {
         resolve();
       });
     });
-    socket.on('error', (error) => this.#log.info({ ...this.#facts(), error: error.message }, 'a cluster link broke'));
+    socket.on('error', (error) => this.#broke(error));
     socket.on('pong', () => {
       this.#answered = true;
     });
@@ -115,6 +127,7 @@ export class Session {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
+    this.#intake.read();
     if (this.#closing) return;
     this.#answered = true;
     try {
@@ -125,7 +138,7 @@ export class Session {
         return;
       }
       const message = decodeDataPlaneMessage(data);
-      this.#handle(message);
+      this.#handle(message, data.length);
       if (message.type === 'ack') this.#options.lastAcknowledgement.remember(data, message);
     } catch (error) {
       if (error instanceof ProtocolError) this.#refuse('bad_message', errorMessage(error));
@@ -134,9 +147,9 @@ export class Session {
   }
 
   /** @throws ProtocolError */
-  #handle(message: DataPlaneMessage): void {
+  #handle(message: DataPlaneMessage, bytes: number): void {
     if (message.type === 'hello') {
-      this.#hello(message).catch((error) => this.#failed(error));
+      this.#hello(message, bytes).catch((error) => this.#failed(error));
       return;
     }
     const member = this.#member;
@@ -146,14 +159,24 @@ export class Session {
     }
     if (message.type === 'ack') this.#acknowledged(member, message);
     else if (message.type === 'nack') this.#nacked(message.version, message.reason);
-    else if (message.type === 'report') member.reported(message);
+    else if (message.type === 'report') member.reported(message, bytes);
     else if (message.type === 'references') member.told(message);
     else member.answered(message);
   }
 
   #acknowledged(member: Member, position: ConfigPosition): void {
+    this.#nacks = 0;
     member.acknowledged(position);
     this.#options.onAcknowledge?.(position);
+  }
+
+  #broke(error: Error): void {
+    if ((error as NodeJS.ErrnoException).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+      // The WebSocket itself has answered with the code 1009.
+      this.#options.onRefuse('too_large');
+      const reason = `a message may have ${MAX_DATA_PLANE_MESSAGE_BYTES} bytes`;
+      this.#log.warn({ ...this.#facts(), code: 'too_large', reason }, 'a cluster link is refused');
+    } else this.#log.info({ ...this.#facts(), error: error.message }, 'a cluster link broke');
   }
 
   #failed(error: unknown): void {
@@ -161,7 +184,8 @@ export class Session {
     this.#refuse('internal', 'the control plane failed to handle a message');
   }
 
-  async #hello(hello: HelloMessage): Promise<void> {
+  /** @param bytes of the message */
+  async #hello(hello: HelloMessage, bytes: number): Promise<void> {
     const { publisher, fleet, controlPlaneId, defaults, ip, certExpiresAt, socket, prove } = this.#options;
     if (this.#member) return this.#refuse('bad_message', 'a second hello');
     const protocol = chooseProtocol(hello.protocols);
@@ -183,9 +207,12 @@ export class Session {
     }
     if (this.#closing || this.#member) return;
     this.#cancelTimer();
+    this.#intake.greeted();
     this.#acceptsCompressed = hello.accepts?.includes('compressed') ?? false;
     const send = hello.accepts?.includes('command') ? (message: CommandMessage) => this.#send(message) : undefined;
-    this.#member = fleet.join(node ? { ...hello, labels: node.labels } : hello, { ip, protocol, certExpiresAt, send });
+    const exceeded = () => this.#refuse('too_much', 'all data planes together tell more than can be kept');
+    const facts = { ip, protocol, certExpiresAt, send, bytes, exceeded };
+    this.#member = fleet.join(node ? { ...hello, labels: node.labels } : hello, facts);
     this.#log.info(
       { ...this.#facts(), hostname: hello.hostname, version: hello.config?.version },
       'a data plane connected',
@@ -294,6 +321,10 @@ export class Session {
   };
 
   #nacked(version: number, reason: string): void {
+    if (++this.#nacks > MAX_NACKS) {
+      this.#refuse('bad_message', `${MAX_NACKS} configurations were refused in a row`);
+      return;
+    }
     this.#log.warn({ ...this.#facts(), version, reason }, 'a data plane could not apply a configuration');
     this.#member?.rejected();
     const whole = this.#whole;
@@ -341,6 +372,7 @@ export class Session {
   #end(): void {
     this.#closing = true;
     this.#cancelTimer();
+    this.#intake.end();
     this.#unfollow();
     for (const sending of this.#sending.splice(0)) this.#options.slowSends.end(sending);
     if (!this.#member) return;

@@ -16,6 +16,7 @@ import {
 } from '@vaultplane/shared/protocol.ts';
 import { applyDelta, type ConfigPosition, checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
 import { type Configuration, judge, positionOf } from './configuration.ts';
+import { fittingReport } from './fitting-report.ts';
 
 /** Who this data plane is, for the hello. */
 export interface NodeIdentity {
@@ -91,7 +92,7 @@ export class Conversation {
   }
 
   report(report: Omit<ReportMessage, 'type'>): void {
-    if (this.#welcome) this.#send({ type: 'report', ...report });
+    if (this.#welcome) this.#send(fittingReport(report));
   }
 
   /** The control plane wants to know which references are held. */

@@ -26,6 +26,8 @@ export const TELL_INTERVAL_MS = 1_000;
 const MOST_UNSENT_BYTES = 256 * 1024;
 const CLOSE_TIMEOUT_MS = 1_000;
 const LONGEST_REFUSAL = 1000;
+/** Source: RFC 6455 §7.4.1. */
+const MESSAGE_TOO_BIG = 1009;
 
 export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
   /** Connected, and checked to lead to our control plane. Ends with the session. */
@@ -133,6 +135,8 @@ export class LinkSession {
     socket.on('unexpected-response', (_request, response) => void this.#refused(response));
     socket.on('error', (error) => this.#end(explainConnectionError(error, this.#options.credentials)));
     socket.on('close', (code, reason) => {
+      if (code === MESSAGE_TOO_BIG)
+        this.#end('the control plane does not take a message as large as this data plane sent');
       this.#end(`the link was closed (${code}${reason.length > 0 ? `, ${reason}` : ''})`);
     });
   }

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ReferencesMessage } from '@vaultplane/shared/protocol.ts';
+import {
+  decodeDataPlaneMessage,
+  encodeMessage,
+  MAX_DATA_PLANE_MESSAGE_BYTES,
+  type ReferencesMessage,
+} from '@vaultplane/shared/protocol.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import fc from 'fast-check';
 import type { HeldSecret } from '../secrets/inventory.ts';
@@ -151,5 +156,26 @@ describe('what a control plane is told of references', () => {
       { prefix: 'aws', fresh: 1, stale: 1, resurrected: 0, negative: 0 },
       { prefix: 'my', fresh: 1, stale: 0, resurrected: 0, negative: 0 },
     ]);
+  });
+
+  it('tells of long names in several messages that the link takes, and not of one that no message could have', () => {
+    const clock = new FakeClock();
+    const inventory = [
+      ...Array.from({ length: 400 }, (_, index) => secret(`${index}-${'x'.repeat(7000)}`)),
+      secret('y'.repeat(10_000)),
+    ];
+    const telling = new ReferenceTelling({ inventory: () => inventory, clock });
+    const listener = new Listener();
+    let messages = 0;
+    for (let next = telling.next(); next; next = telling.next()) {
+      const bytes = encodeMessage(next);
+      assert.ok(bytes.length < MAX_DATA_PLANE_MESSAGE_BYTES / 4, String(bytes.length));
+      decodeDataPlaneMessage(bytes);
+      listener.take(next);
+      messages++;
+    }
+    assert.ok(messages > 10);
+    assert.equal(listener.held.size, 400);
+    assert.ok(listener.complete);
   });
 });

@@ -1,5 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import {
+  MAX_REFERENCE_CHARACTERS,
   MOST_REFERENCES,
   MOST_REFERENCES_A_MESSAGE,
   REFERENCE_STATES,
@@ -23,6 +24,8 @@ const TOLD_A_SECOND = 100;
 const AGES_AT_ONCE = 100;
 const AGES_EVERY_MS = 10_000;
 const LONGEST_VERSION_ID = 256;
+/** Names of one message are about this many characters together; the next ones follow with the next message. */
+const MAX_NAME_CHARACTERS_A_MESSAGE = 128 * 1024;
 
 interface Told {
   number: number;
@@ -63,16 +66,20 @@ export class ReferenceTelling {
     const message: ReferencesMessage = { type: 'references', names: [], held: [], gone: [], complete: true };
     let left = Math.min(MOST_REFERENCES_A_MESSAGE, Math.floor(this.#refill()));
     const most = left;
+    let nameCharacters = 0;
     this.#look++;
     for (const secret of this.#inventory()) {
+      if (secret.reference.length > MAX_REFERENCE_CHARACTERS) continue;
       const told = this.#told.get(secret.key);
       if (told) {
         told.now = secret;
         told.look = this.#look;
         if (told.state === secret.state && told.versionId === secret.versionId) continue;
       }
-      if (left > 0 && this.#tell(secret, told, message)) left--;
-      else message.complete = false;
+      if (left > 0 && nameCharacters < MAX_NAME_CHARACTERS_A_MESSAGE && this.#tell(secret, told, message)) {
+        left--;
+        nameCharacters += secret.reference.length;
+      } else message.complete = false;
     }
     for (const [key, { look, number }] of this.#told) {
       if (look === this.#look) continue;
