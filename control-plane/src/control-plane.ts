@@ -28,6 +28,7 @@ import { FleetCommands } from './cluster/fleet-commands.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
 import { Publisher } from './cluster/publisher.ts';
 import { ReferenceRegistry } from './cluster/reference-registry.ts';
+import { WithheldVaults } from './cluster/withheld-vaults.ts';
 import { ensureNodeId } from './node-id.ts';
 import { type ControlPlaneSettings, exportOf, managerPathOf } from './settings.ts';
 import { Metrics } from './status/metrics.ts';
@@ -88,6 +89,7 @@ export async function startControlPlane(
     nodeId?: string;
     configExport?: ConfigExport;
     exportKey?: OwnExportKey;
+    withheld?: WithheldVaults;
   } = {};
 
   try {
@@ -106,6 +108,7 @@ export async function startControlPlane(
         database: { kind: settings.database, error: facts.publisher?.databaseError ?? null },
         config: facts.publisher?.position ?? null,
         vaults: facts.publisher?.current.vaults.length ?? null,
+        withheld_vaults: facts.withheld?.current ?? [],
         data_planes: { connected: facts.fleet?.connected ?? 0 },
         settings: settingReferences?.facts() ?? { old: [], disk_problem: null },
         config_export: facts.configExport?.state ?? null,
@@ -146,6 +149,7 @@ export async function startControlPlane(
     });
     stoppers.add('certificates', () => identity.stop());
     facts.identity = identity;
+    await store.config.checkKeyring();
     facts.exportKey = await ensureExportKey(settings, database);
     const { key: exportKey } = facts.exportKey;
     if (!facts.exportKey.key) log.warn({ reason: facts.exportKey.problem }, WITHOUT_EXPORT_KEY);
@@ -164,6 +168,9 @@ export async function startControlPlane(
     const publisher = await Publisher.start({ store: store.config, database, clock, log });
     stoppers.add('publisher', () => publisher.stop());
     facts.publisher = publisher;
+    const withheld = new WithheldVaults({ store: store.config, publisher, log });
+    stoppers.add('withheld vaults', () => withheld.stop());
+    facts.withheld = withheld;
     const withCredentials = prefixesWithCredentials(publisher.current);
     if (withCredentials.length > 0) {
       log.warn(

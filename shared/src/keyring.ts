@@ -64,6 +64,10 @@ export class Keyring {
     return { key: id, data: data.toString('base64') };
   }
 
+  has(key: string): boolean {
+    return this.#keys.some(({ id }) => id === key);
+  }
+
   /** @returns undefined where the keyring has not the key, or the text is not one that was sealed for `context` */
   open({ key, data }: Sealed, context: string): string | undefined {
     const known = this.#keys.find(({ id }) => id === key);

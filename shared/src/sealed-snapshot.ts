@@ -1,5 +1,6 @@
 import type { Keyring } from './keyring.ts';
 import { checkSnapshot, makeSnapshot, type Snapshot } from './snapshot.ts';
+import { destinationChanges } from './vaults/destination.ts';
 import type { VaultEntity } from './vaults/entity.ts';
 import { openVault, sealVault } from './vaults/sealed-vault.ts';
 import { isWithheld, literalCredentials, sensitiveFields } from './vaults/sensitive.ts';
@@ -27,7 +28,11 @@ export function openSnapshot(claimed: Snapshot, keyring: Keyring | undefined): S
 }
 
 /** The vaults that have a credential in their configuration. */
-export function prefixesWithCredentials({ vaults }: Pick<Snapshot, 'vaults'>): string[] {
+export function prefixesWithCredentials({
+  vaults,
+}: {
+  vaults: readonly Pick<VaultEntity, 'prefix' | 'name' | 'config'>[];
+}): string[] {
   return vaults.filter((vault) => literalCredentials(vault).length > 0).map(({ prefix }) => prefix);
 }
 
@@ -36,13 +41,16 @@ export function prefixesWithheld({ vaults }: Pick<Snapshot, 'vaults'>): string[]
   return vaults.filter((vault) => withheldMembers(vault).length > 0).map(({ prefix }) => prefix);
 }
 
-/** What is withheld from a snapshot is taken from the same vaults of another, where they have it. */
+/**
+ * What is withheld from a snapshot is taken from the same vaults of another, where they have it for the same destination: a
+ * credential is sent nowhere else than where it was given for.
+ */
 export function filledFrom(snapshot: Snapshot, other: Snapshot | undefined): Snapshot {
   if (!other || !snapshot.partial) return snapshot;
   const known = new Map(other.vaults.map((vault) => [vault.id, vault]));
   const vaults = snapshot.vaults.map((vault) => {
     const source = known.get(vault.id);
-    if (source?.name !== vault.name) return vault;
+    if (!source || destinationChanges(source, vault).length > 0) return vault;
     const config = { ...vault.config };
     for (const name of withheldMembers(vault)) config[name] = source.config[name] ?? config[name]!;
     return { ...vault, config };

@@ -146,7 +146,7 @@ describe('a credential in the configuration of a vault', () => {
     assert.equal(error?.code, 'unavailable');
     assert.match(
       error!.message,
-      /config\.token of the vault is a credential that this data plane's disk does not have/,
+      /config\.token of the vault is a credential that this data plane does not have: its disk keeps one only under/,
     );
     assert.equal((await dataPlane.resolve('{vault://my-env/thing}')).value, 'of the environment');
     assert.match(data.output, /are not kept on disk; secrets_key_file is not set/);

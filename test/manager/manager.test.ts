@@ -216,6 +216,14 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await page.getByLabel('kv', { exact: true }).selectOption('v2');
     assert.equal(await page.getByLabel('auth_method', { exact: true }).locator('option').count(), 6);
     const token = page.getByLabel('token', { exact: true });
+    const given = page.getByLabel('token is given as', { exact: true });
+    assert.equal(await given.inputValue(), 'reference', 'a reference comes first');
+    assert.equal(await token.getAttribute('placeholder'), '{vault://env/NAME}');
+    await token.fill(canary);
+    assert.equal(await token.getAttribute('type'), 'password');
+    await button(/Look at what it changes/).click();
+    await page.getByText('Not a reference such as {vault://env/NAME}.').waitFor();
+    await given.selectOption('literal');
     await token.fill(canary);
     assert.equal(await token.getAttribute('type'), 'password');
     await page.getByText('a credential that is written here').first().waitFor();
@@ -229,6 +237,12 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     assert.ok(!(await page.content()).includes(canary));
 
     await page.getByRole('link', { name: 'Edit my-hcv' }).click();
+    // Whoever does not know the credential can't have it sent to another server.
+    await page.getByLabel('host', { exact: true }).fill('evil.example');
+    await button(/Look at what it changes/).click();
+    await page.getByText('Give the credential again, or a reference: host would send it elsewhere.').waitFor();
+    await page.getByLabel('host', { exact: true }).fill('');
+    await given.selectOption('reference');
     await token.fill('{vault://env/HCV_TOKEN}');
     assert.equal(await token.getAttribute('type'), 'text');
     await page.getByText('a credential that is written here').waitFor({ state: 'detached' });

@@ -14,10 +14,11 @@ import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { DataDirInUse } from '../store/data-dir-lock.ts';
 import type { Database } from '../store/database.ts';
-import { keyringFile } from '../store/keyring-file.ts';
+import { keyringFile, keyringOf } from '../store/keyring-file.ts';
 import { migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open-store.ts';
-import type { StoredVault } from '../store/vault-sealing.ts';
+import { type StoredVault, VaultSealing } from '../store/vault-sealing.ts';
+import { VAULT_COLUMNS } from '../store/vaults-in-transaction.ts';
 import { isNotMadeYet } from './migrate.ts';
 
 interface Finding {
@@ -129,12 +130,24 @@ function checkExportKey(settings: ControlPlaneSettings): Finding {
   return { what, ok: settings.config_export_url === undefined || settings.cluster_mtls !== 'shared', says: problem };
 }
 
-/** Vaults whose configuration has credentials in it, which no key is needed to see. */
-async function checkCredentials(database: Database): Promise<Finding[]> {
-  const vaults = await database.query<StoredVault>('select prefix, config from vaults order by prefix');
+/** Vaults whose configuration has credentials in it, and whether the keyring opens them. */
+async function checkCredentials(database: Database, sealing: VaultSealing): Promise<Finding[]> {
+  const vaults = await database.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by prefix`);
   return vaults
     .filter((vault) => sealedMembers(vault).length > 0)
-    .map(({ prefix }) => ({ what: `credentials of vault ${prefix}`, ok: true, says: CREDENTIAL_ADVICE }));
+    .map((vault) => {
+      const fault = sealing.faultOf(vault);
+      return { what: `credentials of vault ${vault.prefix}`, ok: !fault, says: fault ?? CREDENTIAL_ADVICE };
+    });
+}
+
+/** One that can't be read is another finding. */
+function sealingOf(settings: ControlPlaneSettings): VaultSealing {
+  try {
+    return new VaultSealing(keyringOf(settings));
+  } catch {
+    return new VaultSealing(undefined);
+  }
 }
 
 async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]> {
@@ -146,7 +159,7 @@ async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]>
       const { applied, latest, pending } = await migrationStatus(database);
       const rest = pending.length > 0 ? `; the start brings it to ${latest}` : '';
       const finding = { what, ok: true, says: `${settings.database}, schema ${applied}${rest}` };
-      return applied === latest ? [finding, ...(await checkCredentials(database))] : [finding];
+      return applied === latest ? [finding, ...(await checkCredentials(database, sealingOf(settings)))] : [finding];
     } finally {
       await database.close();
     }

@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
+import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import { parse as parseYaml } from 'yaml';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
@@ -50,8 +52,10 @@ export async function applyConfig(settings: ControlPlaneSettings, file: string) 
     },
     api: async (api) => (await api.call<{ config_version: number }>('POST', '/config', read.document)).config_version,
   });
-  const facts = { ...factsOf(changes), config_version: version };
-  return { facts, lines: [...printDiff(changes), `version ${version}`] };
+  const withCredentials = prefixesWithCredentials({ vaults: read.vaults });
+  const facts = { ...factsOf(changes), config_version: version, with_credentials: withCredentials };
+  const warnings = withCredentials.map((prefix) => `credentials of vault ${prefix}: ${CREDENTIAL_ADVICE}`);
+  return { facts, lines: [...printDiff(changes), ...warnings, `version ${version}`] };
 }
 
 function changesOf(settings: ControlPlaneSettings, { vaults, document }: ReadFile): Promise<VaultDiff[]> {

@@ -4,14 +4,14 @@ import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { MIGRATIONS, type MigrationStatus, migrate, migrationStatus } from '../store/migrations.ts';
-import { openDatabase } from '../store/open-store.ts';
+import { openDatabase, storeOptions } from '../store/open-store.ts';
 
 /** `migrate`, and with `apply` false `migrate --status`. */
 export async function showMigrations(settings: ControlPlaneSettings, apply: boolean) {
   if (!apply && isNotMadeYet(settings)) return report({ applied: 0, latest: MIGRATIONS.length, pending: names() }, []);
   const database = await openDatabase(settings, silentLog, systemClock);
   try {
-    const done = apply ? await migrate(database) : [];
+    const done = apply ? await migrate(database, storeOptions(settings).keyring) : [];
     return report(await migrationStatus(database), done);
   } finally {
     await database.close();

@@ -72,14 +72,15 @@ export class ConfigEdit {
    * Makes or replaces the vault of this id. One that is as it was, but for its updated_at, stays untouched.
    *
    * @returns the vault as it is now
-   * @throws VaultConflict when another vault has its prefix; SchemaViolation when what is sensitive in it can't be kept
+   * @throws VaultConflict when another vault has its prefix; SchemaViolation when what is sensitive in it can't be kept, or
+   *   can't be decrypted
    */
   async put(vault: VaultEntity): Promise<VaultEntity> {
     const current = await this.find({ id: vault.id });
-    if (current && hasSameContent(current, vault)) return current;
+    if (current && hasSameContent(current, vault) && this.#sealing.isSame(current, vault)) return current;
     const other = await this.find({ prefix: vault.prefix });
     if (other && other.id !== vault.id) throw new VaultConflict('prefix', vault.prefix);
-    this.#sealing.check(vault);
+    this.#sealing.check(vault, current);
     const stored = ordered(vault);
     this.#remember(vault.id, current);
     this.#made.put(stored);

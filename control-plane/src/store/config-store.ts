@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Actor, WriteRequest } from './audit-log.ts';
@@ -8,7 +9,7 @@ import { positionOf, type StorePosition } from './config-state.ts';
 import { type Changed, type ConfigCommit, ConfigWriter } from './config-writer.ts';
 import type { Database, Queryable } from './database.ts';
 import type { VaultKey } from './known-vaults.ts';
-import { type StoredVault, VaultSealing } from './vault-sealing.ts';
+import { type StoredVault, VaultSealing, type WithheldVault } from './vault-sealing.ts';
 import { allVaults, findVault, VAULT_COLUMNS } from './vaults-in-transaction.ts';
 
 /** Versions that are kept where the settings say nothing else. */
@@ -68,6 +69,20 @@ export class ConfigStore {
     this.#database = database;
     this.#sealing = new VaultSealing(keyring);
     this.#writer = new ConfigWriter({ database, clock, sealing: this.#sealing, versionsKept, notice: this.#notice });
+  }
+
+  /** @throws StartError where a vault has a credential, encrypted, and there is no keyring at all */
+  async checkKeyring(): Promise<void> {
+    if (this.#sealing.hasKeyring) return;
+    const [sealed] = await this.#database.query<StoredVault>(
+      `select ${VAULT_COLUMNS} from vaults where config @? '$.*.sealed' order by prefix limit 1`,
+    );
+    if (sealed) throw new StartError(this.#sealing.faultOf(sealed, 'names')!);
+  }
+
+  /** Those of the vaults, which this store has given, whose credentials can't be decrypted. */
+  withheld(vaults: Iterable<VaultEntity>): WithheldVault[] {
+    return this.#sealing.withheld(vaults);
   }
 
   async position(): Promise<StorePosition> {

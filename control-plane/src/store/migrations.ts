@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import type { Keyring } from '@vaultplane/shared/keyring.ts';
+import { bindCredentials } from './bind-credentials.ts';
 import type { Database, Queryable } from './database.ts';
 
 /** Any number that nobody else on the database takes; the same in every release. */
@@ -10,7 +12,15 @@ export interface Migration {
   number: number;
   name: string;
   sql: string;
+  /** What SQL can't do, before it, in the same transaction. @throws StartError */
+  step?: MigrationStep;
 }
+
+/** @param keyring for what is encrypted in the database; undefined where `keyring_key_file` is not set */
+export type MigrationStep = (transaction: Queryable, keyring: Keyring | undefined) => Promise<void>;
+
+/** By the migrations' names behind their numbers. */
+const STEPS: { readonly [name: string]: MigrationStep } = { 'credentials-bound': bindCredentials };
 
 export interface MigrationStatus {
   /** The number of the last migration that this database has had; 0 for none. */
@@ -41,16 +51,21 @@ export async function migrationStatus(
  * for the other's transaction.
  *
  * @returns the names of the migrations that were applied
- * @throws StartError when the database is of a later release
+ * @throws StartError when the database is of a later release, or has what the keyring does not open and a migration needs
  */
-export async function migrate(database: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<string[]> {
+export async function migrate(
+  database: Database,
+  keyring: Keyring | undefined,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<string[]> {
   return database.transaction(
     async (transaction) => {
       await transaction.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
       await transaction.query(`create table if not exists vaultplane_migrations (
       number integer primary key, name text not null, applied_at timestamptz not null default now())`);
       const { applied, pending } = statusOf(await lastApplied(transaction), migrations);
-      for (const { number, name, sql } of migrations.filter((migration) => migration.number > applied)) {
+      for (const { number, name, sql, step } of migrations.filter((migration) => migration.number > applied)) {
+        await step?.(transaction, keyring);
         for (const statement of statementsOf(sql)) await transaction.query(statement);
         await transaction.query('insert into vaultplane_migrations (number, name) values ($1, $2)', [number, name]);
       }
@@ -95,6 +110,7 @@ function readMigrations(directory: URL): Migration[] {
       const name = file.slice(0, -'.sql'.length);
       const number = Number.parseInt(name, 10);
       if (number !== index + 1) throw new Error(`migration ${file} is out of order`);
-      return { number, name, sql: readFileSync(new URL(file, directory), 'utf8') };
+      const step = STEPS[name.replace(/^\d+-/, '')];
+      return { number, name, sql: readFileSync(new URL(file, directory), 'utf8'), ...(step && { step }) };
     });
 }

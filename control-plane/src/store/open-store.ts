@@ -66,7 +66,7 @@ export async function prepareStore(
   clock: Clock,
   options: ConfigStoreOptions = {},
 ): Promise<Store> {
-  const applied = await migrate(database);
+  const applied = await migrate(database, options.keyring);
   if (applied.length > 0) log.info({ migrations: applied }, 'the database schema is brought up to date');
   await ensureTimeline(database);
   return {

@@ -48,7 +48,7 @@ describe('several stores on one Postgres', { skip: postgresMissing() }, () => {
   const actor = (index: number): Actor => ({ name: `token ${index}`, role: 'editor', remoteAddress: null });
 
   it('bring an empty database to the schema once, and have one timeline', async () => {
-    const applied = await Promise.all(databases.map((database) => migrate(database)));
+    const applied = await Promise.all(databases.map((database) => migrate(database, undefined)));
     assert.deepEqual(
       applied.flat(),
       MIGRATIONS.map(({ name }) => name),

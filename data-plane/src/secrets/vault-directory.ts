@@ -2,6 +2,7 @@ import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/back
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { destinationChanges } from '@vaultplane/shared/vaults/destination.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';
 import { isCredentialReference, isWithheld } from '@vaultplane/shared/vaults/sensitive.ts';
@@ -110,8 +111,9 @@ export class VaultDirectory {
     const config = withDefaults(type, entity.config);
     const field = type.fields.find(({ fleetDefault }) => fleetDefault);
     const regionFrom = field && this.#fillIn(config, type, field, defaults);
-    const vault = { ...entity, type, config, regionFrom, lifetimes: lifetimesOf(config) };
     const old = before.get(entity.prefix);
+    if (old?.id === entity.id) keepWithheld(type, config, old);
+    const vault = { ...entity, type, config, regionFrom, lifetimes: lifetimesOf(config) };
     const unchanged =
       old &&
       old.id === vault.id &&
@@ -136,6 +138,18 @@ export class VaultDirectory {
       return from;
     }
     return undefined;
+  }
+}
+
+/**
+ * A credential that the control plane can't decrypt any more is still the one that is held, for the same vault and destination
+ * (a key that an operator has lost takes no vault from a running data plane).
+ */
+function keepWithheld(type: VaultType, config: VaultConfig, old: Vault): void {
+  if (destinationChanges({ name: old.type.name, config: old.config }, { name: type.name, config }).length > 0) return;
+  for (const { name, sensitive } of type.fields) {
+    const held = old.config[name];
+    if (sensitive && isWithheld(config[name]) && held !== undefined) config[name] = held;
   }
 }
 

@@ -33,7 +33,7 @@ export class Credentials {
     if (withheld) {
       throw new BackendError(
         'unavailable',
-        `config.${withheld[0]} of the vault is a credential that this data plane's disk does not have (it is kept there only under secrets_key_file); a control plane has to give it`,
+        `config.${withheld[0]} of the vault is a credential that this data plane does not have: its disk keeps one only under secrets_key_file, and a control plane gives it unless it can't decrypt it (its /status names such vaults)`,
       );
     }
     const references = set.filter(([, value]) => isCredentialReference(value)).map(([name]) => name);

@@ -1,32 +1,39 @@
+import { canonicalJson } from '../canonical.ts';
 import type { Keyring, Sealed } from '../keyring.ts';
+import { destinationFields } from './destination.ts';
 import type { ConfigValue, VaultConfig, VaultEntity } from './entity.ts';
 import { literalCredentials, WITHHELD } from './sensitive.ts';
 import type { ConfigField } from './vault-type.ts';
+import { VAULT_TYPES } from './vault-types.ts';
 
 /** What a database or a file has in the place of a credential: no vault type has objects, so it can't be a value of one. */
 export interface SealedMember {
   sealed: Sealed;
+  /** Absent in what 0.1.0 sealed: that is bound to the vault's id and the member's name alone, and opens nowhere any more. */
+  binds?: 'destination';
 }
 export type SealedVault = Omit<VaultEntity, 'config'> & { config: Record<string, ConfigValue | SealedMember> };
 
-/** A credential of a vault, to be opened there and nowhere else. */
+/** A credential of a vault, to be opened there, with the same destination, and nowhere else. */
 export function sealMember(keyring: Keyring, vault: VaultEntity, member: string): SealedMember {
-  return { sealed: keyring.seal(JSON.stringify(vault.config[member]), contextOf(vault, member)) };
+  const sealed = keyring.seal(JSON.stringify(vault.config[member]), contextOf(vault, member));
+  return { sealed, binds: 'destination' };
 }
 
 /** The members that are sealed. */
-export function sealedMembers(stored: SealedVault): Array<[name: string, member: SealedMember]> {
+export function sealedMembers(stored: Pick<SealedVault, 'config'>): Array<[name: string, member: SealedMember]> {
   return Object.entries(stored.config).filter((entry): entry is [string, SealedMember] => isSealed(entry[1]));
 }
 
-/** @returns undefined where the keyring has not the key, or the member is not this vault's */
+/** @returns undefined where the keyring has not the key, or the member is not this vault's with this destination */
 export function openMember(
   keyring: Keyring | undefined,
-  stored: Pick<SealedVault, 'id'>,
+  stored: Pick<SealedVault, 'id' | 'name' | 'config'>,
   name: string,
-  { sealed }: SealedMember,
+  { sealed, binds }: SealedMember,
 ): ConfigValue | undefined {
-  const text = keyring?.open(sealed, contextOf(stored, name));
+  const isOurs = binds === 'destination' && typeof sealed?.key === 'string' && typeof sealed.data === 'string';
+  const text = isOurs ? keyring?.open(sealed, contextOf(stored, name)) : undefined;
   return text === undefined ? undefined : (JSON.parse(text) as ConfigValue);
 }
 
@@ -54,10 +61,21 @@ function withheld({ type }: ConfigField): ConfigValue {
   return type === 'array' ? [WITHHELD] : WITHHELD;
 }
 
-function isSealed(value: unknown): boolean {
+function isSealed(value: unknown): value is SealedMember {
   return typeof value === 'object' && value !== null && 'sealed' in value;
 }
 
-function contextOf({ id }: { id: string }, member: string): string {
-  return `vault ${id} config.${member}`;
+/**
+ * What a sealed member is bound to: the vault, its type, the member, and who receives the credential. Whoever writes to the
+ * database or a file, and has not the key, can neither move it to another vault nor have it sent elsewhere.
+ *
+ * The destination is taken as it was set, without defaults: a release that has another default opens what this one sealed.
+ */
+function contextOf({ id, name, config }: Pick<SealedVault, 'id' | 'name' | 'config'>, member: string): string {
+  const type = VAULT_TYPES.get(name);
+  const names = type
+    ? destinationFields(type).map((field) => field.name)
+    : Object.keys(config).filter((own) => !isSealed(config[own]));
+  const destination = names.flatMap((own) => (config[own] === undefined ? [] : [[own, config[own]] as const]));
+  return canonicalJson({ vault: id, type: name, member, destination: Object.fromEntries(destination) });
 }

@@ -12,8 +12,8 @@ import { VAULT_TYPES } from './vault-types.ts';
 export const MASK = '********';
 
 /**
- * What stands in the place of a credential on a data plane that started from a configuration kept outside of memory,
- * where credentials are not kept in the clear, and this one could not be kept sealed or not be opened.
+ * What stands in the place of a credential that is kept sealed and could not be opened, or not be kept: on a data plane that
+ * started from a configuration kept outside of memory, and on a control plane whose database has one that does not open.
  */
 export const WITHHELD = '{withheld}';
 
@@ -24,7 +24,7 @@ export function sensitiveFields(typeName: string): readonly ConfigField[] {
 
 /** To whoever keeps a credential in a vault's configuration. */
 export const CREDENTIAL_ADVICE =
-  'WARNING: stand in the configuration, and so in the database and on every data plane; a reference such as {vault://env/HCV_TOKEN}, resolved on data planes alone, keeps them out';
+  'WARNING: stand in the configuration, and so in the database and on every data plane, whether or not its applications use the vault; a reference such as {vault://env/HCV_TOKEN}, resolved on data planes alone, keeps them out';
 
 /** A credential that stands elsewhere: where is no secret. */
 export function isCredentialReference(value: ConfigValue | undefined): boolean {
@@ -44,8 +44,10 @@ export function literalCredentials({ name, config }: Pick<VaultEntity, 'name' | 
   });
 }
 
+/** Whether a value, as it was shown in the place of a credential, is given back. */
 export function isMask(value: unknown): boolean {
-  return value === MASK || (Array.isArray(value) && value.length === 1 && value[0] === MASK);
+  const only = Array.isArray(value) && value.length === 1 ? value[0] : value;
+  return only === MASK || only === WITHHELD;
 }
 
 /** The vault as it may be shown: every credential masked; a reference to one is shown. */

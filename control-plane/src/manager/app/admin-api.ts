@@ -103,6 +103,8 @@ export interface FieldSchema {
   encrypted?: boolean;
   /** A change of it makes other secrets of the same references (CONTRACT.md §4). */
   identity?: boolean;
+  /** It decides who receives the vault's credentials: where it changes, they have to be given again. */
+  destination?: boolean;
 }
 
 /** What the API said no to. `fields` are its own words for each field that is wrong. */

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { type AdminApi, ApiError, errorText, type FieldSchema, type Vault, type VaultDiff } from './admin-api.ts';
+import { CredentialWarning, credentialErrors, type Given, GivenAs, isLiteral, MASK } from './credential-field.ts';
 import { DiffView } from './diff-view.ts';
 import { html } from './html.ts';
 import { LoadedPart, Problem, useLoaded } from './loading.ts';
@@ -53,7 +54,10 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
   const [errors, setErrors] = useState<Values>({});
   const [failure, setFailure] = useState<string | null>(null);
   const [reviewing, setReviewing] = useState(false);
+  const [chosen, setChosen] = useState<Record<string, Given>>({});
   const form = useRef<HTMLFormElement>(null);
+  const begunWith = useRef(values).current;
+  const givenAs = (name: string): Given => chosen[name] ?? (isLiteral(begunWith[name]) ? 'literal' : 'reference');
   const fields = schemas[type]!;
   const wanted = entityOf(type, fields, values);
   const secret = new Set(fields.filter(([, schema]) => schema.encrypted).map(([name]) => `config.${name}`));
@@ -78,12 +82,18 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
     if (typeof config === 'string') found['@entity'] = config;
     setErrors(found);
     setFailure(Object.keys(found).some((name) => !knows(fields, name)) ? errorText(error) : null);
+    focusFirstError();
+  };
+  const focusFirstError = () => {
     requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
   };
   const review = async (event: Event) => {
     event.preventDefault();
-    setErrors({});
+    const changed = change.fields.map(({ field }) => field);
+    const faults = credentialErrors(fields, values, givenAs, { edited, changed });
+    setErrors(faults);
     setFailure(null);
+    if (Object.keys(faults).length > 0) return focusFirstError();
     try {
       // The API's own words, before anything is changed.
       await api.call('POST', '/schemas/vaults/validate', wanted);
@@ -105,10 +115,16 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
   const field = (
     name: string,
     label: string,
-    options: Pick<FieldProps, 'type' | 'help' | 'placeholder' | 'secret' | 'choices'> = {},
+    options: Pick<FieldProps, 'type' | 'help' | 'placeholder' | 'given' | 'choices'> = {},
   ) => html`<${Field}
     key=${name} name=${name} label=${label} value=${values[name] ?? ''} error=${errors[name]} ...${options}
     onInput=${(value: string) => setValues((before) => ({ ...before, [name]: value }))}
+    onGiven=${(given: Given) => {
+      setChosen((before) => ({ ...before, [name]: given }));
+      // What is given in one way is nothing in the other.
+      const begun = begunWith[name] ?? '';
+      setValues((before) => ({ ...before, [name]: (given === 'literal') === isLiteral(begun) ? begun : '' }));
+    }}
   />`;
   return html`<form ref=${form} class="card" onSubmit=${review} novalidate>
     <div class="form-grid">
@@ -124,7 +140,8 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
     <div class="form-grid">
       ${fields.map(([name, schema]) =>
         field(`config.${name}`, name, {
-          ...{ type: schema.type, secret: schema.encrypted === true },
+          type: schema.type,
+          ...(schema.encrypted && { given: givenAs(`config.${name}`), placeholder: '{vault://env/NAME}' }),
           ...{ choices: schema.type === 'boolean' ? ['true', 'false'] : schema.one_of },
           ...(schema.description !== undefined && { help: schema.description }),
           ...(schema.default !== undefined && {
@@ -158,18 +175,22 @@ interface FieldProps {
   type?: FieldSchema['type'];
   help?: string;
   placeholder?: string;
-  secret?: boolean;
+  /** Of a credential: how it is given. */
+  given?: Given;
   /** Nothing else may be given. */
   choices?: readonly string[] | undefined;
   error?: string;
   onInput: (value: string) => void;
+  onGiven: (given: Given) => void;
 }
 
 function Field(props: FieldProps): VNode {
-  const { name, label, value, type = 'string', help, placeholder, secret, choices, error, onInput } = props;
+  const { name, label, value, type = 'string', help, placeholder, given, choices, error, onInput, onGiven } = props;
   const id = `field-${name}`;
+  const isHidden = given === 'literal' || (given !== undefined && isLiteral(value));
   return html`<div class="field">
     <label for=${id}>${label}</label>
+    ${given && html`<${GivenAs} id=${id} label=${label} given=${given} onGiven=${onGiven} />`}
     ${
       choices
         ? html`<select id=${id} value=${value} aria-invalid=${error !== undefined} aria-describedby=${`${id}-help ${id}-error`}
@@ -177,20 +198,14 @@ function Field(props: FieldProps): VNode {
       <option value="">${placeholder === undefined ? '' : `${placeholder} (default)`}</option>
       ${choices.map((choice) => html`<option key=${choice} value=${choice}>${choice}</option>`)}
     </select>`
-        : html`<input id=${id} value=${value} type=${secret && isLiteral(value) ? 'password' : 'text'} inputmode=${type === 'number' ? 'decimal' : undefined}
-      placeholder=${placeholder} spellcheck=${false} autocomplete="off" autocapitalize="off"
+        : html`<input id=${id} value=${value} type=${isHidden ? 'password' : 'text'} inputmode=${type === 'number' ? 'decimal' : undefined}
+      placeholder=${isHidden ? undefined : placeholder} spellcheck=${false} autocomplete="off" autocapitalize="off"
       aria-invalid=${error !== undefined} aria-describedby=${`${id}-help ${id}-error`}
       onInput=${(event: Event) => onInput((event.target as HTMLInputElement).value)} />`
     }
-    <p class="help" id=${`${id}-help`}>${help}${secret ? ' Better a reference that data planes resolve, such as {vault://env/NAME}.' : ''}${type === 'array' && name !== 'tags' ? ' Separated by commas.' : ''}</p>
+    <p class="help" id=${`${id}-help`}>${help}${type === 'array' && name !== 'tags' ? ' Separated by commas.' : ''}</p>
     <p class="error" id=${`${id}-error`}>${error}</p>
   </div>`;
-}
-
-/** A credential itself, and not a reference to where it is. */
-function isLiteral(value: string | undefined): boolean {
-  const text = (value ?? '').trim();
-  return text !== '' && !text.startsWith('{vault://');
 }
 
 /** As it may stand on a screen. */
@@ -205,16 +220,6 @@ function hidden(change: VaultDiff, secret: ReadonlySet<string>): VaultDiff {
       after: shown(field, after),
     })),
   };
-}
-
-const MASK = '********';
-
-function CredentialWarning({ names }: { names: readonly string[] }): VNode | null {
-  if (names.length === 0) return null;
-  return html`<p class="notice warning" role="note">
-    ${names.map((name) => name.replace('config.', '')).join(', ')}: a credential that is written here stands in the database,
-    encrypted, and goes to every data plane. A reference such as <code>{vault://env/NAME}</code> keeps it on the data planes alone.
-  </p>`;
 }
 
 type Entity = Pick<Vault, 'prefix' | 'name' | 'description' | 'tags' | 'config'>;

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { FleetReference, Vault } from './admin-api.ts';
+import { isMasked, isWithheld } from './credential-field.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
@@ -56,6 +57,7 @@ export function VaultsPage({ api, feed }: PageProps): VNode {
           <p class="kind">${[vault.name, ...['region', 'host', 'mount', 'project_id'].map((name) => vault.config[name] ?? [])].flat().join(' · ')}</p>
           <p>${vault.description ?? ''}</p>
           ${Object.values(vault.config).some(isMasked) && html`<p class="notice warning">Has a credential in its configuration. <a href=${hrefOf(['vaults', 'edit', vault.prefix])}>Put a reference in its place</a></p>`}
+          ${Object.values(vault.config).some(isWithheld) && html`<p class="notice warning">Its credential can't be decrypted. Look at where the vault is, and <a href=${hrefOf(['vaults', 'edit', vault.prefix])}>give the credential again</a></p>`}
           <dl class="facts compact">
             <div><dt>ttl</dt><dd>${lifetimeText(vault.config.ttl, 'no rotation')}</dd></div>
             <div><dt>In use</dt><dd>${references.value === undefined ? '…' : html`<a href=${hrefOf(['references'], { vault: vault.prefix })}>${countedText(inUse.get(vault.prefix) ?? 0, 'secret')}</a>`}</dd></div>
@@ -83,11 +85,6 @@ export function VaultsPage({ api, feed }: PageProps): VNode {
       }} />`
     }
   </div>`;
-}
-
-/** What the API shows in the place of a credential (shared/src/vaults/sensitive.ts). */
-function isMasked(value: unknown): boolean {
-  return [value].flat().includes('********');
 }
 
 function lifetimeText(value: unknown, none: string): string {
