@@ -1,7 +1,8 @@
 import { engine } from './engine.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
+import { policy } from './policy.ts';
 import { references } from './references.ts';
 import { settings } from './settings.ts';
 import { values } from './values.ts';
 
-export const FUZZ_TARGETS: readonly FuzzTarget[] = [references, values, settings, engine];
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [references, values, settings, engine, policy];

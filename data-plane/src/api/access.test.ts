@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -90,55 +91,73 @@ describe('who may call', () => {
   });
 
   it('is, with policies, each application by its own token', async () => {
-    writeFileSync(join(folder, 'b.token'), 'token-b\n');
+    writeFileSync(join(folder, 'b.token'), 'token-b-qWz4f9c1b7de2a85036dd51\n');
     policies(
-      { name: 'a', token: 'token-a', allow: ['{vault://aws/a/*}'] },
+      { name: 'a', token: 'token-a-qWz4f9c1b7de2a85036dd51', allow: ['{vault://aws/a/*}'] },
       { name: 'b', token_file: 'b.token', allow: ['{vault://aws/b/*}'] },
-      { name: 'c', token_sha256: tokenDigest('token-c').toUpperCase(), allow: [], role_arns: ['arn:x'] },
+      {
+        name: 'c',
+        token_sha256: tokenDigest('token-c-qWz4f9c1b7de2a85036dd51').toUpperCase(),
+        allow: [],
+        role_arns: ['arn:x'],
+      },
     );
     await open({ policiesFile });
-    assert.deepEqual(['token-a', 'token-b', 'token-c', 'first'].map(clientOf), ['a', 'b', 'c', '(api_token_file)']);
+    assert.deepEqual(
+      [
+        'token-a-qWz4f9c1b7de2a85036dd51',
+        'token-b-qWz4f9c1b7de2a85036dd51',
+        'token-c-qWz4f9c1b7de2a85036dd51',
+        'first',
+      ].map(clientOf),
+      ['a', 'b', 'c', '(api_token_file)'],
+    );
   });
 
   it('rotates the token of one application and leaves the others', async () => {
-    writeFileSync(join(folder, 'b.token'), 'b-1');
+    writeFileSync(join(folder, 'b.token'), 'b-1-qWz4f9c1b7de2a85036dd51');
     const entry = { name: 'b', token_file: 'b.token', allow: ['{vault://aws/b/*}'] };
-    policies({ name: 'a', token: 'a-1', allow: [] }, entry);
+    policies({ name: 'a', token: 'a-1-qWz4f9c1b7de2a85036dd51', allow: [] }, entry);
     await open({ policiesFile });
-    const before = access.grantOf({ 'x-vault-token': 'a-1' })!.client;
-    writeFileSync(join(folder, 'b.token'), 'b-2');
+    const before = access.grantOf({ 'x-vault-token': 'a-1-qWz4f9c1b7de2a85036dd51' })!.client;
+    writeFileSync(join(folder, 'b.token'), 'b-2-qWz4f9c1b7de2a85036dd51');
     await access.look();
-    assert.deepEqual(['b-1', 'b-2'].map(clientOf), ['b', 'b']);
-    assert.equal(access.grantOf({ 'x-vault-token': 'a-1' })!.client, before);
+    assert.deepEqual(['b-1-qWz4f9c1b7de2a85036dd51', 'b-2-qWz4f9c1b7de2a85036dd51'].map(clientOf), ['b', 'b']);
+    assert.equal(access.grantOf({ 'x-vault-token': 'a-1-qWz4f9c1b7de2a85036dd51' })!.client, before);
     await clock.advance(OVERLAP_MS);
-    assert.deepEqual(['b-1', 'b-2'].map(clientOf), [undefined, 'b']);
+    assert.deepEqual(['b-1-qWz4f9c1b7de2a85036dd51', 'b-2-qWz4f9c1b7de2a85036dd51'].map(clientOf), [undefined, 'b']);
   });
 
   it('is at once not an application that was taken out, and a changed policy holds at once for old tokens too', async () => {
-    policies({ name: 'a', token: 'a-1', allow: ['{vault://aws/a/*}'] }, { name: 'b', token: 'b-1', allow: [] });
+    policies(
+      { name: 'a', token: 'a-1-qWz4f9c1b7de2a85036dd51', allow: ['{vault://aws/a/*}'] },
+      { name: 'b', token: 'b-1-qWz4f9c1b7de2a85036dd51', allow: [] },
+    );
     await open({ policiesFile });
-    const [a, b] = ['a-1', 'b-1'].map((token) => access.grantOf({ 'x-vault-token': token })!);
+    const [a, b] = ['a-1-qWz4f9c1b7de2a85036dd51', 'b-1-qWz4f9c1b7de2a85036dd51'].map(
+      (token) => access.grantOf({ 'x-vault-token': token })!,
+    );
     let changes = 0;
     access.onChange(() => changes++);
     await access.look();
     assert.equal(changes, 0);
-    policies({ name: 'a', token: 'a-2', allow: ['{vault://aws/other/*}'] });
+    policies({ name: 'a', token: 'a-2-qWz4f9c1b7de2a85036dd51', allow: ['{vault://aws/other/*}'] });
     await access.look();
     assert.equal(changes, 1);
-    assert.equal(clientOf('b-1'), undefined);
+    assert.equal(clientOf('b-1-qWz4f9c1b7de2a85036dd51'), undefined);
     assert.ok(!access.isCurrent(a!) && !access.isCurrent(b!));
-    for (const token of ['a-1', 'a-2']) {
+    for (const token of ['a-1-qWz4f9c1b7de2a85036dd51', 'a-2-qWz4f9c1b7de2a85036dd51']) {
       const { client } = access.grantOf({ 'x-vault-token': token })!;
       assert.deepEqual(client.policy!.verdict('{vault://aws/a/x}'), { allowed: false });
     }
   });
 
   it('holds what it had when the policies become unusable', async () => {
-    policies({ name: 'a', token: 'a-1', allow: [] });
+    policies({ name: 'a', token: 'a-1-qWz4f9c1b7de2a85036dd51', allow: [] });
     await open({ policiesFile });
     writeFileSync(policiesFile, '{"policies":[{"name":"a","token":"secret-canary');
     await access.look();
-    assert.equal(clientOf('a-1'), 'a');
+    assert.equal(clientOf('a-1-qWz4f9c1b7de2a85036dd51'), 'a');
     assert.ok(!log.text().includes('secret-canary'));
     assert.match(log.text(), /is not JSON/);
   });
@@ -146,14 +165,23 @@ describe('who may call', () => {
   for (const [what, text, told] of [
     ['no JSON', '{', /is not JSON/],
     ['another form', '[]', /must have the form/],
-    ['no name', '{"policies":[{"token":"t","allow":[]}]}', /policy 1 must have a name/],
-    ['no patterns', '{"policies":[{"name":"a","token":"t"}]}', /\(a\) must have allow/],
-    ['a bad pattern', '{"policies":[{"name":"a","token":"t","allow":["aws/*"]}]}', /is no pattern/],
+    ['no name', '{"policies":[{"token":"t-qWz4f9c1b7de2a85036dd51","allow":[]}]}', /policy 1 must have a name/],
+    ['no patterns', '{"policies":[{"name":"a","token":"t-qWz4f9c1b7de2a85036dd51"}]}', /\(a\) must have allow/],
+    [
+      'a bad pattern',
+      '{"policies":[{"name":"a","token":"t-qWz4f9c1b7de2a85036dd51","allow":["aws/*"]}]}',
+      /is no pattern/,
+    ],
     ['no token', '{"policies":[{"name":"a","allow":[]}]}', /must have one of token_file/],
     [
       'two tokens',
-      '{"policies":[{"name":"a","token":"canary","token_sha256":"x","allow":[]}]}',
+      '{"policies":[{"name":"a","token":"canary-qWz4f9c1b7de2a85036dd51","token_sha256":"x","allow":[]}]}',
       /must have one of token_file/,
+    ],
+    [
+      'a weak token',
+      '{"policies":[{"name":"a","token":"canary-weak","allow":[]}]}',
+      /\(a\) has a token that is weaker/,
     ],
     ['a bad token', '{"policies":[{"name":"a","token":"canary canary","allow":[]}]}', /not shown/],
     [
@@ -161,24 +189,29 @@ describe('who may call', () => {
       '{"policies":[{"name":"a","token_file":"gone","allow":[]}]}',
       /token_file that is not there/,
     ],
-    ['an unknown member', '{"policies":[{"name":"a","token":"canary","alow":[]}]}', /a member that is not one of/],
+    [
+      'an unknown member',
+      '{"policies":[{"name":"a","token":"canary-qWz4f9c1b7de2a85036dd51","alow":[]}]}',
+      /a member that is not one of/,
+    ],
     [
       'one token twice',
-      '{"policies":[{"name":"a","token":"canary","allow":[]},{"name":"b","token":"canary","allow":[]}]}',
+      '{"policies":[{"name":"a","token":"canary-qWz4f9c1b7de2a85036dd51","allow":[]},{"name":"b","token":"canary-qWz4f9c1b7de2a85036dd51","allow":[]}]}',
       /a and b have the same token/,
     ],
     [
       'one name twice',
-      '{"policies":[{"name":"a","token":"t","allow":[]},{"name":"a","token":"u","allow":[]}]}',
+      '{"policies":[{"name":"a","token":"t-qWz4f9c1b7de2a85036dd51","allow":[]},{"name":"a","token":"u-qWz4f9c1b7de2a85036dd51","allow":[]}]}',
       /the same name/,
     ],
     [
       'the token of api_token_file',
-      '{"policies":[{"name":"a","token":"first","allow":[]}]}',
+      '{"policies":[{"name":"a","token":"first-qWz4f9c1b7de2a85036dd51","allow":[]}]}',
       /has the token of api_token_file/,
     ],
   ] as const) {
     it(`is not to be known from policies with ${what}`, async () => {
+      writeFileSync(tokenFile, 'first-qWz4f9c1b7de2a85036dd51');
       writeFileSync(policiesFile, text);
       await assert.rejects(open({ policiesFile }), (error) => {
         assert.ok(error instanceof StartError);
@@ -188,6 +221,24 @@ describe('who may call', () => {
       });
     });
   }
+
+  it('may still be whoever has a weak token that was there before, and a warning names the setting', async () => {
+    await open({ awsToken: 'plain-token' });
+    await access.look();
+    assert.ok(clientOf('first') && clientOf('plain-token'));
+    for (const setting of ['api_token_file', 'AWS_TOKEN']) {
+      const told = log
+        .text()
+        .split('\n')
+        .filter((line) => line.includes('weaker than 128 bits') && line.includes(`"${setting}"`));
+      assert.equal(told.length, 1, setting);
+    }
+    assert.ok(!log.text().includes('plain-token'));
+    access.stop();
+    writeFileSync(tokenFile, randomBytes(32).toString('base64url'));
+    await open();
+    assert.ok(!log.text().includes('weaker'));
+  });
 
   it('is told from the variable of AWS’s provider too', async () => {
     await open({ awsToken: 'plain-token' });

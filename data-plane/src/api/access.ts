@@ -6,6 +6,8 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import { Client, type Grant } from './client.ts';
 import { readPolicies } from './policies-file.ts';
 import { ensureApiToken, filePathOf, isToken, readTokenFile, tokenDigest } from './token.ts';
+import { isWeakToken } from './token-strength.ts';
+import { WrongTokens } from './wrong-tokens.ts';
 
 /** Where a call may carry the token, beside `Authorization: Bearer` (CONTRACT.md §6). */
 const TOKEN_HEADERS = ['x-aws-parameters-secrets-token', 'x-vault-token'] as const;
@@ -36,10 +38,13 @@ export class Access {
   readonly #options: AccessOptions;
   /** Another number whenever any token gives something else than before. */
   generation = 0;
+  readonly wrongTokens: WrongTokens;
   /** By the digest of the token. */
   #grants = new Map<string, Grant>();
   /** Of tokens that were found lately: an application shows the same one with every call, and a digest is a good part of one. */
   readonly #shown = new Map<string, Grant>();
+  /** Digests of tokens that were warned of. */
+  readonly #weak = new Set<string>();
   /** What changed meanwhile is read anew; the same fault is told once. */
   #lastFault = '';
   readonly #owner: Client;
@@ -50,6 +55,7 @@ export class Access {
 
   private constructor(options: AccessOptions) {
     this.#options = options;
+    this.wrongTokens = new WrongTokens(options.clock);
     this.#owner = new Client(options.clock, OWNER, null);
   }
 
@@ -85,6 +91,13 @@ export class Access {
     }
     const session = sessionToken ? headers['x-amz-security-token'] : undefined;
     return typeof session === 'string' ? this.#find(session) : undefined;
+  }
+
+  /** Whether a call carries any token, right or wrong. */
+  isTokenShown(headers: IncomingHttpHeaders, sessionToken = false): boolean {
+    const { authorization = '' } = headers;
+    if (TOKEN_HEADERS.some((name) => headers[name]) || /^bearer ./i.test(authorization)) return true;
+    return sessionToken && Boolean(headers['x-amz-security-token']);
   }
 
   /** Whether a grant still is what its token gives. */
@@ -160,6 +173,19 @@ export class Access {
     for (const listener of this.#listeners) listener();
   }
 
+  /** These were there before tokens had to be strong, so that a weak one is no end of a data plane. */
+  #digestOf(token: string, setting: string): string {
+    const digest = tokenDigest(token);
+    if (isWeakToken(token) && !this.#weak.has(digest)) {
+      this.#weak.add(digest);
+      this.#options.log.warn(
+        { setting },
+        'a token for application calls is weaker than 128 bits; make another by: openssl rand -base64 32',
+      );
+    }
+    return digest;
+  }
+
   /** @throws StartError */
   async #read(): Promise<Map<string, Grant>> {
     const { tokenFile, policiesFile, awsToken, clock } = this.#options;
@@ -167,8 +193,10 @@ export class Access {
     const own = await readTokenFile(tokenFile);
     if (own === undefined) throw new StartError(`api_token_file = ${tokenFile} is not there any more`);
     const grant = (digest: string, client: Client) => grants.set(digest, { client, digest, until: Infinity });
-    grant(tokenDigest(own), this.#owner);
-    if (awsToken !== undefined && awsToken !== '') grant(tokenDigest(await readAwsToken(awsToken)), this.#owner);
+    grant(this.#digestOf(own, 'api_token_file'), this.#owner);
+    if (awsToken !== undefined && awsToken !== '') {
+      grant(this.#digestOf(await readAwsToken(awsToken), 'AWS_TOKEN'), this.#owner);
+    }
     if (policiesFile === undefined) return grants;
     const known = new Map([...this.#grants.values()].map(({ client }) => [client.name, client]));
     for (const { name, digest, policy, source } of await readPolicies(policiesFile)) {

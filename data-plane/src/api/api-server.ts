@@ -12,6 +12,7 @@ import type { Grant } from './client.ts';
 import { Connections } from './connections.ts';
 import type { Door } from './door.ts';
 import { BadToken, isForwarded, namesThisMachine, requireMethod } from './guards.ts';
+import type { RefusalReason } from './refusals.ts';
 import { Call, type Routes } from './route.ts';
 import { apiRoutes, PING } from './routes.ts';
 import { ShortWay } from './short-way.ts';
@@ -149,9 +150,17 @@ function answerCalls(
       door.log.debug({ door: route?.door ?? 'unknown', code: error.code }, 'a call was answered with an error');
       (route?.sendError ?? sendErrorText)(response, error);
     };
-    const refuse = (reason: 'forwarded' | 'foreign_host' | 'bad_token', error: VaultplaneError) => {
+    const refuse = (reason: RefusalReason, error: VaultplaneError) => {
       door.refusals.add(reason, { door: route?.door ?? 'unknown' });
       fail(error);
+    };
+    const refuseToken = () => {
+      const isShown = door.access.isTokenShown(request.headers, route?.takesSessionToken);
+      const wait = isShown ? door.access.wrongTokens.shown(request.socket) : 0;
+      if (wait === 0) return refuse('bad_token', new BadToken());
+      response.setHeader('connection', 'close');
+      const error = new VaultplaneError('too_many', 'too many wrong tokens', { retryAfterSeconds: wait });
+      return refuse('too_many_bad_tokens', error);
     };
     const answer = () => {
       if (isForwarded(request)) return refuse('forwarded', new VaultplaneError('bad_request', 'Forwarded'));
@@ -159,7 +168,7 @@ function answerCalls(
         const message = 'the Host header must name this machine, such as 127.0.0.1 or localhost';
         return refuse('foreign_host', new VaultplaneError('bad_request', message));
       }
-      if (!grant && path !== PING) return refuse('bad_token', new BadToken());
+      if (!grant && path !== PING) return refuseToken();
       try {
         if (grant) connections.prove(request.socket, grant.client);
         if (!route) throw new VaultplaneError('not_found', 'Not found');

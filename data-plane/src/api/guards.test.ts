@@ -23,8 +23,8 @@ describe('the guards of the application API', () => {
       policiesFile,
       JSON.stringify({
         policies: [
-          { name: 'one', token: 'token-one', allow: ['{vault://aws/one/*}', '{vault://aws/exact}'] },
-          { name: 'two', token: 'token-two', allow: ['{vault://aws/two/*}'] },
+          { name: 'one', token: 'token-one-4f9c1b7de2a85036', allow: ['{vault://aws/one/*}', '{vault://aws/exact}'] },
+          { name: 'two', token: 'token-two-0b6e93d4c8f17a25', allow: ['{vault://aws/two/*}'] },
         ],
       }),
     );
@@ -83,7 +83,7 @@ describe('the guards of the application API', () => {
 
     it(`let one application have nothing of another's through ${name}`, async () => {
       const before = bench.vault.calls;
-      const answer = await bench.call(path, { ...options, token: 'token-one' });
+      const answer = await bench.call(path, { ...options, token: 'token-one-4f9c1b7de2a85036' });
       assert.ok(!answer.text.includes(CANARY), answer.text);
       assert.ok(!answer.text.includes('arn:'));
       if (answer.status === 200) assert.match(answer.text, /"bad_token"|"AccessDeniedException"/);
@@ -94,17 +94,17 @@ describe('the guards of the application API', () => {
 
   it('let each application have its own through every door', async () => {
     for (const [, path, options] of doors.filter(([name]) => name !== '/v1/watch' && !name.includes('Describe'))) {
-      const answer = await bench.call(path, { ...options, token: 'token-two' });
+      const answer = await bench.call(path, { ...options, token: 'token-two-0b6e93d4c8f17a25' });
       assert.equal(answer.status, 200, answer.text);
       assert.ok(answer.text.includes(CANARY));
     }
-    const reader = await EventReader.open(bench, ['{vault://aws/two/db}'], { token: 'token-two' });
+    const reader = await EventReader.open(bench, ['{vault://aws/two/db}'], { token: 'token-two-0b6e93d4c8f17a25' });
     await reader.until(1);
     assert.deepEqual(reader.values(), [CANARY]);
     reader.close();
     const mixed = await bench.call('/v1/resolve', {
       method: 'POST',
-      token: 'token-two',
+      token: 'token-two-0b6e93d4c8f17a25',
       body: { references: ['{vault://aws/two/a}', '{vault://aws/one/a}', '{vault://aws/two/b?region=eu-west-1}'] },
     });
     assert.deepEqual(
@@ -116,16 +116,16 @@ describe('the guards of the application API', () => {
   });
 
   it('do not let a reference reach by its other reading what the policy does not allow', async () => {
-    const own = await bench.resolve('{vault://aws/exact/db}', { token: 'token-one' });
+    const own = await bench.resolve('{vault://aws/exact/db}', { token: 'token-one-4f9c1b7de2a85036' });
     assert.deepEqual([own.status, own.json.error.code], [403, 'bad_token']);
     assert.ok(!own.text.includes(CANARY));
-    const reader = await EventReader.open(bench, ['{vault://aws/exact/db}'], { token: 'token-one' });
+    const reader = await EventReader.open(bench, ['{vault://aws/exact/db}'], { token: 'token-one-4f9c1b7de2a85036' });
     await reader.until(1);
     assert.deepEqual(reader.values(), ['bad_token']);
     reader.close();
     // Whoever may have all has it by that reading, held by now; the other one's hit is refused all the same.
     assert.equal((await bench.resolve('{vault://aws/exact/db}')).json.value, CANARY);
-    assert.equal((await bench.resolve('{vault://aws/exact/db}', { token: 'token-one' })).status, 403);
+    assert.equal((await bench.resolve('{vault://aws/exact/db}', { token: 'token-one-4f9c1b7de2a85036' })).status, 403);
   });
 
   it('let loopback names in', async () => {
@@ -148,7 +148,10 @@ describe('the guards of the application API', () => {
     const headers = { host: 'whatever' };
     assert.equal((await bench.resolve('{vault://aws/a}', { ...there, headers })).json.value, CANARY);
     assert.equal((await bench.resolve('{vault://aws/a}', { ...there, headers, token: 'wrong' })).status, 403);
-    assert.equal((await bench.resolve('{vault://aws/two/a}', { ...there, headers, token: 'token-one' })).status, 403);
+    assert.equal(
+      (await bench.resolve('{vault://aws/two/a}', { ...there, headers, token: 'token-one-4f9c1b7de2a85036' })).status,
+      403,
+    );
   });
 
   it('count every refusal and tell of it without a value, a token or what was asked', async () => {
@@ -156,7 +159,14 @@ describe('the guards of the application API', () => {
     for (const reason of ['bad_token', 'forwarded', 'foreign_host', 'policy']) assert.ok(counts[reason]! >= 3, reason);
     const log = bench.log.text();
     assert.match(log, /"reason":"policy","client":"one"/);
-    for (const secret of [CANARY, bench.token, 'token-one', 'token-two', 'evil.example', 'wrong"']) {
+    for (const secret of [
+      CANARY,
+      bench.token,
+      'token-one-4f9c1b7de2a85036',
+      'token-two-0b6e93d4c8f17a25',
+      'evil.example',
+      'wrong"',
+    ]) {
       assert.ok(!log.includes(secret), secret);
     }
     // Many of one kind are one line, with their number.

@@ -1,6 +1,6 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { State } from '../secrets/lifecycle.ts';
-import type { Resolved, ResolveOptions, Resolver } from '../secrets/resolver.ts';
+import { ReadingFailure, type Resolved, type ResolveOptions, type Resolver } from '../secrets/resolver.ts';
 import type { Client } from './client.ts';
 import type { Verdict } from './policy.ts';
 import type { RefusalReason, Refusals } from './refusals.ts';
@@ -45,28 +45,24 @@ export class Lookups {
   /** @throws VaultplaneError bad_token for what the client may not read, too_many, and what the resolver throws */
   one(client: Client, reference: string, options: ResolveOptions): Resolved | Promise<Resolved> {
     let result: Resolved | Promise<Resolved>;
-    let verdict: Verdict | null;
+    let verdict: Verdict | null = null;
     try {
       verdict = this.#admit(client, reference, options);
       if (options.refresh) this.#allowRefresh(client, 1);
       result = this.#resolver.resolve(reference, options);
       if (!(result instanceof Promise)) {
-        this.#check(client, verdict, result);
+        this.#check(client, verdict, reference, result);
         this.#immediate++;
         this.#answered.immediate[result.state]++;
         return result;
       }
     } catch (error) {
-      throw this.#count(error);
+      throw this.#count(this.#judged(client, verdict, reference, error));
     }
-    return this.#wait(client, result).then((resolved) => {
-      try {
-        this.#check(client, verdict, resolved);
-        this.#answered.waited[resolved.state]++;
-        return resolved;
-      } catch (error) {
-        throw this.#count(error);
-      }
+    const judged = isPartial(verdict) ? this.#judgedLater(client, verdict, reference, result) : result;
+    return this.#wait(client, judged).then((resolved) => {
+      this.#answered.waited[resolved.state]++;
+      return resolved;
     });
   }
 
@@ -87,13 +83,7 @@ export class Lookups {
     const results = await this.#wait(client, this.#resolver.resolveMany(asked, options));
     for (const [index, result] of results.entries()) {
       const { at, verdict } = admitted[index]!;
-      outcomes[at] = result;
-      if (result instanceof VaultplaneError) continue;
-      try {
-        this.#check(client, verdict, result);
-      } catch (error) {
-        outcomes[at] = asOutcome(error);
-      }
+      outcomes[at] = this.#judgedOutcome(client, verdict, references[at]!, result);
     }
     for (const outcome of outcomes as Outcome[]) {
       if (outcome instanceof VaultplaneError) this.#count(outcome);
@@ -110,12 +100,7 @@ export class Lookups {
   watch(client: Client, reference: string, listener: (event: Outcome) => void): () => void {
     const verdict = this.#admit(client, reference, {});
     return this.#resolver.watch(reference, (event) => {
-      try {
-        if (!(event instanceof VaultplaneError)) this.#check(client, verdict, event);
-        listener(event);
-      } catch (error) {
-        listener(asOutcome(error));
-      }
+      listener(this.#judgedOutcome(client, verdict, reference, event));
     });
   }
 
@@ -138,10 +123,44 @@ export class Lookups {
     return verdict;
   }
 
-  /** By the other reading the reference names another secret than the policy allows. */
-  #check(client: Client, verdict: Verdict | null, { reading, reference }: Resolved): void {
-    if (!verdict?.allowed || verdict.onlyReading === undefined || verdict.onlyReading === reading) return;
-    throw this.#refuse(client, 'policy', reference);
+  /** By the other reading the reference names another secret than the policy allows: nothing of that one is told. */
+  #check(client: Client, verdict: Verdict | null, reference: string, { reading }: { reading: string }): void {
+    if (isPartial(verdict) && verdict.onlyReading !== reading) throw this.#refuse(client, 'policy', reference);
+  }
+
+  #judged(client: Client, verdict: Verdict | null, reference: string, error: unknown): unknown {
+    if (!(error instanceof ReadingFailure)) return error;
+    try {
+      this.#check(client, verdict, reference, error);
+      return error;
+    } catch (refusal) {
+      return refusal;
+    }
+  }
+
+  async #judgedLater(
+    client: Client,
+    verdict: Verdict | null,
+    reference: string,
+    result: Promise<Resolved>,
+  ): Promise<Resolved> {
+    try {
+      const resolved = await result;
+      this.#check(client, verdict, reference, resolved);
+      return resolved;
+    } catch (error) {
+      throw this.#judged(client, verdict, reference, error);
+    }
+  }
+
+  #judgedOutcome(client: Client, verdict: Verdict | null, reference: string, outcome: Outcome): Outcome {
+    if (outcome instanceof VaultplaneError) return asOutcome(this.#judged(client, verdict, reference, outcome));
+    try {
+      this.#check(client, verdict, reference, outcome);
+      return outcome;
+    } catch (error) {
+      return asOutcome(error);
+    }
   }
 
   #refuse(client: Client, reason: RefusalReason, reference: string): VaultplaneError {
@@ -184,6 +203,10 @@ export class Lookups {
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
     return error;
   }
+}
+
+function isPartial(verdict: Verdict | null): verdict is { allowed: true; onlyReading: string } {
+  return verdict?.allowed === true && verdict.onlyReading !== undefined;
 }
 
 function noStates(): Record<State, number> {

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { errorMessage, StartError, VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { Policy } from './policy.ts';
 import { isToken, readTokenFile, tokenDigest } from './token.ts';
+import { isWeakToken, STRONG_TOKEN_ADVICE } from './token-strength.ts';
 
 /** One application of the file of api_policies. */
 export interface NamedPolicy {
@@ -20,7 +21,8 @@ const EXAMPLE =
 
 /**
  * Reads the file of api_policies: `{"policies":[…]}`, each `{name, allow, role_arns?}` with one of `token_file` (beside the
- * policies' file if it is no absolute path), `token_sha256` (64 hexadecimal digits) and `token`.
+ * policies' file if it is no absolute path), `token_sha256` (64 hexadecimal digits) and `token`. Tokens have 128 bits; of
+ * what a digest is of, nobody can tell.
  *
  * @throws StartError one line that says what is wrong, without a token
  */
@@ -85,13 +87,14 @@ async function readDigest(
 ): Promise<string> {
   const { token, token_file: file, token_sha256: digest } = given;
   if (Object.keys(given).length !== 1) return fail('must have one of token_file, token_sha256 and token');
+  const strong = (text: string) => (isWeakToken(text) ? fail(`has a token that ${STRONG_TOKEN_ADVICE}`) : text);
   if (typeof file === 'string') {
     const path = resolve(folder, file);
     const text = await readTokenFile(path, 'token_file').catch((error: StartError) => fail(error.message));
-    return text === undefined ? fail(`names a token_file that is not there, ${path}`) : tokenDigest(text);
+    return text === undefined ? fail(`names a token_file that is not there, ${path}`) : tokenDigest(strong(text));
   }
   if (typeof digest === 'string' && /^[0-9a-f]{64}$/i.test(digest)) return digest.toLowerCase();
-  if (typeof token === 'string' && isToken(token)) return tokenDigest(token);
+  if (typeof token === 'string' && isToken(token)) return tokenDigest(strong(token));
   return fail('has a token that is none (not shown)');
 }
 

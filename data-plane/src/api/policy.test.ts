@@ -1,3 +1,4 @@
+import '@vaultplane/shared/testing/toy-vault.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
@@ -28,7 +29,18 @@ describe('a policy', () => {
     ['{vault://aws/db/password}', '{vault://aws/db/password}', true],
     ['{vault://aws/db/password}', '{vault://aws/db/user}', false],
     ['{vault://aws/db/password}', '{vault://aws/db}', false],
-    ['{vault://aws/app1/db/*}', '{vault://aws/app1/db%2Fpassword}', false],
+    ['{vault://aws/app1/db/*}', '{vault://aws/app1/db%2Fpassword}', true],
+    ['{vault://aws/app1/db%2Fpass*}', '{vault://aws/app1/db%2Fpassword}', true],
+    ['{vault://aws/app1/db*}', '{vault://aws/app1/db%2Fpassword/}', true],
+    ['{vault://gcp/app*}', '{vault://gcp/app?project_id=finance-prod}', false],
+    ['{vault://gcp/app*}', '{vault://gcp/app?project_i%64=finance-prod}', false],
+    ['{vault://gcp/app*?project_id=finance-prod}', '{vault://gcp/app?project_id=finance-prod}', true],
+    ['{vault://gcp/app*?project_id=finance-prod}', '{vault://gcp/app?project_id=finance-prod2}', false],
+    ['{vault://gcp/app*?project_id=finance-prod}', '{vault://gcp/app}', false],
+    ['{vault://toys/app*}', '{vault://toys/app?realm=attic}', false],
+    ['{vault://aws/billing/*}', '{vault://aws/billing/}', false],
+    ['{vault://aws/billing/*}', '{vault://aws/billing?json_pointer=/x}', false],
+    ['{vault://aws/*}', '{vault://aws/billing/x?ttl=1&json_pointer=/y#2}', true],
     ['{vault://*/shared}', '{vault://anything/shared/key}', true],
     ['{vault://aws/*-read/*/x}', '{vault://aws/a-read/b/c/x}', true],
     ['{vault://aws/*-read/*/x}', '{vault://aws/a-read/x}', false],
@@ -42,6 +54,24 @@ describe('a policy', () => {
   ] as const) {
     it(`${pattern} ${expected ? 'allows' : 'does not allow'} ${reference}`, () => {
       assert.equal(allowed([pattern], reference), expected);
+    });
+  }
+
+  for (const [pattern, reference, reading] of [
+    ['{vault://aws/billing/*}', '{vault://aws/billing/x}', '{vault://aws/billing/x/}'],
+    ['{vault://aws/billing/*}', '{vault://aws/%2Fbilling/x}', undefined],
+    ['{vault://aws/billing/x*}', '{vault://aws/billing/x}', '{vault://aws/billing/x/}'],
+    ['{vault://aws/billing/x}', '{vault://aws/billing/x}', 'both'],
+    ['{vault://aws/bill*/x}', '{vault://aws/billing/x}', 'both'],
+    ['{vault://aws/bill*}', '{vault://aws/billing/x}', 'both'],
+    ['{vault://aws/billing}', '{vault://aws/billing/x}', '{vault://aws/billing/x}'],
+    ['{vault://aws/billing/*/db}', '{vault://aws/billing/a/db}', 'both'],
+    ['{vault://aws/app1/db/*}', '{vault://aws/app1/db%2Fpassword}', '{vault://aws/app1/db/password/}'],
+  ] as const) {
+    it(`${pattern} allows of ${reference} ${reading ?? 'no reading'}`, () => {
+      const verdict = new Policy([pattern]).verdict(reference);
+      if (reading === undefined) assert.deepEqual(verdict, { allowed: false });
+      else assert.deepEqual(verdict, reading === 'both' ? { allowed: true } : { allowed: true, onlyReading: reading });
     });
   }
 

@@ -1,30 +1,35 @@
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import { parseReference, printReference, type Reference } from '@vaultplane/shared/reference.ts';
+import { parseReference, printReference, type Reference, secondReading } from '@vaultplane/shared/reference.ts';
+import { isScopingOption, scopingOptions } from '@vaultplane/shared/vaults/option-scope.ts';
 
-/** Options of a reference that make another secret of the same name: a pattern allows none that it does not name itself. */
-const SCOPING_OPTIONS = ['region', 'prefix'] as const;
+/** Text between wildcards. */
+type Parts = readonly string[];
 
 interface Pattern {
   /** Null: any vault. */
   vault: string | null;
-  /** The name between its wildcards. */
-  parts: readonly string[];
+  /** Of a secret's name. */
+  name: Parts;
+  /** What the same text as a reference also means: a member, by its exact key, of secrets of this name. */
+  member: { name: Parts; key: string } | null;
   options: Reference['options'];
 }
 
-/** What a token may do with a reference: have it, have it only by its first reading, or not have it. */
+/** What a token may do with a reference: have it, have it only by one of its readings, or not have it. */
 export type Verdict = { allowed: true; onlyReading?: string } | { allowed: false };
 
 const DENIED: Verdict = { allowed: false };
 const ALLOWED: Verdict = { allowed: true };
 /** Verdicts kept at once; a token asks for few references, over and over. */
-const MOST_VERDICTS = 5000;
+const MAX_VERDICTS = 5000;
 
 /**
  * Which secrets a token may have: patterns of the form `{vault://VAULT/NAME}`, in which a `*` stands for any text, slashes
- * included, and as VAULT for any vault. A pattern allows the secret of that name with all its keys and versions, and what
- * the same text as a reference stands for. An ARN is a name of its own, and a `region` or `prefix` option is allowed only
- * where the pattern has the same one: both reach other secrets than the name says.
+ * included, and as VAULT for any vault. A pattern allows the secrets of that name with all their members and versions, and
+ * without a wildcard in its last segment also that member of a secret, as the same text means in a reference. So
+ * `billing/*` allows no member of a secret `billing`. Each reading of a reference is judged by itself. An ARN is a name of
+ * its own. An option that makes another secret of the same name (option-scope.ts) is allowed only where the pattern has
+ * the same one.
  */
 export class Policy {
   readonly #patterns: readonly Pattern[];
@@ -46,49 +51,60 @@ export class Policy {
     let verdict = this.#verdicts.get(text);
     if (verdict === undefined) {
       verdict = this.#judge(parseReference(text));
-      if (this.#verdicts.size >= MOST_VERDICTS) this.#verdicts.clear();
+      if (this.#verdicts.size >= MAX_VERDICTS) this.#verdicts.clear();
       this.#verdicts.set(text, verdict);
     }
     return verdict;
   }
 
   #judge(reference: Reference): Verdict {
-    const { path, key } = reference;
-    if (key === undefined) return this.#matches(reference, path) ? ALLOWED : DENIED;
-    const whole = `${path}/${key}`;
-    // A key with a slash in it is no part of the name's path, whatever the text looks like.
-    if (this.#matches(reference, whole) && !key.includes('/')) return ALLOWED;
-    if (!this.#matches(reference, path)) return DENIED;
-    return this.#matches(reference, whole) ? ALLOWED : { allowed: true, onlyReading: printReference(reference) };
+    const first = this.#allows(reference);
+    const second = secondReading(reference);
+    if (!second) return first ? ALLOWED : DENIED;
+    if (this.#allows(second)) return first ? ALLOWED : { allowed: true, onlyReading: printReference(second) };
+    return first ? { allowed: true, onlyReading: printReference(reference) } : DENIED;
   }
 
-  #matches(reference: Reference, name: string): boolean {
+  /** Of one reading. */
+  #allows({ vault, path, key, options }: Reference): boolean {
     return this.#patterns.some(
-      ({ vault, parts, options }) =>
-        (vault === null || vault === reference.vault) &&
-        SCOPING_OPTIONS.every((option) => reference.options?.[option] === options?.[option]) &&
-        matchesParts(parts, name),
+      (pattern) =>
+        (pattern.vault === null || pattern.vault === vault) &&
+        sameScope(pattern.options, options) &&
+        (matchesParts(pattern.name, path) ||
+          (key !== undefined && pattern.member?.key === key && matchesParts(pattern.member.name, path))),
     );
   }
+}
+
+function sameScope(allowed: Reference['options'] = {}, asked: Reference['options'] = {}): boolean {
+  const names = [...Object.keys(allowed), ...Object.keys(asked)].filter(isScopingOption);
+  return names.every((name) => allowed[name] === asked[name]);
 }
 
 function parsePattern(text: string): Pattern {
   const anyVault = text.startsWith('{vault://*/');
   const { vault, path, key, version, options } = parseReference(anyVault ? text.replace('*', 'any') : text);
-  const unknown = Object.keys(options ?? {}).find((name) => !SCOPING_OPTIONS.some((known) => known === name));
+  const unknown = Object.keys(options ?? {}).find((name) => !isScopingOption(name));
   if (version !== undefined || unknown !== undefined) {
     const what = unknown === undefined ? 'a version' : `option ${unknown}`;
-    throw new VaultplaneError(
-      'invalid_option',
-      `a pattern can't have ${what}; it may have ${SCOPING_OPTIONS.join(', ')}`,
-    );
+    const known = scopingOptions().join(', ');
+    throw new VaultplaneError('invalid_option', `a pattern can't have ${what}; it may have ${known}`);
   }
-  const name = key === undefined ? path : `${path}/${key}`;
-  return { vault: anyVault ? null : vault, parts: name.split('*'), options };
+  return {
+    vault: anyVault ? null : vault,
+    name: partsOf(key === undefined ? path : `${path}/${key}`),
+    member: key === undefined || key.includes('*') ? null : { name: partsOf(path), key },
+    options,
+  };
+}
+
+function partsOf(pattern: string): Parts {
+  return pattern.split('*');
 }
 
 /** Whether a text is made of the parts in their order with anything between them. In linear time, whatever the pattern. */
-function matchesParts(parts: readonly string[], text: string): boolean {
+function matchesParts(parts: Parts, text: string): boolean {
   const first = parts[0]!;
   if (parts.length === 1) return text === first;
   const last = parts.at(-1)!;

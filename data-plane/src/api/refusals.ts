@@ -6,6 +6,7 @@ export type RefusalReason =
   | 'forwarded'
   | 'foreign_host'
   | 'bad_token'
+  | 'too_many_bad_tokens'
   | 'policy'
   | 'role'
   | 'too_many_refreshes'

@@ -148,13 +148,16 @@ describe('/v1/watch', () => {
   it('ends when the token is taken no more, and not before', async () => {
     const policiesFile = join(folder, 'policies.json');
     const write = (allow: string[]) =>
-      writeFileSync(policiesFile, JSON.stringify({ policies: [{ name: 'app', token: 'app-token', allow }] }));
+      writeFileSync(
+        policiesFile,
+        JSON.stringify({ policies: [{ name: 'app', token: 'app-token-4f9c1b7de2a85036', allow }] }),
+      );
     write(['{vault://sm/a}']);
     const guarded = await ApiBench.start({ folder, policiesFile });
     try {
       guarded.configure({ sm: { ttl: 10 } });
       guarded.vault.set('a', { value: 'a1' });
-      const reader = await EventReader.open(guarded, [A], { token: 'app-token' });
+      const reader = await EventReader.open(guarded, [A], { token: 'app-token-4f9c1b7de2a85036' });
       readers.push(reader);
       await reader.until(1);
       await guarded.access.look();
@@ -162,7 +165,7 @@ describe('/v1/watch', () => {
       write(['{vault://sm/b}']);
       await guarded.access.look();
       await reader.end();
-      await assert.rejects(EventReader.open(guarded, [A], { token: 'app-token' }), /HTTP 403/);
+      await assert.rejects(EventReader.open(guarded, [A], { token: 'app-token-4f9c1b7de2a85036' }), /HTTP 403/);
     } finally {
       await guarded.stop();
     }

@@ -37,6 +37,17 @@ interface Read {
   asked: boolean;
 }
 
+/** A reading of a reference holds, and what is asked of its secret can't be had. */
+export class ReadingFailure extends VaultplaneError {
+  /** As a reference. */
+  readonly reading: string;
+
+  constructor(reading: string, { code, message }: VaultplaneError) {
+    super(code, `${reading}: ${message}`);
+    this.reading = reading;
+  }
+}
+
 type Answer = ResolvedValue | VaultplaneError;
 
 interface Item {
@@ -160,7 +171,7 @@ export class Lookup {
     } catch (error) {
       const failed = asVaultplaneError(error);
       if (failed.code === 'key_not_found' && !asked && this.#mayAskForKey(entry, binding)) return { ask: entry };
-      return { answer: new VaultplaneError(failed.code, `${binding.readings[reading]!.text}: ${failed.message}`) };
+      return { answer: new ReadingFailure(binding.readings[reading]!.text, failed) };
     }
   }
 

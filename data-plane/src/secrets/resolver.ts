@@ -37,7 +37,7 @@ import { type RejectedVault, type Vault, VaultDirectory } from './vault-director
 import { Watches, type WatchListener } from './watches.ts';
 
 export type { CallCounts } from './call-counts.ts';
-export type { ResolveOptions } from './lookup.ts';
+export { ReadingFailure, type ResolveOptions } from './lookup.ts';
 export type { Resolved } from './resolved.ts';
 
 /** The settings that a resolver goes by (CONTRACT.md §2). */
