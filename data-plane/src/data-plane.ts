@@ -200,7 +200,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const { startPrefetching } = await import('./prefetch/prefetching.ts');
 
     const proxy = proxyOf(settings);
-    const enrolment = enrolled && (await startEnrolment(settings, { clock, log }));
+    const enrolment = enrolled && (await startEnrolment(settings, { clock, log, random }));
     const linked = startControlPlaneLink({
       endpoints: controlPlanesOf(settings),
       credentials: async (address, signal) => {
@@ -212,6 +212,11 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       },
       trusted,
       onRefused: (code) => enrolment?.refused(code),
+      renewal: enrolment && (() => enrolment.renewalRequest()),
+      renewed: (answer) =>
+        void enrolment?.renewed(answer).then((isRenewed) => {
+          if (isRenewed) link?.drop('the certificate is renewed');
+        }),
       proxy,
       identity: { nodeId, hostname: hostname(), programVersion: PROGRAM_VERSION, labels: labelsOf(settings) },
       configuration,
@@ -265,8 +270,11 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       settingReferences: () => settingReferences.facts(),
       secretsOnDisk: () => vaultFile?.facts() ?? noVaultFile!,
       fallbackError: () => fallback?.error ?? null,
-      certificate: () => ({ expiresAt: certificateExpiresAt(), problem: credentials.error }),
       exportKey: () => trusted.facts,
+      certificate: () => ({
+        expiresAt: certificateExpiresAt(),
+        problem: credentials.error ?? enrolment?.problem ?? null,
+      }),
       clock,
     });
     const sources: MetricSources = {
@@ -326,10 +334,14 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 }
 
 /** What joins, and renews a certificate that has ended. Loaded behind the first answer. */
-async function startEnrolment(settings: DataPlaneSettings, { clock, log }: { clock: Clock; log: Log }) {
+async function startEnrolment(
+  settings: DataPlaneSettings,
+  { clock, log, random }: { clock: Clock; log: Log; random: () => number },
+) {
   const { Enrolment } = await import('./enrolment/enrolment.ts');
   const { joinTokenOf } = await import('./enrolment/load-enrolled.ts');
-  return new Enrolment({ dataDir: settings.data_dir, token: joinTokenOf(settings), now: () => clock.now(), log });
+  const token = joinTokenOf(settings);
+  return new Enrolment({ dataDir: settings.data_dir, token, now: () => clock.now(), random: random(), log });
 }
 
 /** The looking at config_fallback_url; undefined where that is not set. */

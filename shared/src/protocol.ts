@@ -47,6 +47,9 @@ const MAX_LABELS = 64;
 export const DATA_PLANE_ACCEPTS: readonly string[] = ['command', 'compressed', 'proof'];
 export const CONTROL_PLANE_ACCEPTS: readonly string[] = ['references', 'command_result'];
 
+/** What a control plane that is the CA accepts too: `renew`. */
+export const AUTHORITY_ACCEPTS: readonly string[] = ['renew'];
+
 /** References that a data plane tells of; what it holds beyond that is only counted. */
 export const MOST_REFERENCES = 100_000;
 /** Entries of one `references` message. */
@@ -165,6 +168,8 @@ const CommandResult = object({
   changed: Version,
   failed: Version,
 });
+/** A request for another certificate in place of the one that this link was opened with (PKCS #10, DER). */
+const Renew = object({ type: exactly('renew'), csr: byteString });
 export const DataPlaneMessage = byType({
   hello: Hello,
   ack: Ack,
@@ -172,6 +177,7 @@ export const DataPlaneMessage = byType({
   report: Report,
   references: References,
   command_result: CommandResult,
+  renew: Renew,
 });
 export type DataPlaneMessage = Of<typeof DataPlaneMessage>;
 export type HelloMessage = Of<typeof Hello>;
@@ -222,6 +228,13 @@ const Command = object({
   /** The request to the Admin API by which it was given; for the log. */
   request_id: optional(text(128)),
 });
+/** The answer to a `renew`. */
+const Renewed = object({
+  type: exactly('renewed'),
+  /** PEM; null: there is none, for the reason given. */
+  certificate: orNull(text(64 * 1024)),
+  reason: optional(shortText),
+});
 /** Another message, compressed: read as if that one had come. */
 const Compressed = object({
   type: exactly('compressed'),
@@ -234,10 +247,12 @@ export const ControlPlaneMessage = byType({
   delta: DeltaOf,
   refuse: Refuse,
   command: Command,
+  renewed: Renewed,
 });
 export type ControlPlaneMessage = Of<typeof ControlPlaneMessage>;
 export type WelcomeMessage = Of<typeof Welcome>;
 export type CommandMessage = Of<typeof Command>;
+export type RenewedMessage = Of<typeof Renewed>;
 
 /** A message that is not one of the protocol's. It closes the link that it came by, and harms nothing else. */
 export class ProtocolError extends Error {

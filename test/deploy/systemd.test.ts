@@ -24,7 +24,9 @@ describe('the systemd units', { skip: leftOut }, () => {
       const text = readFileSync(join(FOLDER, `${unit}.service`), 'utf8').replaceAll('/opt/vaultplane/', ROOT);
       writeFileSync(join(folder, `${unit}.service`), text);
       mkdirSync(join(folder, `${unit}.service.d`));
-      cpSync(join(FOLDER, 'sandbox.conf'), join(folder, `${unit}.service.d/sandbox.conf`));
+      for (const name of ['sandbox.conf', 'certificate.conf']) {
+        cpSync(join(FOLDER, name), join(folder, `${unit}.service.d/${name}`));
+      }
     }
   });
   after(() => rmSync(folder, { recursive: true }));
@@ -48,8 +50,10 @@ describe('the systemd units', { skip: leftOut }, () => {
       assert.ok(exposure <= MOST_EXPOSURE, `${exposure}\n${stdout}${stderr}`);
     });
 
-    it(`${unit} gets its certificate and its settings as credentials`, () => {
-      const text = readFileSync(join(FOLDER, `${unit}.service`), 'utf8');
+    it(`${unit} gets its settings, and a certificate in files, as credentials`, () => {
+      const text = ['certificate.conf', `${unit}.service`]
+        .map((name) => readFileSync(join(FOLDER, name), 'utf8'))
+        .join('\n');
       for (const name of ['vaultplane.conf', 'cluster.crt', 'cluster.key']) {
         assert.match(text, new RegExp(`^LoadCredential=${name.replace('.', '\\.')}:`, 'm'));
       }

@@ -69,7 +69,12 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   const lastAcknowledgement = new LastAcknowledgement();
   const server = createTlsServer(identity);
   identity.onChange((renewed) => server.setSecureContext(defaultContextOf(renewed)));
-  const enrolmentRequests = options.enrolment && new EnrolmentRequests(options.enrolment, log);
+  const { enrolment } = options;
+  const enrolmentRequests = enrolment && new EnrolmentRequests(enrolment, log);
+  const renewOver = async (request: IncomingMessage, csr: Buffer) => {
+    const shown = (request.socket as TLSSocket).getPeerX509Certificate();
+    return (await enrolment!.renew(shown, csr, ipOf(request))).certificate;
+  };
   const handshakes = new HandshakeQueue({ clock: options.clock });
   const sockets = new Set<Socket>();
   const listener = createNetServer({ noDelay: true }, (socket) => {
@@ -140,7 +145,8 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         lastAcknowledgement,
         ip: ipOf(request),
         node: verdict.node,
-        isEnrolled: options.enrolment && ((id) => options.enrolment!.isEnrolled(id)),
+        renew: verdict.node && enrolment && ((csr) => renewOver(request, csr)),
+        isEnrolled: enrolment && ((id) => enrolment.isEnrolled(id)),
         certExpiresAt: verdict.expiresAt,
         onRefuse: (code) => metrics.linkRefused(code),
         onAcknowledge: ({ version }) => {

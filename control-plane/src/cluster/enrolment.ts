@@ -117,17 +117,11 @@ export class Enrolment {
    * Gives a node another certificate in place of the one that it shows.
    *
    * @param certificate whose key the sender has: the TLS handshake has proven that, and nothing else about it
-   * @param graceSeconds for which it may have ended; 0 on a link
    * @throws EnrolmentRefused
    */
-  async renew(
-    certificate: X509Certificate | undefined,
-    csr: Buffer,
-    remoteAddress: string | null,
-    graceSeconds = this.#options.graceSeconds,
-  ): Promise<Enrolled> {
+  async renew(certificate: X509Certificate | undefined, csr: Buffer, remoteAddress: string | null): Promise<Enrolled> {
     const { authority, nodes, certificateSeconds, clock, log } = this.#options;
-    const { node, serial } = await this.#recordOf(certificate, graceSeconds);
+    const { node, serial } = await this.#recordOf(certificate, this.#options.graceSeconds);
     const publicKey = await keyOf(csr);
     const issued = await authority.issueNode(node.id, publicKey, clock.now(), certificateSeconds * 1000);
     const renewed = await nodes.renew(serial, issued, { remoteAddress });

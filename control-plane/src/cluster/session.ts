@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import type { ControlPlaneProof } from '@vaultplane/shared/control-plane-proof.ts';
+import { MAX_ENROLMENT_BYTES } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import {
+  AUTHORITY_ACCEPTS,
   CONTROL_PLANE_ACCEPTS,
   type CommandMessage,
   type ConfigDefaults,
@@ -57,6 +59,8 @@ export interface SessionOptions {
   node?: EnrolledNode | undefined;
   /** Whether an id belongs to a node with a certificate of its own: nobody without that certificate may claim it. */
   isEnrolled?: ((nodeId: string) => Promise<boolean>) | undefined;
+  /** Makes this node another certificate (PEM), where this control plane is the CA. @throws EnrolmentRefused */
+  renew?: ((csr: Buffer) => Promise<string>) | undefined;
   controlPlaneId: string;
   /** Proves to this link's data plane that this is a control plane; undefined where there is no export key. */
   prove?: (() => ControlPlaneProof) | undefined;
@@ -97,6 +101,7 @@ export class Session {
   /** It was let off for those bytes. */
   #excused = false;
   #closing = false;
+  #renewing = false;
   #unfollow: () => void = () => {};
   #cancelTimer: () => void;
 
@@ -161,7 +166,26 @@ export class Session {
     else if (message.type === 'nack') this.#nacked(message.version, message.reason);
     else if (message.type === 'report') member.reported(message, bytes);
     else if (message.type === 'references') member.told(message);
+    else if (message.type === 'renew') void this.#renew(message.csr);
     else member.answered(message);
+  }
+
+  /** One at a time; a data plane asks again by itself. */
+  async #renew(csr: Uint8Array): Promise<void> {
+    const { renew } = this.#options;
+    if (this.#renewing) return;
+    this.#renewing = true;
+    try {
+      if (!renew) throw new Error('this control plane renews no certificates');
+      if (csr.length > MAX_ENROLMENT_BYTES) throw new Error('the signing request is too long');
+      this.#send({ type: 'renewed', certificate: await renew(Buffer.from(csr)) });
+    } catch (error) {
+      const reason = errorMessage(error).slice(0, 1000);
+      this.#log.warn({ ...this.#facts(), reason }, 'no certificate is made');
+      this.#send({ type: 'renewed', certificate: null, reason });
+    } finally {
+      this.#renewing = false;
+    }
   }
 
   #acknowledged(member: Member, position: ConfigPosition): void {
@@ -228,8 +252,8 @@ export class Session {
       program_version: PROGRAM_VERSION,
       config: publisher.position,
       defaults,
-      accepts: [...CONTROL_PLANE_ACCEPTS],
       ...(prove && hello.accepts?.includes('proof') && { proof: prove() }),
+      accepts: [...CONTROL_PLANE_ACCEPTS, ...(this.#options.renew ? AUTHORITY_ACCEPTS : [])],
     });
     this.#unfollow = publisher.follow(() => this.#sync());
     this.#pingLater();

@@ -20,11 +20,11 @@ export async function inviteNode(settings: ControlPlaneSettings, options: Invite
   const wanted = wantedOf(options);
   const checked = checkInvitation(wanted);
   if (typeof checked === 'string') throw new UsageError(checked);
-  if (settings.cluster_mtls !== 'enrolled') {
-    throw new StartError('this control plane is no CA; set cluster_mtls = enrolled (or VAULTPLANE_CLUSTER_MTLS)');
-  }
   return withStored<MadeInvitation>(settings, {
     store: async (store, actor) => {
+      if (settings.cluster_mtls !== 'enrolled') {
+        throw new StartError('this control plane is no CA; set cluster_mtls = enrolled (or VAULTPLANE_CLUSTER_MTLS)');
+      }
       await ensureKeyring(settings);
       const enrolment = new Enrolment({
         authority: await CertificateAuthority.open(store.database, keyringOf(settings)),

@@ -6,7 +6,7 @@ import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { connectSecurely, type LinkCredentials } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
 import type { ConversationOptions, NodeIdentity } from './conversation.ts';
-import { LinkSession } from './link-session.ts';
+import { LinkSession, type LinkSessionOptions } from './link-session.ts';
 import type { Inventory } from './reference-telling.ts';
 import type { TrustedKeys } from './trusted-keys.ts';
 
@@ -39,6 +39,10 @@ export interface LinkOptions {
   onRefused?: (code: string) => void;
   /** Which control planes are believed where all have one certificate (`shared`). */
   trusted: Pick<TrustedKeys, 'look' | 'check'>;
+  /** A request for another certificate, where it is time for one. Never rejects. */
+  renewal?: LinkSessionOptions['renewal'];
+  /** Takes the answer to it. */
+  renewed?: LinkSessionOptions['renewed'];
   proxy?: URL | undefined;
   identity: NodeIdentity;
   configuration: Configuration;
@@ -141,6 +145,8 @@ class Link implements ControlPlaneLink {
         // Who has a certificate of its own is who that says.
         identity: credentials.nodeId === undefined ? identity : { ...identity, nodeId: credentials.nodeId },
         onRefused: this.#options.onRefused,
+        renewal: this.#options.renewal,
+        renewed: this.#options.renewed,
         log: log.child({ control_plane: endpoint }),
         report,
         inventory,

@@ -10,6 +10,7 @@ import {
   type HelloMessage,
   PROTOCOL_VERSIONS,
   type ReferencesMessage,
+  type RenewedMessage,
   type ReportMessage,
   vaultsOf,
   type WelcomeMessage,
@@ -35,6 +36,8 @@ export interface ConversationOptions {
   send: (message: DataPlaneMessage) => void;
   /** Whether a welcome is that of a control plane. @throws Error where it is not to be believed */
   believe?: ((welcome: WelcomeMessage) => void) | undefined;
+  /** Takes the answer to a request for another certificate. */
+  renewed?: ((message: RenewedMessage) => void) | undefined;
 }
 
 type MessageOf<T extends ControlPlaneMessage['type']> = Extract<ControlPlaneMessage, { type: T }>;
@@ -57,6 +60,7 @@ export class Conversation {
   readonly #carryOut: ConversationOptions['carryOut'];
   readonly #send: (message: DataPlaneMessage) => void;
   readonly #believe: ConversationOptions['believe'];
+  readonly #renewed: ConversationOptions['renewed'];
   #welcome: WelcomeMessage | undefined;
   #waitingForWhole = false;
   #nacks = 0;
@@ -68,6 +72,7 @@ export class Conversation {
     this.#carryOut = options.carryOut;
     this.#send = options.send;
     this.#believe = options.believe;
+    this.#renewed = options.renewed;
   }
 
   /** The control plane's answer to the hello; undefined before it came. */
@@ -100,6 +105,15 @@ export class Conversation {
     return this.#welcome?.accepts?.includes('references') ?? false;
   }
 
+  /** The control plane makes certificates. */
+  get acceptsRenewals(): boolean {
+    return this.#welcome?.accepts?.includes('renew') ?? false;
+  }
+
+  renew(csr: Uint8Array): void {
+    if (this.acceptsRenewals) this.#send({ type: 'renew', csr });
+  }
+
   tell(references: ReferencesMessage): void {
     if (this.acceptsReferences) this.#send(references);
   }
@@ -113,6 +127,7 @@ export class Conversation {
     else if (!this.#welcome) throw new ConversationEnded(`the control plane sent a ${message.type} before its welcome`);
     else if (message.type === 'snapshot') this.#receiveSnapshot(message);
     else if (message.type === 'delta') this.#receiveDelta(message);
+    else if (message.type === 'renewed') this.#renewed?.(message);
     else void this.#carryOut(message).then((result) => this.#send(result));
   }
 

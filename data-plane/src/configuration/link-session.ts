@@ -41,6 +41,8 @@ export interface LinkSessionOptions extends Omit<ConversationOptions, 'send'> {
   /** Called at every sign of life. */
   heard: () => void;
   welcomed: (welcome: WelcomeMessage) => void;
+  /** A request for another certificate, where it is time for one. Never rejects. */
+  renewal?: (() => Promise<Uint8Array | undefined>) | undefined;
   /** The control plane refuses this node, for a reason with a code. */
   onRefused?: ((code: string) => void) | undefined;
 }
@@ -81,6 +83,7 @@ export class LinkSession {
       every(clock, PING_INTERVAL_MS, () => this.#isOpen && this.#socket.ping()),
       every(clock, REPORT_INTERVAL_MS, () => this.report({ always: true })),
       every(clock, TELL_INTERVAL_MS, () => this.#tell()),
+      every(clock, REPORT_INTERVAL_MS, () => void this.#renew()),
     ];
     this.#listen();
   }
@@ -100,6 +103,12 @@ export class LinkSession {
     if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) return;
     const message = this.#telling.next();
     if (message) this.#conversation.tell(message);
+  }
+
+  async #renew(): Promise<void> {
+    if (!this.#isOpen || !this.#conversation.acceptsRenewals) return;
+    const csr = await this.#options.renewal?.();
+    if (csr && this.#isOpen) this.#conversation.renew(csr);
   }
 
   /** Ends the session at once. */
@@ -174,6 +183,7 @@ export class LinkSession {
     if (greeted || !this.#conversation.welcome) return;
     this.#options.welcomed(this.#conversation.welcome);
     this.report({ always: true });
+    void this.#renew();
   }
 
   #heard(): void {

@@ -1,15 +1,20 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { signs, usageProblem } from '@vaultplane/shared/certificate-chain.ts';
 import type { Enrolled, EnrolmentRefusal, JoinToken } from '@vaultplane/shared/enrolment.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import type { RenewedMessage } from '@vaultplane/shared/protocol.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
 import { type AskOptions, askToJoin, askToRenew, CertificateRefused } from './ask.ts';
-import { endOf, type Identity, nextKey, readIdentity, writeIdentity } from './identity-file.ts';
+import { endOf, type Identity, nextKey, readIdentity, renewalTimeOf, writeIdentity } from './identity-file.ts';
 import { notJoined } from './load-enrolled.ts';
+import { signingRequest } from './signing-request.ts';
 
 /** After these nothing but another join helps; a revoked node does not join again by itself. */
 const GONE: readonly (EnrolmentRefusal | undefined)[] = ['unknown_node', 'ended', 'not_newest', 'foreign_certificate'];
+
+/** A renewal that failed, or was not answered, is asked for again after this. */
+const RENEW_AGAIN_MS = 60_000;
 
 export interface EnrolmentOptions {
   dataDir: string;
@@ -17,6 +22,8 @@ export interface EnrolmentOptions {
   token: (() => Promise<JoinToken>) | undefined;
   /** ms since 1970. */
   now: () => number;
+  /** From 0 up to 1: how much later than it could be a certificate is renewed. */
+  random: number;
   log: Log;
 }
 
@@ -25,9 +32,57 @@ export class Enrolment {
   readonly #options: EnrolmentOptions;
   /** A control plane does not know this node any more. */
   #isGone = false;
+  /** Why the last renewal over the link failed. */
+  #problem: string | null = null;
+  #notBefore = 0;
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
+  }
+
+  /** Why the certificate could not be renewed; null where it could, or need not be yet. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** A request for another certificate (DER), from a third of this one's life on. Never rejects. */
+  async renewalRequest(): Promise<Buffer | undefined> {
+    const { dataDir, now, random } = this.#options;
+    if (now() < this.#notBefore) return undefined;
+    try {
+      const identity = await readIdentity(dataDir);
+      if (!identity || now() < renewalTimeOf(identity, random)) return undefined;
+      // An answer that does not come is asked for again, for the same key.
+      this.#notBefore = now() + RENEW_AGAIN_MS;
+      return signingRequest(await nextKey(dataDir));
+    } catch (error) {
+      this.#failed(errorMessage(error));
+      return undefined;
+    }
+  }
+
+  /** Takes the answer. @returns whether there is a new certificate in data_dir. Never rejects. */
+  async renewed({ certificate, reason }: Pick<RenewedMessage, 'certificate' | 'reason'>): Promise<boolean> {
+    const { dataDir, log } = this.#options;
+    try {
+      if (certificate === null) throw new Error(reason ?? 'the control plane says no reason');
+      const identity = await readIdentity(dataDir);
+      if (!identity) return false;
+      await keepRenewed(dataDir, identity, await nextKey(dataDir), certificate);
+      this.#problem = null;
+      this.#notBefore = 0;
+      log.info({ until: new Date(endOf({ certificate })).toISOString() }, 'the certificate is renewed');
+      return true;
+    } catch (error) {
+      this.#failed(errorMessage(error));
+      return false;
+    }
+  }
+
+  #failed(reason: string): void {
+    const level = this.#problem === reason ? 'debug' : 'warn';
+    this.#problem = reason;
+    this.#options.log[level]({ reason }, 'the certificate could not be renewed; tried again');
   }
 
   /** A control plane has refused a link, for this reason. */

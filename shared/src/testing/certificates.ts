@@ -26,12 +26,20 @@ export interface TestCertificate {
  * @param options.names DNS names and IP addresses that it is for
  * @param options.extensions in place of `basicConstraints=CA:true`
  * @param options.key PEM; a new one where not given
+ * @param options.serial such as 0x1f; a random one where not given
  * @param options.days from now for which it is valid; -1: it expired yesterday
  */
 export function makeCertificate(
   folder: string,
   commonName: string,
-  options: { ca?: TestCertificate; names?: string[]; days?: number; extensions?: string[]; key?: string } = {},
+  options: {
+    ca?: TestCertificate;
+    names?: string[];
+    days?: number;
+    extensions?: string[];
+    key?: string;
+    serial?: string;
+  } = {},
 ): TestCertificate {
   const base = join(folder, `${commonName}-${made++}`);
   const certFile = `${base}.crt`;
@@ -59,7 +67,7 @@ export function makeCertificate(
     openssl('req', '-new', '-key', keyFile, ...subject);
   }
   const signer = options.ca
-    ? ['-CA', options.ca.certFile, '-CAkey', options.ca.keyFile, '-CAcreateserial']
+    ? ['-CA', options.ca.certFile, '-CAkey', options.ca.keyFile, ...(options.serial ? [] : ['-CAcreateserial'])]
     : ['-signkey', keyFile];
   openssl(
     'x509',
@@ -67,6 +75,7 @@ export function makeCertificate(
     '-in',
     `${base}.csr`,
     ...signer,
+    ...(options.serial ? ['-set_serial', options.serial] : []),
     '-days',
     String(options.days ?? 2),
     '-extfile',
