@@ -66,8 +66,13 @@ export class CertificateAuthority {
   async issueNode(nodeId: string, publicKey: Buffer, now: number, lifeMs: number): Promise<IssuedCertificate> {
     const { notBefore, notAfter } = validity(now, lifeMs);
     const issued = await (await maker()).makeClientCertificate(this.#pair, { nodeId, publicKey, notBefore, notAfter });
-    return { ...issued, publicKey: createHash('sha256').update(publicKey).digest('hex'), expiresAt: notAfter };
+    return { ...issued, publicKey: hashOfKey(publicKey), expiresAt: notAfter };
   }
+}
+
+/** By which a certificate's key is known again. */
+export function hashOfKey(publicKey: Buffer): string {
+  return createHash('sha256').update(publicKey).digest('hex');
 }
 
 /** The public key of a signing request (DER) that a certificate may be made for. @throws Error saying what is wrong */

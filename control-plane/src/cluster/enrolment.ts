@@ -8,7 +8,7 @@ import type { Actor, WriteRequest } from '../store/audit-log.ts';
 import { DatabaseUnavailable } from '../store/database.ts';
 import type { Invitation, InvitationState, Invitations, NewInvitation } from '../store/invitations.ts';
 import type { CertificateRecord, EnrolledNode, Nodes } from '../store/nodes.ts';
-import { type CertificateAuthority, certifiableKey } from './certificate-authority.ts';
+import { type CertificateAuthority, certifiableKey, hashOfKey } from './certificate-authority.ts';
 import { GuessBrake } from './guess-brake.ts';
 
 export interface EnrolmentOptions {
@@ -90,14 +90,16 @@ export class Enrolment {
     const invitation = await this.#invitationOf(token, remoteAddress);
     if (invitation.state === 'revoked') throw new EnrolmentRefused('revoked', NOT_GOOD.revoked + ANOTHER);
     const publicKey = await keyOf(csr);
-    const nodeId = randomUUID();
-    const issued = await authority.issueNode(nodeId, publicKey, clock.now(), certificateSeconds * 1000);
     // A node whose answer was lost gets it again, also by an invitation that its own join has used up.
-    const known = await nodes.joinedBefore(invitation.id, issued.publicKey);
-    if (!known && invitation.state !== 'good') {
-      throw new EnrolmentRefused(invitation.state, NOT_GOOD[invitation.state] + ANOTHER);
+    let result = await nodes.joinedBefore(invitation.id, hashOfKey(publicKey));
+    if (!result) {
+      if (invitation.state !== 'good') {
+        throw new EnrolmentRefused(invitation.state, NOT_GOOD[invitation.state] + ANOTHER);
+      }
+      const nodeId = randomUUID();
+      const issued = await authority.issueNode(nodeId, publicKey, clock.now(), certificateSeconds * 1000);
+      result = await nodes.join(invitation, nodeId, issued, { remoteAddress });
     }
-    const result = known ?? (await nodes.join(invitation, nodeId, issued, { remoteAddress }));
     if (result.outcome === 'refused') throw new EnrolmentRefused('used_up', NOT_GOOD.used_up + ANOTHER);
     const { node, certificate } = result;
     log.info(

@@ -26,9 +26,9 @@ export interface TokenInfo {
   created_at: Date;
 }
 
-/** A text with the secret part of every token in it left out; some tell a token where they are asked for its id. */
+/** A text with the secret part of every token in it, of an invitation too, left out; some tell a token where they are asked for its id. */
 export function withoutTokens(text: string): string {
-  return text.replaceAll(/vpt_([0-9a-f]{16})_[A-Za-z0-9_-]+/g, 'vpt_$1_…');
+  return text.replaceAll(/(vp[jt])_([0-9a-f]{16})_[A-Za-z0-9_-]+/g, '$1_$2_…');
 }
 
 /** The tokens of the Admin API, hashed. */
