@@ -239,7 +239,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const fallback = await startFallback(settings, {
       configuration,
       keyring,
-      credentials: async () => credentials.current ?? loadLinkCredentials(settings),
+      credentials: () => credentials.current,
       trusted,
       isLinked: () => linked.state().connected,
       env,
@@ -349,17 +349,24 @@ async function startFallback(
   settings: DataPlaneSettings,
   options: Pick<ConfigurationFallbackOptions, 'configuration' | 'keyring' | 'isLinked' | 'clock' | 'log' | 'random'> & {
     env: NodeJS.ProcessEnv;
-    credentials: () => Promise<LinkCredentials>;
+    credentials: () => LinkCredentials | undefined;
     trusted: TrustedKeys;
   },
 ): Promise<ConfigurationFallback | undefined> {
   const { env, credentials, trusted, ...rest } = options;
   const url = fallbackOf(settings);
   if (!url) return undefined;
-  const { ConfigurationFallback, exportTrust } = await import('./configuration/configuration-fallback.ts');
+  const { ConfigurationFallback, exportTrust, joiningTrust } = await import(
+    './configuration/configuration-fallback.ts'
+  );
   const { openPlace } = await import('@vaultplane/shared/places/open-place.ts');
   const context = backendContextOf(settings, { env, log: options.log });
-  const trust = async () => exportTrust(await credentials(), controlPlanesOf(settings), trusted);
+  const trust = async () => {
+    const current = credentials();
+    if (current) return exportTrust(current, controlPlanesOf(settings), trusted);
+    const { joinTokenOf } = await import('./enrolment/load-enrolled.ts');
+    return joiningTrust((await joinTokenOf(settings)!()).pin, trusted);
+  };
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
 }
 

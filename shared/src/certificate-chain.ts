@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 
 const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
@@ -22,6 +22,13 @@ export function usageProblem(certificate: X509Certificate, use: CertificateUse, 
   if (uses.length === 0) return `it does not say that it is for a ${use}`;
   if (uses.includes(other)) return `it is for a ${use === 'server' ? 'client' : 'server'} too, not for a ${use} alone`;
   return uses.length > 1 ? `it is not for a ${use} alone` : undefined;
+}
+
+/** SHA-256 of a certificate's public key (SubjectPublicKeyInfo, DER; RFC 7469), base64url. */
+export function publicKeyPin({ publicKey }: X509Certificate): string {
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64url');
 }
 
 /** The certificates of a PEM text, in their order. @throws Error for one that can't be read */

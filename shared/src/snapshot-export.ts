@@ -1,6 +1,6 @@
 import { createPrivateKey, sign, verify, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { certificatesIn, chainProblem, commonNameOf, usageProblem } from './certificate-chain.ts';
+import { certificatesIn, chainProblem, commonNameOf, publicKeyPin, usageProblem } from './certificate-chain.ts';
 import { errorMessage } from './errors.ts';
 import { digestFor, type ExportKey, type ExportPublicKey, isSignedBy } from './export-key.ts';
 import type { Keyring } from './keyring.ts';
@@ -39,8 +39,8 @@ export type ExportTrust =
   | {
       /** Those of control planes, as on the link (CONTRACT.md §2, cluster_mtls). */
       by: 'authority';
-      /** PEM. */
-      ca: string;
+      /** PEM; or only the pin of its public key, for who has no more of it: the certificate itself is in the export then. */
+      ca: string | { pin: string };
       allowedCommonNames?: readonly string[] | undefined;
       /** Any of these names or addresses the certificate must be for. */
       names: readonly string[];
@@ -197,8 +197,10 @@ function certificateProblem(
   now: number,
 ): string | undefined {
   const certificate = chain[0]!;
-  const problem =
-    chainProblem(chain, certificatesIn(trust.ca), now) ?? usageProblem(certificate, 'server', trust.strictUsage);
+  const { ca } = trust;
+  const authorities =
+    typeof ca === 'string' ? certificatesIn(ca) : chain.slice(1).filter((each) => publicKeyPin(each) === ca.pin);
+  const problem = chainProblem(chain, authorities, now) ?? usageProblem(certificate, 'server', trust.strictUsage);
   if (problem !== undefined) return problem;
   const isFor = (name: string) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined;
   if (!trust.names.some(isFor)) {

@@ -38,20 +38,31 @@ describe('data planes that enrol', () => {
   after(() => deployment?.stop());
 
   it('join at their start, also when the control plane comes later, and again where nothing of them was kept', async () => {
-    const cp = await deployment.planControlPlane('cp', ENROLLED);
+    const exported = join(deployment.folder, 'config.export');
+    const cp = await deployment.planControlPlane('cp', {
+      ...ENROLLED,
+      VAULTPLANE_CONFIG_EXPORT_URL: `file://${exported}`,
+    });
     let controlPlane = await cp.start();
     await cp.putVault('one', { name: 'env' });
+    await until('the configuration is exported', async () => {
+      const status = (await (await fetch(`${cp.statusUrl}/status`)).json()) as { config_export: { version: number } };
+      return status.config_export.version === 1;
+    });
     const token = await invite(cp, '--uses', 'unlimited', '--ttl', 'never', '--labels', 'kind:pod');
     await controlPlane.stop();
 
     const pod = await planJoiner(deployment, 'pod', cp, {
       VAULTPLANE_CLUSTER_JOIN_TOKEN_FILE: tokenFile(deployment, token),
+      VAULTPLANE_CONFIG_FALLBACK_URL: `file://${exported}`,
     });
     let program = await pod.startUnready();
     await until('the outage is told', async () =>
       /nothing listens/.test((await factsOf(pod)).control_plane.last_error ?? ''),
     );
     assert.equal((await factsOf(pod)).control_plane.certificate.expires_at, null);
+    // It works from what a control plane of the CA that its token pins has signed.
+    await pod.until(({ config }) => config.source === 'fallback' && config.version === 1);
     controlPlane = await cp.start();
     await pod.caughtUpWith(cp);
     const first = (await factsOf(pod)).node_id;

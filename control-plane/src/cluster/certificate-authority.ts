@@ -1,4 +1,5 @@
-import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
+import { publicKeyPin } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
@@ -28,7 +29,7 @@ export class CertificateAuthority {
     this.#pair = pair;
     this.certificate = pair.certificate;
     this.parsed = new X509Certificate(pair.certificate);
-    this.pin = pinOf(this.parsed.publicKey);
+    this.pin = publicKeyPin(this.parsed);
   }
 
   /**
@@ -92,13 +93,7 @@ async function makeAuthority(database: Database, keyring: Keyring): Promise<Stor
 
 /** Binds the sealed key to its certificate: whoever writes to the database can't give it another. */
 function contextOf(certificate: string): string {
-  return `certificate authority ${pinOf(new X509Certificate(certificate).publicKey)}`;
-}
-
-function pinOf(key: KeyObject): string {
-  return createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('base64url');
+  return `certificate authority ${publicKeyPin(new X509Certificate(certificate))}`;
 }
 
 function validity(now: number, lifeMs: number): { notBefore: Date; notAfter: Date } {

@@ -53,6 +53,13 @@ export function exportTrust(
   return { by: 'authority', ca: ca!, allowedCommonNames, names, strictUsage };
 }
 
+/** Who may have signed for a data plane that has yet to join: the control planes of the CA that its token pins. */
+export function joiningTrust(pin: string, trusted: Pick<TrustedKeys, 'configured'>): ExportTrust {
+  const { configured: keys } = trusted;
+  if (keys && keys.length > 0) return { by: 'key', keys };
+  return { by: 'authority', ca: { pin }, names: [ENROLLED_SERVER_NAME], strictUsage: true };
+}
+
 const KEY_UNKNOWN =
   'it is not used before the export key is known, since under cluster_mtls = shared any data plane could have signed it; set config_export_public_key (`vaultplane-cp export-key` prints it)';
 

@@ -1,6 +1,6 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
-import { chainProblem, usageProblem } from '@vaultplane/shared/certificate-chain.ts';
+import { chainProblem, publicKeyPin, usageProblem } from '@vaultplane/shared/certificate-chain.ts';
 import {
   ENROLLED_SERVER_NAME,
   type Enrolled,
@@ -88,7 +88,7 @@ export async function askToRenew(
 function pinProblem(socket: TLSSocket, pin: string): string | undefined {
   const chain = chainOf(socket);
   const [leaf] = chain;
-  const authority = chain.find((certificate) => pinOf(certificate) === pin);
+  const authority = chain.find((certificate) => publicKeyPin(certificate) === pin);
   if (!leaf || !authority || authority === leaf) return 'its certificate is not signed by the CA that the token names';
   const problem = chainProblem(chain, [authority], Date.now()) ?? usageProblem(leaf, 'server', true);
   return problem === undefined ? undefined : `its certificate is not accepted: ${problem}`;
@@ -104,12 +104,6 @@ function chainOf(socket: TLSSocket): X509Certificate[] {
     current = next === current ? undefined : next;
   }
   return chain;
-}
-
-function pinOf(certificate: X509Certificate): string {
-  return createHash('sha256')
-    .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('base64url');
 }
 
 function post(socket: TLSSocket, address: Address, path: string, body: object, signal: AbortSignal): Promise<Enrolled> {
