@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
+import { ConnectProxy } from '@vaultplane/data-plane/testing/connect-proxy.ts';
 import { until } from '@vaultplane/shared/testing/until.ts';
 import { type ControlPlane, type DataPlane, Deployment } from './deployment.ts';
 import { ENROLLED, invite, joinBy, planJoiner, tokenFile } from './enrolled.ts';
@@ -141,11 +142,16 @@ describe('data planes that enrol', () => {
     controlPlane = await cp.start();
     await cp.putVault('two', { name: 'env' });
     await old.caughtUpWith(cp);
-    const fresh = await planJoiner(deployment, 'fresh', cp);
+    // By the way, through a proxy: the join as the link.
+    const proxy = await ConnectProxy.start('a-user:a-password');
+    const fresh = await planJoiner(deployment, 'fresh', cp, {
+      VAULTPLANE_PROXY_SERVER: proxy.url('a-user:a-password').href,
+    });
     const result = await joinBy(await invite(cp), fresh);
     assert.equal(result.status, 0, result.stderr);
     programs.push(await fresh.start());
     await fresh.caughtUpWith(cp);
+    assert.deepEqual(proxy.asked.slice(0, 2), [cp.clusterAddress, cp.clusterAddress]);
     await until('both are linked', async () => (await nodes(cp)).filter(({ connected }) => connected).length === 2);
 
     await controlPlane.stop();
@@ -157,5 +163,6 @@ describe('data planes that enrol', () => {
       return !control_plane.connected && /shows another certificate/.test(control_plane.last_error ?? '');
     });
     for (const program of [...programs, controlPlane]) await program.stop();
+    await proxy.stop();
   });
 });
