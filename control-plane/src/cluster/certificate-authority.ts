@@ -3,7 +3,12 @@ import { publicKeyPin } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
-import { type StoredAuthority, storeAuthority, storedAuthority } from '../store/certificate-authority-row.ts';
+import {
+  resealAuthority,
+  type StoredAuthority,
+  storeAuthority,
+  storedAuthority,
+} from '../store/certificate-authority-row.ts';
 import type { Database } from '../store/database.ts';
 import type { IssuedCertificate } from '../store/nodes.ts';
 import type { CertificatePair } from './certificate-maker.ts';
@@ -46,6 +51,9 @@ export class CertificateAuthority {
         `the CA's key in the database is encrypted under key ${stored.sealed_key.key}, which keyring_key_file does not hold`,
       );
     }
+    const resealed = keyring.seal(key, contextOf(stored.certificate));
+    // The keyring's first key is another now: the one before may be taken out of it one day.
+    if (resealed.key !== stored.sealed_key.key) await resealAuthority(database, stored, resealed);
     return new CertificateAuthority({ certificate: stored.certificate, key });
   }
 

@@ -37,7 +37,8 @@ function newKeys(): Promise<webcrypto.CryptoKeyPair> {
 
 describeOnBothDatabases('enrolment', (open) => {
   let database: Database;
-  const keyring = new Keyring([randomBytes(32)]);
+  const keys = [randomBytes(32), randomBytes(32)];
+  const keyring = new Keyring([keys[0]!]);
   before(async () => {
     database = await open();
     await storeOn(database);
@@ -74,6 +75,10 @@ describeOnBothDatabases('enrolment', (open) => {
       CertificateAuthority.open(database, new Keyring([randomBytes(32)])),
       /is encrypted under key [0-9a-f]{16}, which keyring_key_file does not hold/,
     );
+    // With a new key before the old one in the keyring, it is sealed by the new one, and the old one is needed no more.
+    const pin = (await CertificateAuthority.open(database, new Keyring([keys[1]!, keys[0]!]))).pin;
+    assert.equal((await CertificateAuthority.open(database, new Keyring([keys[1]!]))).pin, pin);
+    await CertificateAuthority.open(database, new Keyring([keys[0]!, keys[1]!]));
     // Whoever writes to the database can't put another certificate in front of the key.
     const { makeAuthority } = await import('./certificate-maker.ts');
     const [{ certificate }] = (await database.query('select certificate from certificate_authority')) as [

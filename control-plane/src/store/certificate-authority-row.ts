@@ -23,3 +23,11 @@ export async function storeAuthority(database: Database, authority: StoredAuthor
   );
   return (await storedAuthority(database))!;
 }
+
+/** Stores the key sealed by another key of the keyring, unless somebody else has stored it otherwise meanwhile. */
+export async function resealAuthority(database: Database, before: StoredAuthority, sealed: Sealed): Promise<void> {
+  await database.query('update certificate_authority set sealed_key = $1::jsonb where sealed_key = $2::jsonb', [
+    jsonbOf(sealed),
+    jsonbOf(before.sealed_key),
+  ]);
+}
