@@ -63,13 +63,14 @@ export class Invitations {
   ): Promise<{ invitation: Invitation; secret: string }> {
     const id = randomBytes(8).toString('hex');
     const secret = randomBytes(32).toString('base64url');
-    const invitation = await this.#audited(actor, request, async (transaction) => {
+    const invitation = await this.#database.transaction(async (transaction) => {
       const [row] = await transaction.query<Invitation>(
         `insert into invitations (id, secret_hash, name, labels, uses, created_by, expires_at)
          values ($1, $2, $3, $4::jsonb, $5, $6, now() + make_interval(secs => $7::double precision))
          returning ${COLUMNS}`,
         [id, hashOf(secret), name, jsonbOf(labels), uses, actor.name, ttl],
       );
+      await this.#audit(transaction, actor, request);
       return row!;
     });
     return { invitation, secret };
@@ -86,11 +87,13 @@ export class Invitations {
 
   /** Nobody joins by it any more; nodes that have joined stay. @returns whether there was one that was not revoked yet */
   async revoke(id: string, actor: Actor, request: WriteRequest): Promise<boolean> {
-    return this.#audited(actor, request, async (transaction) => {
+    return this.#database.transaction(async (transaction) => {
       const revoked = await transaction.query(
         'update invitations set revoked_at = now() where id = $1 and revoked_at is null returning id',
         [id],
       );
+      // A request that changes nothing is noted as a refused one.
+      if (revoked.length > 0) await this.#audit(transaction, actor, request);
       return revoked.length > 0;
     });
   }
@@ -114,13 +117,9 @@ export class Invitations {
     );
   }
 
-  async #audited<T>(actor: Actor, request: WriteRequest, work: (transaction: Queryable) => Promise<T>): Promise<T> {
-    return this.#database.transaction(async (transaction) => {
-      const { version } = await positionOf(transaction);
-      const result = await work(transaction);
-      await insertAuditRequest(transaction, this.#clock.now(), actor, request, version, version);
-      return result;
-    });
+  async #audit(transaction: Queryable, actor: Actor, request: WriteRequest): Promise<void> {
+    const { version } = await positionOf(transaction);
+    await insertAuditRequest(transaction, this.#clock.now(), actor, request, version, version);
   }
 }
 
