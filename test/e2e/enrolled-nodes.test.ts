@@ -65,7 +65,7 @@ describe('data planes that enrol', () => {
     // It works from what a control plane of the CA that its token pins has signed.
     await pod.until(({ config }) => config.source === 'fallback' && config.version === 1);
     controlPlane = await cp.start();
-    await pod.caughtUpWith(cp);
+    await pod.until(({ control_plane }) => control_plane.connected);
     const first = (await factsOf(pod)).node_id;
     // It has a disk: a restart is the same node.
     await program.stop();
