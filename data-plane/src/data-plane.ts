@@ -34,6 +34,7 @@ import { PROGRAM_VERSION } from './program-version.ts';
 import { OutageSwitch } from './rehearsal/outage-switch.ts';
 import { Rehearsals } from './rehearsal/rehearsals.ts';
 import { startResolver } from './secrets/resolver.ts';
+import { reportedRejections } from './secrets/told-rejections.ts';
 import { openVaultFile, removeVaultFile } from './secrets/vault-file.ts';
 import {
   apiTokenFile,
@@ -48,6 +49,7 @@ import type { MetricSources, Metrics } from './status/metrics.ts';
 import { type StatusFacts, statusFacts } from './status/status-facts.ts';
 import { startStatusServer } from './status/status-server.ts';
 import { UpstreamDurations } from './status/upstream-durations.ts';
+import { followPolicy } from './upstream-policy.ts';
 
 /** Paths that traces may tell; others hold names of secrets. */
 const TRACED_ROUTES = ['/v1/resolve', '/v1/watch', '/v1/refresh', '/secretsmanager/get', '/ping'];
@@ -127,8 +129,12 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const refusals = new Refusals(clock, log);
     parts.add('refusals', () => refusals.stop());
 
+    const policy = followPolicy(settings, clock, log);
+    if (policy) parts.add('upstream policy', () => policy.stop());
+
     const configuration = await openConfiguration({ dataDir: settings.data_dir, clock, log, keyring });
     parts.add('configuration', () => configuration.stop());
+    let link: ControlPlaneLink | undefined;
     const durations = new UpstreamDurations();
     const endpoint = settings.otel_traces_endpoint;
     const tracing = await openTracing({ endpoint, program: 'vaultplane-dp', version: PROGRAM_VERSION });
@@ -141,17 +147,21 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       settings,
       random,
       ownListen: printAddress(settings.api_listen),
+      upstreamPolicy: policy?.current.policy,
+      onRejected: () => link?.reportNow(),
       onUpstreamCall: !tracing
         ? durations.ended
         : (call, type) => {
             durations.ended(call, type);
             tracing.vaultCall(call, type);
           },
-      // The values of settings are the data plane's own; so is what a setting refers to.
-      isCredentialVariable: (name) => settingReferences.refersTo(name),
+      // The values of settings are the data plane's own; so is what a setting refers to, and what a grant names.
+      isCredentialVariable: (name) =>
+        settingReferences.refersTo(name) || policy?.current.policy.namesVariable(name) === true,
       refusalOf: (entry) => outages.refusalOf(entry),
     });
     parts.add('resolver', () => resolver.stop());
+    policy?.onChange(({ policy: now }) => resolver.setUpstreamPolicy(now));
     const lookups = new Lookups(resolver, refusals);
     const { continuity } = resolver;
     const onDisk = key && { dataDir, key, nodeId, surroundings: await surroundingsOf(env), continuity };
@@ -168,7 +178,6 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     await settingReferences.keep(settings, nodeId);
     parts.add('values of settings', () => settingReferences.stop());
 
-    let link: ControlPlaneLink | undefined;
     const rehearsals = new Rehearsals({
       outages,
       facts: () => facts(),
@@ -222,7 +231,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       configuration,
       report: () => ({
         references: resolver.counts(),
-        rejected_vaults: resolver.rejectedVaults().slice(0, 1000),
+        rejected_vaults: reportedRejections(resolver.rejectedVaults()),
         vaults: countsByVault(resolver.inventory()),
         cert_expires_at: Math.floor(certificateExpiresAt()! / 1000),
       }),
@@ -275,6 +284,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         expiresAt: certificateExpiresAt(),
         problem: credentials.error ?? enrolment?.problem ?? null,
       }),
+      upstreamPolicy: () => ({ file: settings.upstream_policy ?? null, problem: policy?.error ?? null }),
       clock,
     });
     const sources: MetricSources = {

@@ -62,6 +62,11 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     type: 'path',
     description: 'a file (JSON) of further tokens, each with the references that it may have',
   },
+  upstream_policy: {
+    type: 'path',
+    description:
+      "a file (JSON) that grants what of this node's own may go to destinations that the control plane's vaults name",
+  },
   metrics_secret_names: {
     type: 'boolean',
     default: false,

@@ -3,7 +3,7 @@ import { errorMessage } from './errors.ts';
 import { FreshRuns } from './fresh-runs.ts';
 import type { Log } from './log.ts';
 
-/** How often files are looked at for a change that nobody has told of. */
+/** How often files are looked at for a change that nobody has told of, where nothing else is asked for. */
 const LOOK_EVERY_MS = 10_000;
 
 export interface FollowedFilesOptions<T> {
@@ -15,6 +15,10 @@ export interface FollowedFilesOptions<T> {
   read: () => T | Promise<T>;
   /** Differs where the files do. Never logged. */
   fingerprint: (value: T) => string;
+  /** How often to look, milliseconds. */
+  everyMs?: number;
+  /** What a change means, for the log. */
+  changed?: string;
   clock: Clock;
   log: Log;
 }
@@ -68,14 +72,14 @@ export class FollowedFiles<T> {
   }
 
   async #look(): Promise<void> {
-    const { what, read, fingerprint, log } = this.#options;
+    const { what, read, fingerprint, log, changed = 'what has been renewed is in use for new links' } = this.#options;
     try {
       const value = await read();
       if (this.#stopped) return;
       this.#error = null;
       if (fingerprint(value) === fingerprint(this.#current)) return;
       this.#current = value;
-      log.info({ what }, 'what has been renewed is in use for new links');
+      log.info({ what }, changed);
       for (const listener of this.#listeners) listener(value);
     } catch (error) {
       const reason = errorMessage(error);
@@ -86,7 +90,7 @@ export class FollowedFiles<T> {
   }
 
   #lookLater(): void {
-    this.#cancelTimer = this.#options.clock.after(LOOK_EVERY_MS, () => {
+    this.#cancelTimer = this.#options.clock.after(this.#options.everyMs ?? LOOK_EVERY_MS, () => {
       void this.look().then(() => {
         if (!this.#stopped) this.#lookLater();
       });

@@ -59,7 +59,14 @@ export const MAX_REFERENCE_CHARACTERS = 8192;
 /** A message of fewer bytes than this is not worth compressing. */
 const COMPRESS_FROM_BYTES = 8 * 1024;
 
-const shortText = text(1024);
+/** Characters of a text in a report. */
+export const MAX_SHORT_TEXT = 1024;
+/** Characters of the grants that one vault lacks. */
+export const MAX_GRANT_TEXT = 4096;
+/** Vaults that a report may tell of as not used. */
+export const MAX_REJECTED_VAULTS = 1000;
+
+const shortText = text(MAX_SHORT_TEXT);
 const Uuid = textLike(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const Version = integer(0, Number.MAX_SAFE_INTEGER);
 const Hash = textLike(/^[0-9a-f]{64}$/);
@@ -121,8 +128,11 @@ export type StateCounts = Of<typeof StateCounts>;
 const Report = object({
   type: exactly('report'),
   references: StateCounts,
-  /** Vaults that this data plane could not use, and why. */
-  rejected_vaults: listOf(object({ prefix: shortText, reason: shortText }), 1000),
+  /** Vaults that this data plane does not use, why, and the JSON of what its upstream_policy would have to grant. */
+  rejected_vaults: listOf(
+    object({ prefix: shortText, reason: shortText, grant: optional(text(MAX_GRANT_TEXT)) }),
+    MAX_REJECTED_VAULTS,
+  ),
   /** The same counts for each vault that anything is held of. */
   vaults: optional(listOf(object({ prefix: shortText, ...stateCounts }), 1000)),
   /** Of the certificate that this data plane will show next: it may have been renewed under a link that lasts. */

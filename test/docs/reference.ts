@@ -7,6 +7,7 @@ import { UpstreamDurations } from '@vaultplane/data-plane/status/upstream-durati
 import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
 import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
 
+import { policySchema } from '@vaultplane/shared/upstream-policy/policy-schema.ts';
 import { logEvents } from './log-events.ts';
 
 const NOTE = '_Made from the code by `node test/docs/write-reference.ts`._';
@@ -19,6 +20,7 @@ export function referencePages(): Record<string, string> {
     'errors.md': errors(),
     'admin-api.md': adminApi(),
     'log.md': log(),
+    'upstream-policy.schema.json': `${JSON.stringify(policySchema(), null, 2)}\n`,
   };
 }
 

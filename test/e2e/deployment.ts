@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configu
 import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import { type Program, startProgram } from '@vaultplane/local/program.ts';
 import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
+import type { GrantForm } from '@vaultplane/shared/upstream-policy/grant.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CONTROL_PLANE_MAIN = join(ROOT, 'control-plane/src/main.ts');
@@ -80,6 +81,13 @@ export class Deployment {
     });
     this.#programs.push(program);
     return program;
+  }
+
+  /** A file of upstream_policy, and the environment of a data plane that goes by it. */
+  policy(grants: readonly GrantForm[], name = 'upstream-policy.json'): { VAULTPLANE_UPSTREAM_POLICY: string } {
+    const path = join(this.folder, name);
+    writeFileSync(path, JSON.stringify({ grants }), { mode: 0o600 });
+    return { VAULTPLANE_UPSTREAM_POLICY: path };
   }
 
   /** Every file under the folder that holds one of the texts, but for those named in `except`. */

@@ -29,6 +29,7 @@ it('a gcp vault is resolved, rotated by its ttl, watched, and served from disk w
   writeFileSync(keyFile, randomBytes(32).toString('hex'), { mode: 0o600 });
   const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
     GCE_METADATA_HOST: emulator.metadataHost,
+    ...deployment.policy([{ type: 'gcp', destination: emulator.url, identity: true }]),
     VAULTPLANE_SECRETS_PERSIST: 'on',
     VAULTPLANE_SECRETS_KEY_FILE: keyFile,
   });

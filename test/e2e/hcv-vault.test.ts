@@ -35,6 +35,7 @@ it('an hcv vault is resolved, rotated, watched and delivered, and served from di
   const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
     VAULTPLANE_SECRETS_PERSIST: 'on',
     VAULTPLANE_SECRETS_KEY_FILE: keyFile,
+    ...deployment.policy([{ type: 'hcv', destination: `http://${bao.server.address}`, files: [bao.secretIdFile] }]),
     VAULTPLANE_PREFETCH: '{vault://hcv-vault/early/password}',
   });
   const data = await dataPlane.start();

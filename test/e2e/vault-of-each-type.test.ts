@@ -4,6 +4,7 @@ import { it } from 'node:test';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { noOpenBao, OpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
+import type { GrantForm } from '@vaultplane/shared/upstream-policy/grant.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { parse } from 'yaml';
 import { checkCommand } from './check-command.ts';
@@ -19,6 +20,14 @@ function readmeDocument(): Document {
   const [, text] = /cat > vaults\.yaml <<'END'\n([\s\S]*?)\nEND\n/.exec(readme) ?? [];
   assert.ok(text !== undefined, 'the README has no vaults.yaml');
   return parse(text) as Document;
+}
+
+/** The grants that the README has its reader write. */
+function readmeGrants(): GrantForm[] {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, text] = /upstream-policy\.json <<'END'\n([\s\S]*?)\nEND\n/.exec(readme) ?? [];
+  assert.ok(text !== undefined, 'the README has no upstream-policy.json');
+  return (JSON.parse(text) as { grants: GrantForm[] }).grants;
 }
 
 it('one data plane has a vault of each type, as the README shows it: each is asked with its own credentials', {
@@ -44,6 +53,14 @@ it('one data plane has a vault of each type, as the README shows it: each is ask
   Object.assign(configOf('hcv'), bao.config);
   delete configOf('gcp').project_id;
   Object.assign(configOf('gcp'), { endpoint_url: gcp.url });
+  const grants = readmeGrants();
+  assert.deepEqual(
+    grants.map(({ type, destination }) => [type, destination]),
+    [['hcv', 'https://vault.internal:8200']],
+  );
+  grants[0]!.destination = `http://${bao.address}`;
+  // Google's own address needs none; the emulator's does.
+  grants.push({ type: 'gcp', destination: gcp.url, identity: true });
   const controlPlane = await deployment.planControlPlane('cp');
   await controlPlane.start();
   const applied = await fetch(`${controlPlane.adminUrl}/config`, {
@@ -56,6 +73,7 @@ it('one data plane has a vault of each type, as the README shows it: each is ask
   const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
     ...aws.environment,
     GCE_METADATA_HOST: gcp.metadataHost,
+    ...deployment.policy(grants),
     HCV_TOKEN: bao.rootToken,
     APP_APP: JSON.stringify({ password: values.env }),
     VAULTPLANE_UPSTREAM_CONNECT_TIMEOUT: '20',

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 /** Something that must hold whatever the input, and inputs for it. */
 export interface FuzzTarget {
   name: string;
+  /** Another name that it is run by, together with what is called so. */
+  partOf?: string;
   /** What one input is, in the plural. */
   inputs: string;
   /** How many of them a run tries that is not told otherwise. */

@@ -7,7 +7,14 @@ import { type FuzzTarget, findingOf, fuzz } from './fuzz-target.ts';
 import { FUZZ_TARGETS } from './targets.ts';
 
 /** A short run for every `npm test`; `npm run fuzz` is the long one. */
-const SHORT: Record<string, number> = { references: 30_000, values: 4_000, settings: 1_000, engine: 100, policy: 300 };
+const SHORT: Record<string, number> = {
+  references: 30_000,
+  values: 4_000,
+  settings: 1_000,
+  engine: 100,
+  policy: 300,
+  'upstream-policy': 4_000,
+};
 
 describe('random inputs', () => {
   for (const target of FUZZ_TARGETS) {

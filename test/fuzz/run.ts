@@ -27,7 +27,8 @@ const program = new Command('npm run fuzz --')
 await runCli(program);
 
 async function run(names: string[], options: Options): Promise<void> {
-  const known = FUZZ_TARGETS.map(({ name }) => name);
+  const namesOf = ({ name, partOf }: FuzzTarget) => (partOf === undefined ? [name] : [name, partOf]);
+  const known = [...new Set(FUZZ_TARGETS.flatMap(namesOf))];
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0)
     throw new UsageError(`there is no ${unknown.join(', ')} to try; there are ${known.join(', ')}`);
@@ -36,7 +37,9 @@ async function run(names: string[], options: Options): Promise<void> {
   const seed = numberOf('--seed', options.seed, -(2 ** 31)) ?? Math.floor(Math.random() * 2 ** 31);
   const signal = stopOnSignals();
   const results = [];
-  for (const target of FUZZ_TARGETS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  for (const target of FUZZ_TARGETS.filter((target) => {
+    return names.length === 0 || namesOf(target).some((name) => names.includes(name));
+  })) {
     if (signal.aborted) break;
     const begun = performance.now();
     const { tried, finding } = await fuzz(target, {

@@ -151,7 +151,7 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     await button(/^[\d,]+\s*All$/).click();
     await go('#/outages');
     await page.getByText('1 data plane not connected').waitFor();
-    await page.getByText('1 data plane can not use what is configured').waitFor();
+    await page.getByText('1 data plane can not use all that is configured').waitFor();
     await rejecting!.stop();
   });
 

@@ -130,7 +130,11 @@ export class Member implements Commanded {
   reported({ references, rejected_vaults, vaults, cert_expires_at }: ReportMessage, bytes: number): void {
     this.#told.set(this.#helloBytes + bytes);
     if (this.#told.closed) return;
-    Object.assign(this.row, { references, rejected_vaults, vaults: vaults ?? [] });
+    // What else a later release may say of one is not kept: nothing here bounds it.
+    const rejected = rejected_vaults.map(({ prefix, reason, grant }) => {
+      return { prefix, reason, ...(grant !== undefined && { grant }) };
+    });
+    Object.assign(this.row, { references, rejected_vaults: rejected, vaults: vaults ?? [] });
     if (typeof cert_expires_at === 'number') this.row.cert_expires_at = cert_expires_at;
     this.#changed('anything');
   }

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { accessOf } from '@vaultplane/shared/backends/address.ts';
-import { BackendError, type Caller, type SecretQuery } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError, type Caller, OWN, type SecretQuery } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
+import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
@@ -17,6 +18,7 @@ import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { type Vault, VaultDirectory } from '../secrets/vault-directory.ts';
 import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
+import { readPolicy } from '../upstream-policy.ts';
 import type { Finding } from './finding.ts';
 
 interface CheckOptions {
@@ -30,15 +32,20 @@ interface CheckOptions {
  */
 export async function checkVaults(settings: DataPlaneSettings, options: CheckOptions): Promise<Finding[]> {
   const { finding, saved } = await readConfiguration(settings);
-  const directory = new VaultDirectory(settings);
+  const policy = policyOf(settings);
+  const directory = new VaultDirectory(settings, policy);
   directory.configure(saved?.snapshot ?? null, saved?.defaults ?? {});
-  const vaults = [...directory.all()].filter(({ id, type }) => id !== type.name || isMeant(type, settings));
+  const refused = new Set(directory.rejected.map(({ prefix }) => prefix));
+  const vaults = [...directory.all()].filter(
+    ({ origin, prefix, type }) => !refused.has(prefix) && (origin === 'pushed' || isMeant(type, settings)),
+  );
 
   const lookUpCredential = (reference: string) => {
     const known = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
     return settingResolver({ settings: { ...saved?.defaults, ...known }, ...options, backends })(reference);
   };
-  const backends = new Backends(backendContextOf(settings, options), { lookUpCredential });
+  const context = { ...backendContextOf(settings, options), upstreamPolicy: () => policy };
+  const backends = new Backends(context, { lookUpCredential });
   try {
     const withCredentials = [...VAULT_TYPES.values()].filter(({ credentials }) => credentials !== undefined);
     const needed = withCredentials.filter((type) => vaults.some((vault) => vault.type === type && !hasOwn(vault)));
@@ -51,15 +58,16 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
     // Vaults that are asked in one way are one place to ask.
     const looks = new Map<string, Promise<Look>>();
     for (const vault of asked) {
-      const access = accessOf(vault.type, vault.config);
+      const access = waysOf(vault);
       if (!looks.has(access)) looks.set(access, lookAt(backends, vault));
     }
     const findings = asked.map(async (vault) => {
-      const look = await looks.get(accessOf(vault.type, vault.config))!;
+      const look = await looks.get(waysOf(vault))!;
       return findingOf(vault, look);
     });
-    const rejected = directory.rejected.map(({ prefix, reason }) => {
-      return { what: `vault ${prefix}`, ok: false, says: `can't be used: ${reason}` };
+    const rejected = directory.rejected.map(({ prefix, reason, grant }) => {
+      const hint = grant === undefined ? '' : `; what would let it, among the grants of upstream_policy: ${grant}`;
+      return { what: `vault ${prefix}`, ok: false, says: `is not used: ${reason}${hint}`, facts: { prefix, grant } };
     });
     return [
       finding,
@@ -71,6 +79,20 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   } finally {
     backends.stop();
   }
+}
+
+/** One that can't be used is told of by itself; the vaults are then looked at under what holds without one. */
+function policyOf(settings: DataPlaneSettings): UpstreamPolicy {
+  try {
+    return readPolicy(settings)?.policy ?? DEFAULT_POLICY;
+  } catch {
+    return DEFAULT_POLICY;
+  }
+}
+
+/** Equal for vaults that are asked in one way, on the same word. */
+function waysOf({ origin, type, config }: Vault): string {
+  return origin + accessOf(type, config);
 }
 
 /** Vaults that have credentials in their configuration, and those that lack them on this disk. */
@@ -96,7 +118,8 @@ function isMeant(type: VaultType, settings: DataPlaneSettings): boolean {
   );
 }
 
-async function readConfiguration(
+/** The configuration that was last stored on this machine, and what there is to say of it. */
+export async function readConfiguration(
   settings: DataPlaneSettings,
 ): Promise<{ finding: Finding; saved: SavedConfiguration | undefined }> {
   const what = 'configuration';
@@ -116,7 +139,7 @@ async function readConfiguration(
 async function checkCredentials(backends: Backends, type: VaultType, needed: boolean): Promise<Finding> {
   const what = type.credentials!;
   try {
-    const caller = await backends.caller(type.name, withDefaults(type, {}));
+    const caller = await backends.caller(type.name, withDefaults(type, {}), OWN);
     if (!caller) return { what, ok: true, says: 'whose they are, the vault does not tell' };
     return { what, ok: true, says: describeCaller(caller), facts: { ...caller } };
   } catch (error) {
@@ -133,15 +156,16 @@ interface Look {
   problem: string | undefined;
 }
 
-async function lookAt(backends: Backends, { type, config, regionFrom }: Vault): Promise<Look> {
+async function lookAt(backends: Backends, { type, config, regionFrom, origin }: Vault): Promise<Look> {
   let where = `a vault of type ${type.name}`;
   try {
-    const backend = await backends.open(type.name, config, regionFrom);
+    const opening = { origin, regionFrom };
+    const backend = await backends.open(type.name, config, opening);
     where = backend.description;
     const [answer, caller] = await Promise.all([
       problemOf(backend.fetch(nothing(type, config), new AbortController().signal)),
       // Who asks is good to know, but STS may be out of reach where Secrets Manager is not.
-      backends.caller(type.name, config).catch((error: unknown) => error as Error),
+      backends.caller(type.name, config, opening).catch((error: unknown) => error as Error),
     ]);
     if (!(caller instanceof Error)) return { where, caller, problem: answer };
     // Anybody may ask who they are: what is denied is the role.

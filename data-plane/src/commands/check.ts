@@ -9,6 +9,7 @@ import { readPolicies } from '../api/policies-file.ts';
 import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
 import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
+import { readPolicy } from '../upstream-policy.ts';
 import { describeFinding, type Finding, finding } from './finding.ts';
 import { quietLog, readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
@@ -22,13 +23,31 @@ export function checkCommand(): Command {
         'each vault. Changes nothing and reads no secret.',
     )
     .option('--json', 'print what was found as JSON')
-    .action(async (options: SettingsOption & { json?: boolean }) => {
+    .option(
+      '--suggest-policy',
+      'only print a file of upstream_policy with the grants that the stored configuration needs, to be reviewed',
+    )
+    .action(async (options: SettingsOption & { json?: boolean; suggestPolicy?: boolean }) => {
+      if (options.suggestPolicy) return suggest(await readSettings(options));
       const findings = await check(await readSettings(options), process.env);
       const ok = findings.every((each) => each.ok);
       if (options.json) console.log(JSON.stringify({ ok, findings }, null, 2));
       else for (const each of findings) console.log(describeFinding(each));
       if (!ok) throw new ExitStatus(1);
     });
+}
+
+/** The file alone is on stdout; what is to be reviewed in it, on stderr. */
+async function suggest(settings: DataPlaneSettings): Promise<void> {
+  const { printPolicy, suggestPolicy } = await import('./suggest-policy.ts');
+  const { grants, why } = await suggestPolicy(settings);
+  console.log(printPolicy(grants));
+  for (const line of why) console.error(line);
+  console.error(
+    grants.length === 0
+      ? 'No vault of the stored configuration needs a grant.'
+      : 'Review each grant: whoever may change vaults at the control plane can then send this to that destination.',
+  );
 }
 
 async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promise<Finding[]> {
@@ -49,6 +68,9 @@ async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promi
     ...(settings.secrets_key_file === undefined
       ? []
       : [await finding('secrets_key_file', () => checkSecretsKey(settings.secrets_key_file!))]),
+    ...(settings.upstream_policy === undefined
+      ? []
+      : [await finding('upstream_policy', () => checkUpstreamPolicy(settings))]),
     ...(await vaults),
   ];
 }
@@ -74,6 +96,11 @@ async function checkToken(settings: DataPlaneSettings): Promise<string> {
 async function checkPolicies(path: string): Promise<string> {
   const policies = await readPolicies(path);
   return `${path}, for ${policies.map(({ name }) => name).join(', ')}`;
+}
+
+function checkUpstreamPolicy(settings: DataPlaneSettings): string {
+  readPolicy(settings);
+  return settings.upstream_policy!;
 }
 
 function checkSecretsKey(path: string): string {

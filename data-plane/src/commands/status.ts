@@ -66,6 +66,10 @@ function describe(facts: StatusFacts): string {
       ([type, { calls, errors, throttled }]) =>
         `${type === 'aws' ? 'AWS' : type}: ${calls} calls, ${errors} errors, ${throttled} throttled`,
     ),
-    ...facts.rejected_vaults.map(({ prefix, reason }) => `vault ${prefix} is not used: ${reason}`),
+    ...(facts.upstream_policy.problem === null ? [] : [`upstream_policy: ${facts.upstream_policy.problem}`]),
+    ...facts.rejected_vaults.flatMap(({ prefix, reason, grant }) => [
+      `vault ${prefix} is not used: ${reason}`,
+      ...(grant === undefined ? [] : [`  what would let it, among the grants of upstream_policy: ${grant}`]),
+    ]),
   ].join('\n');
 }

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { getHeapSnapshot } from 'node:v8';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
+import { deadlinesOf, OWN } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { createLog, silentLog } from '@vaultplane/shared/log.ts';
@@ -117,7 +117,7 @@ describe('memory', () => {
       deadlines: deadlinesOf(settings),
       counts: { calls: 0, errors: 0, throttled: 0 },
     });
-    const backend = await backends.open('aws', { region: 'us-east-1' });
+    const backend = await backends.open('aws', { region: 'us-east-1' }, OWN);
     const fetched = await backend.fetch({ path: 'db', version: { stage: 'AWSCURRENT' } }, new AbortController().signal);
     assert.ok(fetched.value.reveal().includes(value), 'it is there');
     for (const object of [outcomes, resolver, fetched, { fetched }, backend, backends]) {

@@ -1,23 +1,15 @@
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import {
-  type BackendError,
-  deadlinesOf,
-  type SecretTag,
-  type UpstreamCall,
-} from '@vaultplane/shared/backends/backend.ts';
+import { type BackendError, deadlinesOf, type SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';
-import type { Clock } from '@vaultplane/shared/clock.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
-import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
+import type { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
 import { credentialReferenceError } from '@vaultplane/shared/vaults/credential-reference.ts';
-import { envPrefixOf, homeRegionOf, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { envPrefixOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
-import type { Random } from './backoff.ts';
 import { Binding, mayAssume } from './binding.ts';
 import { BindingTable } from './binding-table.ts';
 import { Cache } from './cache.ts';
@@ -30,48 +22,18 @@ import { type Asked, Lookup, type ResolveOptions } from './lookup.ts';
 import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
+import type { ResolverConfig, ResolverOptions, ResolverSettings } from './resolver-options.ts';
 import type { SecretScope } from './secret-address.ts';
 import { SteadyTime } from './steady-time.ts';
-import { type FetchCounts, Upstream, type UpstreamOptions } from './upstream.ts';
+import { ToldRejections } from './told-rejections.ts';
+import { type FetchCounts, Upstream } from './upstream.ts';
 import { type RejectedVault, type Vault, VaultDirectory } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
 export type { CallCounts } from './call-counts.ts';
 export { ReadingFailure, type ResolveOptions } from './lookup.ts';
 export type { Resolved } from './resolved.ts';
-
-/** The settings that a resolver goes by (CONTRACT.md §2). */
-export interface ResolverSettings extends VaultSettings {
-  ssl_trusted_certificate?: string[] | undefined;
-  upstream_connect_timeout?: number | undefined;
-  upstream_timeout?: number | undefined;
-  cache_max_entries: number;
-  cache_max_bytes: number;
-}
-
-/** What a control plane says; `snapshot` is null for as long as there is none from anywhere. */
-export interface ResolverConfig {
-  snapshot: Snapshot | null;
-  defaults: ConfigDefaults;
-}
-
-export interface ResolverOptions {
-  clock: Clock;
-  log: Log;
-  env: NodeJS.ProcessEnv;
-  settings: ResolverSettings;
-  /** The data plane's own api_listen, HOST:PORT: an AWS endpoint that leads there is refused. */
-  ownListen?: string | undefined;
-  random?: Random;
-  /** Whether an environment variable is a credential of the data plane's, and so no secret for applications. */
-  isCredentialVariable?: ((name: string) => boolean) | undefined;
-  /** Why a vault may not be asked for an entry now; null where it may. */
-  refusalOf?: UpstreamOptions['refusalOf'];
-  /** Told of each call to a vault when it has ended, and of the vault's type. */
-  onUpstreamCall?: ((call: UpstreamCall, type: string) => void) | undefined;
-  /** For tests: where secrets come from, in place of real vaults. */
-  backends?: BackendSource;
-}
+export type { ResolverConfig, ResolverSettings } from './resolver-options.ts';
 
 /** Configurations may change under a lookup this often before it is given up. */
 const MOST_RESTARTS = 20;
@@ -85,6 +47,7 @@ export class Resolver {
   readonly #settings: ResolverSettings;
   /** Of the machine's own vaults any secret, for credentials. */
   readonly #localSecret: (reference: string) => Promise<string>;
+  readonly #rejections: ToldRejections;
   readonly #directory: VaultDirectory;
   readonly #backends: BackendSource;
   readonly #calls: CallCountsByType;
@@ -96,6 +59,7 @@ export class Resolver {
   readonly #bindings = new BindingTable();
   /** Counts configurations, so that a lookup notices that it began under another one. */
   #epoch = 0;
+  #policy: UpstreamPolicy;
   #stopped = false;
 
   /** Use startResolver. */
@@ -105,7 +69,9 @@ export class Resolver {
     this.#settings = settings;
     this.#calls = new CallCountsByType(options.onUpstreamCall);
     this.#localSecret = settingResolver({ settings: { ...settings }, env, log });
-    this.#directory = new VaultDirectory(settings);
+    this.#rejections = new ToldRejections(log, options.onRejected ?? (() => {}));
+    this.#policy = options.upstreamPolicy ?? DEFAULT_POLICY;
+    this.#directory = new VaultDirectory(settings, this.#policy);
     this.#backends =
       options.backends ??
       new Backends(
@@ -121,6 +87,7 @@ export class Resolver {
           homeRegion: homeRegionOf(settings),
           deadlines: deadlinesOf(settings),
           counts: { calls: 0, errors: 0, throttled: 0 },
+          upstreamPolicy: () => this.#policy,
         },
         {
           lookUpCredential: (reference, anew) => this.#credential(reference, anew),
@@ -144,6 +111,7 @@ export class Resolver {
       refusalOf: options.refusalOf,
       vaultNow: (vault) => this.#directory.current(vault),
       onSettled,
+      onVerdict: (vault, refusal) => this.#onVerdict(vault, refusal),
     });
     const onAged = (entry: Entry) => this.#tellWatchers(entry);
     this.#refresher = new Refresher({ time, random, cache: this.#cache, upstream: this.#upstream, onAged });
@@ -204,6 +172,17 @@ export class Resolver {
     // Also where nothing of it is held any more: what was held lately may still be on disk.
     if (moved) this.continuity.changed(true);
     this.#watches.configured();
+    this.#rejections.tell(this.#directory.rejected);
+  }
+
+  /** Another policy holds from now on: vaults are asked, or no longer asked, as it says. What is held stays. */
+  setUpstreamPolicy(policy: UpstreamPolicy): void {
+    if (this.#stopped) return;
+    this.#policy = policy;
+    this.#directory.judge(policy);
+    this.#upstream.reopen();
+    this.credentialVariablesChanged();
+    this.#rejections.tell(this.#directory.rejected);
   }
 
   /** Other variables are credentials now: what is held of this machine's own vaults is asked for anew. */
@@ -298,8 +277,8 @@ export class Resolver {
    * @throws VaultplaneError unknown_vault, not_ready, access_denied, unavailable; bad_request for a vault without tags
    */
   async tagged(prefix: string, tag: SecretTag, signal: AbortSignal): Promise<string[]> {
-    const { type, config, regionFrom } = this.#directory.get(prefix);
-    const backend = await this.#backends.open(type.name, config, regionFrom);
+    const { type, config, regionFrom, origin } = this.#directory.get(prefix);
+    const backend = await this.#backends.open(type.name, config, { origin, regionFrom });
     if (!backend.findByTag) throw new VaultplaneError('bad_request', `vaults of type ${type.name} know no tags`);
     const paths = await backend.findByTag(tag, signal);
     return paths.map((path) => printReference({ vault: prefix, path }));
@@ -320,9 +299,9 @@ export class Resolver {
     return this.#calls.all();
   }
 
-  /** Vaults of the configuration that this build can't use; the rest works. */
+  /** Vaults of the configuration that this build can't use, or may not; the rest works. */
   rejectedVaults(): RejectedVault[] {
-    return [...this.#directory.rejected];
+    return this.#directory.rejected;
   }
 
   /** Wipes everything, and cuts short what is under way. */
@@ -454,6 +433,10 @@ export class Resolver {
     this.#refresher.schedule(entry);
     this.#tellWatchers(entry);
     this.continuity.changed();
+  }
+
+  #onVerdict(vault: Vault, refusal: PolicyRefusal | null): void {
+    if (this.#directory.called(vault, refusal)) this.#rejections.tell(this.#directory.rejected);
   }
 
   #onDropped(entry: Entry): void {

@@ -10,6 +10,7 @@ describe('the key of a secret', () => {
   const config = { region: 'us-east-1', assume_role_arn: 'arn:aws:iam::1:role/r', role_session_name: 'KongVault' };
   const vault: Vault = {
     id: '00000000-0000-4000-8000-000000000001',
+    origin: 'pushed',
     prefix: 'sm',
     type,
     config,

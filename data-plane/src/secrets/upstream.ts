@@ -7,6 +7,7 @@ import {
 } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { Backoff, type Random } from './backoff.ts';
 import type { Entry } from './entry.ts';
@@ -26,6 +27,8 @@ export interface UpstreamOptions {
   vaultNow: (vault: Vault) => Vault;
   /** A fetch of an entry that still is in the cache has ended; its lifecycle knows how. */
   onSettled: (entry: Entry) => void;
+  /** A fetch was refused by upstream_policy, or was not (null). */
+  onVerdict?: (vault: Vault, refusal: PolicyRefusal | null) => void;
 }
 
 /** What came of fetches since the start, for metrics. */
@@ -186,7 +189,7 @@ export class Upstream {
     const vault = this.#options.vaultNow(was);
     // The vault's own object where it can be: what is made of it is made once.
     const config = Object.keys(overrides).length === 0 ? vault.config : { ...vault.config, ...overrides };
-    return { config, key: accessOf(vault.type, config) };
+    return { config, key: vault.origin + accessOf(vault.type, config) };
   }
 
   #open(entry: Entry): Promise<SecretBackend> {
@@ -194,7 +197,8 @@ export class Upstream {
     const { config, key } = this.#access(entry);
     const known = this.#backends.get(key);
     if (known) return known;
-    const opening = this.#options.backends.open(vault.type.name, config, regionFrom);
+    const { origin } = vault;
+    const opening = this.#options.backends.open(vault.type.name, config, { origin, regionFrom });
     const backends = this.#backends;
     const opened = this.#opened;
     // References name regions freely: what they made is not kept without bound.
@@ -238,6 +242,8 @@ export class Upstream {
     const { time, random, onSettled, log } = this.#options;
     entry.flight = null;
     const settled = result instanceof BackendError ? result : new Held(result, time.wall(), entry.path);
+    const vault = this.#options.vaultNow(entry.scope.vault);
+    this.#options.onVerdict?.(vault, result instanceof PolicyRefusal ? result : null);
     if (!entry.dropped) {
       this.#count(entry.held, settled);
       entry.forget();

@@ -2,6 +2,10 @@ import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/back
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
+import type { Origin } from '@vaultplane/shared/upstream-policy/guard.ts';
+import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
+import type { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
+import { verdictOf } from '@vaultplane/shared/upstream-policy/verdict.ts';
 import { destinationChanges } from '@vaultplane/shared/vaults/destination.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';
@@ -16,32 +20,79 @@ export interface Vault {
   readonly id: string;
   readonly prefix: string;
   readonly type: VaultType;
+  /** Whether the node's own settings configure it, or a snapshot, from wherever that came. */
+  readonly origin: Origin;
   /** With its type's defaults, and the region that applies. */
   readonly config: VaultConfig;
   readonly regionFrom: string | undefined;
   readonly lifetimes: Lifetimes;
 }
 
+/** A vault of the configuration that is not used. What is held of it is served where it only may not be asked any more. */
 export interface RejectedVault {
   prefix: string;
   reason: string;
+  /** What upstream_policy would have to grant, as JSON; absent where that would not help. */
+  grant?: string;
 }
 
 /** Every vault that references may name: those of the settings and those of the snapshot. */
 export class VaultDirectory {
   readonly #settings: VaultSettings;
   #vaults = new Map<string, Vault>();
-  #rejected: RejectedVault[] = [];
+  #unusable: RejectedVault[] = [];
+  /** By prefix: pushed vaults that the policy does not let be used as they are configured. */
+  #refused = new Map<string, PolicyRefusal>();
+  /** Those of which only a call told, as for a name that leads to a metadata address. */
+  readonly #refusedCalls = new Map<Vault, PolicyRefusal>();
+  #policy: UpstreamPolicy;
   #hasSnapshot = false;
 
-  constructor(settings: VaultSettings) {
+  constructor(settings: VaultSettings, policy = DEFAULT_POLICY) {
     this.#settings = settings;
+    this.#policy = policy;
     this.configure(null, {});
   }
 
-  /** Vaults that this build can't use, and why. */
-  get rejected(): readonly RejectedVault[] {
-    return this.#rejected;
+  /** Vaults that this build can't use, or that upstream_policy does not let it use, and why. */
+  get rejected(): RejectedVault[] {
+    const calls = [...this.#refusedCalls].filter(([vault]) => {
+      return this.#vaults.get(vault.prefix) === vault && !this.#refused.has(vault.prefix);
+    });
+    const all = [...this.#refused, ...calls.map(([{ prefix }, refusal]) => [prefix, refusal] as const)];
+    const refused = all.map(([prefix, { message, grant }]) => {
+      return { prefix, reason: message, ...(grant !== undefined && { grant }) };
+    });
+    return [...this.#unusable, ...refused];
+  }
+
+  /** Another policy holds: every vault is judged anew. */
+  judge(policy: UpstreamPolicy): void {
+    this.#policy = policy;
+    this.#refusedCalls.clear();
+    this.#judgeAll();
+  }
+
+  #judgeAll(): void {
+    this.#refused = new Map();
+    for (const vault of this.#vaults.values()) {
+      if (vault.origin === 'own') continue;
+      const refusal = verdictOf(this.#policy, vault.type, vault.config);
+      if (refusal) this.#refused.set(vault.prefix, refusal);
+    }
+  }
+
+  /**
+   * A call for a vault was refused where it was about to leave, or was not (null): its configuration alone may not tell.
+   *
+   * @returns whether that is news
+   */
+  called(vault: Vault, refusal: PolicyRefusal | null): boolean {
+    if (refusal === null) return this.#refusedCalls.delete(vault);
+    if (this.#vaults.get(vault.prefix) !== vault || this.#refused.has(vault.prefix)) return false;
+    const isNews = this.#refusedCalls.get(vault)?.message !== refusal.message;
+    this.#refusedCalls.set(vault, refusal);
+    return isNews;
   }
 
   /** @throws VaultplaneError unknown_vault, or not_ready while there is no snapshot that could name it */
@@ -51,7 +102,7 @@ export class VaultDirectory {
     if (!this.#hasSnapshot && !RESERVED_PREFIXES.includes(prefix)) {
       throw new VaultplaneError('not_ready', `there is no configuration yet that could have a vault ${prefix}`);
     }
-    const rejected = this.#rejected.find((candidate) => candidate.prefix === prefix);
+    const rejected = this.#unusable.find((candidate) => candidate.prefix === prefix);
     throw new VaultplaneError(
       'unknown_vault',
       rejected ? `the vault ${prefix} can't be used: ${rejected.reason}` : absenceOf(prefix),
@@ -78,7 +129,7 @@ export class VaultDirectory {
   configure(snapshot: Snapshot | null, defaults: ConfigDefaults): boolean {
     const before = this.#vaults;
     this.#vaults = new Map();
-    this.#rejected = [];
+    this.#unusable = [];
     this.#hasSnapshot = snapshot !== null;
     for (const type of VAULT_TYPES.values()) {
       const config = vaultConfigOf(type, this.#settings);
@@ -87,7 +138,7 @@ export class VaultDirectory {
         // It has a source of its own, which is named.
         if (fleetDefault) delete config[name];
       }
-      this.#add(before, { id: type.name, prefix: type.name, config }, type, defaults);
+      this.#add(before, { id: type.name, prefix: type.name, origin: 'own', config }, type, defaults);
     }
     for (const { id, prefix, name, config } of snapshot?.vaults ?? []) {
       const type = VAULT_TYPES.get(name);
@@ -96,15 +147,19 @@ export class VaultDirectory {
         : type
           ? faultOf(type, config)
           : `this build has no vaults of type ${name}`;
-      if (type && !fault) this.#add(before, { id, prefix, config }, type, defaults);
-      else this.#rejected.push({ prefix, reason: fault ?? '' });
+      if (type && !fault) this.#add(before, { id, prefix, origin: 'pushed', config }, type, defaults);
+      else this.#unusable.push({ prefix, reason: fault ?? '' });
+    }
+    this.#judgeAll();
+    for (const vault of this.#refusedCalls.keys()) {
+      if (this.#vaults.get(vault.prefix) !== vault) this.#refusedCalls.delete(vault);
     }
     return [...before.values()].some((vault) => !meansTheSame(vault, this.#vaults.get(vault.prefix)));
   }
 
   #add(
     before: ReadonlyMap<string, Vault>,
-    entity: { id: string; prefix: string; config: VaultConfig },
+    entity: Pick<Vault, 'id' | 'prefix' | 'origin' | 'config'>,
     type: VaultType,
     defaults: ConfigDefaults,
   ): void {

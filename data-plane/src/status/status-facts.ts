@@ -10,6 +10,7 @@ import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
 import type { Prefetching } from '../prefetch/prefetching.ts';
 import type { RehearsalFacts, Rehearsals } from '../rehearsal/rehearsals.ts';
 import type { CallCounts, Resolver } from '../secrets/resolver.ts';
+import type { RejectedVault } from '../secrets/vault-directory.ts';
 import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
 /** What GET /status answers (CONTRACT.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
@@ -67,7 +68,10 @@ export interface StatusFacts {
   connections: number;
   /** Calls and connections that were refused before anything was looked up, by reason. */
   refusals: Record<string, number>;
-  rejected_vaults: Array<{ prefix: string; reason: string }>;
+  /** The vaults of the configuration that are not used, and what upstream_policy would have to grant. */
+  rejected_vaults: RejectedVault[];
+  /** upstream_policy, and why what its file now holds is not in force. */
+  upstream_policy: { file: string | null; problem: string | null };
 }
 
 export interface StatusSources {
@@ -87,6 +91,7 @@ export interface StatusSources {
   fallbackError: () => string | null;
   certificate: () => { expiresAt: number | null; problem: string | null };
   exportKey: () => TrustFacts;
+  upstreamPolicy: () => StatusFacts['upstream_policy'];
   clock: Clock;
 }
 
@@ -142,6 +147,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       connections: sources.connections(),
       refusals: sources.refusals.counts(),
       rejected_vaults: resolver.rejectedVaults(),
+      upstream_policy: sources.upstreamPolicy(),
     };
   };
 }

@@ -1,6 +1,7 @@
 import { type ErrorCode, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { SecretValue } from '../secret-value.ts';
+import type { Origin, PolicyNow } from '../upstream-policy/guard.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import type { VersionSelector } from '../vaults/vault-type.ts';
 import type { VariableRules } from './variable-rules.ts';
@@ -126,7 +127,21 @@ export interface BackendContext {
   homeRegion?: string | undefined;
   deadlines: Deadlines;
   counts: UpstreamCounts;
+  /** What of this program's own may leave for destinations of pushed vaults; without it what holds without a file. */
+  upstreamPolicy?: PolicyNow | undefined;
 }
+
+/** On whose word a vault is opened. */
+export interface Opening {
+  origin: Origin;
+  /** Where `config.region` was set, for people; absent where it is not set. */
+  regionFrom?: string | undefined;
+  /** The configuration as it was given, with references where credentials stand elsewhere; the same where none does. */
+  given?: VaultConfig;
+}
+
+/** A vault that the program's own settings configure. */
+export const OWN: Opening = { origin: 'own' };
 
 /** As whom a vault is asked. */
 export interface Caller {
@@ -143,14 +158,13 @@ export interface BackendFamily {
   /**
    * @param config the vault's configuration, defaults filled in and the reference's options merged in
    * @throws BackendError unavailable, for example where no region is known; asking again later may succeed
-   * @param regionFrom where `config.region` was set, for people; undefined where it is not set
    */
-  open(config: VaultConfig, regionFrom?: string): Promise<SecretBackend>;
+  open(config: VaultConfig, opening: Opening): Promise<SecretBackend>;
   /**
    * Absent where a type of vault knows no identities.
    *
    * @throws BackendError
    */
-  caller?(config: VaultConfig): Promise<Caller>;
+  caller?(config: VaultConfig, opening: Opening): Promise<Caller>;
   stop(): void;
 }

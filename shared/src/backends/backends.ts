@@ -1,12 +1,14 @@
+import { DEFAULT_POLICY } from '../upstream-policy/policy.ts';
+import { verdictOf } from '../upstream-policy/verdict.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
-import type { BackendContext, BackendFamily, Caller, SecretBackend, UpstreamCounts } from './backend.ts';
+import type { BackendContext, BackendFamily, Caller, Opening, SecretBackend, UpstreamCounts } from './backend.ts';
 import { type CredentialLookup, Credentials } from './credentials.ts';
 import { RenewingBackend } from './renewing-backend.ts';
 
 /** Opens the backend of a vault type, and stops what they share. */
 export interface BackendSource {
-  open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend>;
+  open(type: string, config: VaultConfig, opening: Opening): Promise<SecretBackend>;
   stop(): void;
 }
 
@@ -32,13 +34,17 @@ export class Backends implements BackendSource {
   /**
    * Opens the backend with the vault's credentials, wherever they are; where the vault refuses them, with new ones.
    *
-   * @throws BackendError; Error for a vault type that is not in VAULT_TYPES, and after `stop`
+   * @throws BackendError, PolicyRefusal where upstream_policy does not let a pushed vault be used; Error for a vault type
+   *   that is not in VAULT_TYPES, and after `stop`
    */
-  async open(type: string, config: VaultConfig, regionFrom?: string): Promise<SecretBackend> {
+  async open(type: string, config: VaultConfig, opening: Opening): Promise<SecretBackend> {
     const family = await this.#family(type);
+    // Before a credential is looked up for it. Each call is checked again where it leaves.
+    this.#refuse(type, config, opening);
     const credentials = Credentials.of(type, config, this.#options.lookUpCredential);
-    if (!credentials) return family.open(config, regionFrom);
-    const open = (complete: VaultConfig) => family.open(complete, regionFrom);
+    const given = { ...opening, given: config };
+    if (!credentials) return family.open(config, given);
+    const open = (complete: VaultConfig) => family.open(complete, given);
     return RenewingBackend.open(credentials, open);
   }
 
@@ -47,10 +53,19 @@ export class Backends implements BackendSource {
    *
    * @throws BackendError
    */
-  async caller(type: string, config: VaultConfig): Promise<Caller | undefined> {
+  async caller(type: string, config: VaultConfig, opening: Opening): Promise<Caller | undefined> {
     const family = await this.#family(type);
+    this.#refuse(type, config, opening);
     const credentials = family.caller && Credentials.of(type, config, this.#options.lookUpCredential);
-    return family.caller?.(credentials ? await credentials.complete(false) : config);
+    const complete = credentials ? await credentials.complete(false) : config;
+    return family.caller?.(complete, { ...opening, given: config });
+  }
+
+  #refuse(type: string, config: VaultConfig, { origin }: Opening): void {
+    if (origin === 'own') return;
+    const policy = this.#context.upstreamPolicy?.() ?? DEFAULT_POLICY;
+    const refusal = verdictOf(policy, VAULT_TYPES.get(type)!, config);
+    if (refusal) throw refusal;
   }
 
   #family(type: string): Promise<BackendFamily> {

@@ -73,7 +73,7 @@ export function settingResolver({
       });
     try {
       const from = address.regionFrom ?? (config.region === undefined ? undefined : 'vault_aws_region');
-      const backend = await source.open(type.name, address.config, from);
+      const backend = await source.open(type.name, address.config, { origin: 'own', regionFrom: from });
       return await firstReading(backend, address.readings);
     } catch (error) {
       if (error instanceof VaultplaneError) throw error;

@@ -40,7 +40,7 @@ async function answer(
     deadlines: { connect: 1000, total: 1000 },
     counts: { calls: 0, errors: 0, throttled: 0 },
   });
-  const backend = await backends.open('env', config);
+  const backend = await backends.open('env', config, { origin: 'own' });
   try {
     const { signal } = new AbortController();
     const [many] = await backend.fetchMany([{ path, version: {} }], signal);

@@ -36,6 +36,8 @@ export const toy: VaultType = {
     if (realm === 'attic' && shelf === undefined) return { shelf: 'is needed in the realm attic' };
     return {};
   },
+  // It asks nobody but this machine's disk.
+  uses: () => [],
   versionOf({ version }) {
     return version === undefined ? {} : { id: String(version) };
   },

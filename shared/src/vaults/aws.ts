@@ -1,4 +1,5 @@
 import { VaultplaneError } from '../errors.ts';
+import { awsUses } from './aws-uses.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
 const ROLE_ARN = { match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/, allowed: "a role's ARN" };
@@ -68,6 +69,7 @@ export const aws: VaultType = {
     },
   ],
   referenceOptions: ['region', 'ttl', 'neg_ttl', 'resurrect_ttl', 'version_stage', 'version_id', 'json_pointer'],
+  uses: awsUses,
   versionOf({ version = 1, options }) {
     const { version_id: id, version_stage: stage } = options ?? {};
     if (id !== undefined) return stage === undefined ? { id } : { id, stage };

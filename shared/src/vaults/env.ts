@@ -22,6 +22,7 @@ export const env: VaultType = {
     ...LIFETIME_FIELDS,
   ],
   referenceOptions: ['prefix', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  uses: () => [],
   versionOf({ version = 1 }) {
     if (version === 1) return {};
     throw new VaultplaneError('unsupported_version', `an environment variable has only version 1, not ${version}`);

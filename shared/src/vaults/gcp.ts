@@ -1,3 +1,4 @@
+import { gcpUses } from './gcp-uses.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
 /**
@@ -41,6 +42,7 @@ export const gcp: VaultType = {
     ...LIFETIME_FIELDS,
   ],
   referenceOptions: ['project_id', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  uses: gcpUses,
   versionOf({ version }) {
     return version === undefined ? {} : { id: String(version) };
   },

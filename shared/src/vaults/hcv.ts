@@ -1,4 +1,5 @@
 import { VaultplaneError } from '../errors.ts';
+import { hcvUses } from './hcv-uses.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
 /** Slashes between segments, and perhaps around them; nothing that could lead elsewhere. */
@@ -209,6 +210,7 @@ export const hcv: VaultType = {
   check({ auth_method: method, protocol }): Record<string, string> {
     return method === 'cert' && protocol !== 'https' ? { protocol: 'must be https for auth_method cert' } : {};
   },
+  uses: hcvUses,
   versionOf({ version, options }, { kv }) {
     const id = options?.version_id ?? version?.toString();
     if (id === undefined) return {};

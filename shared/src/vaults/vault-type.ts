@@ -1,5 +1,6 @@
 import type { BackendContext, BackendFamily } from '../backends/backend.ts';
 import type { Reference } from '../reference-text.ts';
+import type { UpstreamUse } from '../upstream-policy/carried.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 
 /** One member of a vault type's `config`. */
@@ -81,6 +82,13 @@ export interface VaultType {
    * @param config with its defaults
    */
   check?(config: VaultConfig): { [member: string]: string | undefined };
+  /**
+   * Where a vault leads, and what of the data plane's own goes there: what upstream_policy decides about where a control
+   * plane gave the vault. Without it no such vault may have a reference as its credential.
+   *
+   * @param config with its defaults, and with references where they stand for credentials
+   */
+  uses?(config: VaultConfig): UpstreamUse[];
   /**
    * The version that a reference means.
    *

@@ -5,6 +5,7 @@ import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.
 import { type PostgresServer, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { type GcpEmulator, type GcpEmulatorOptions, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { ProvisionedBao } from '@vaultplane/shared/backends/testing/provisioned-bao.ts';
+import type { GrantForm } from '@vaultplane/shared/upstream-policy/grant.ts';
 import { type ControlPlane, type DataPlane, Deployment, THIS_HOST } from '../../e2e/deployment.ts';
 import { Applications, type Doorway } from './applications.ts';
 import { ClusterCertificate } from './cluster-certificate.ts';
@@ -146,6 +147,7 @@ export class Scenery {
       {
         ...this.#awsEnvironment(),
         ...(this.#parts.gcp && { GCE_METADATA_HOST: this.gcp.metadataHost }),
+        ...this.#upstreamPolicy(),
         VAULTPLANE_CLUSTER_CONTROL_PLANE: proxy?.address ?? addresses.join(','),
         ...(farHost && { VAULTPLANE_API_UNIX_SOCKET: join(this.deployment.folder, `${name}.sock`) }),
         ...env,
@@ -153,6 +155,18 @@ export class Scenery {
       farHost,
     );
     return new Player(plan);
+  }
+
+  /** What the vaults of this scene need of the data plane's own. */
+  #upstreamPolicy(): NodeJS.ProcessEnv {
+    const { gcp, openBao } = this.#parts;
+    const grants: GrantForm[] = [];
+    if (gcp) grants.push({ type: 'gcp', destination: gcp.url, identity: true });
+    if (openBao) {
+      const destination = `http://${openBao.server.address}`;
+      grants.push({ type: 'hcv', destination, files: [openBao.secretIdFile] });
+    }
+    return grants.length === 0 ? {} : this.deployment.policy(grants);
   }
 
   /** What the data plane's environment says of AWS. */

@@ -108,7 +108,14 @@ export function componentSchemas(): Record<string, Schema> {
       ...{ control_plane_id: uuid, protocol: integer, cert_expires_at: orNull(seconds) },
       references: orNull({ type: 'object', description: 'How many are in which state.' }),
       vaults: list({ type: 'object', description: 'The same, by vault.' }),
-      rejected_vaults: list({ type: 'object', properties: { prefix: text, reason: text } }),
+      rejected_vaults: list({
+        type: 'object',
+        required: ['prefix', 'reason'],
+        properties: {
+          ...{ prefix: text, reason: text },
+          grant: { type: 'string', description: "What the data plane's upstream_policy would have to grant, as JSON." },
+        },
+      }),
       labels: { type: 'object', additionalProperties: text },
     }),
     FleetReference: object({

@@ -37,7 +37,7 @@ export interface DataPlane {
   cert_expires_at: number | null;
   references: ReferenceCounts | null;
   vaults: Array<{ prefix: string } & Partial<ReferenceCounts>>;
-  rejected_vaults: Array<{ prefix: string; reason: string }>;
+  rejected_vaults: Array<{ prefix: string; reason: string; grant?: string }>;
   labels: Record<string, string>;
 }
 

@@ -170,8 +170,13 @@ function Detail({ feed, row, onClose }: { feed: FleetFeed; row: DataPlane; onClo
     <dl class="facts">${facts.map(([title, value]) => html`<div key=${title}><dt>${title}</dt><dd>${value}</dd></div>`)}</dl>
     ${
       row.rejected_vaults.length > 0 &&
-      html`<h3>Vaults that it can not use</h3>
-      <ul>${row.rejected_vaults.map(({ prefix, reason }) => html`<li key=${prefix}><code>${prefix}</code>: ${reason}</li>`)}</ul>`
+      html`<h3>Vaults that it does not use</h3>
+      <ul>${row.rejected_vaults.map(
+        ({ prefix, reason, grant }) => html`<li key=${prefix}>
+          <code>${prefix}</code>: ${reason}
+          ${grant !== undefined && html`<p>If it should be used, add this to the grants of <code>upstream_policy</code> on that machine:</p><pre>${grant}</pre>`}
+        </li>`,
+      )}</ul>`
     }
   <//>`;
 }

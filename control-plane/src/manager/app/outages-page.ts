@@ -104,12 +104,12 @@ function dataPlaneOutages(rows: DataPlane[]): Outage[] {
   if (rejecting.length > 0) {
     outages.push({
       ...{
-        title: `${countedText(rejecting.length, 'data plane')} can not use what is configured`,
+        title: `${countedText(rejecting.length, 'data plane')} can not use all that is configured`,
         level: 'down',
         since: null,
         href: hrefOf(['fleet']),
       },
-      text: 'References to the vaults that they reject fail there; they may be of an older release.',
+      text: 'References to these vaults fail there, but for what is held. A data plane may be of an older release, or its upstream_policy may lack a grant: its facts under Fleet show which.',
       details: [
         ...new Set(
           rejecting.flatMap(({ rejected_vaults }) =>

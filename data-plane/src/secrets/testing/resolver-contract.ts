@@ -5,6 +5,7 @@ import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { suggestedPolicy } from '@vaultplane/shared/upstream-policy/testing/suggested-policy.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { type Resolver, startResolver } from '../resolver.ts';
 
@@ -60,6 +61,7 @@ export function resolverContract(
       const config = { ttl: TTL_SECONDS, ...harness.config(), ...more };
       const entity = { id: 'it', prefix: 'it', name: harness.type, description: null, tags: null, config };
       const vaults = [{ ...entity, created_at: 1, updated_at: 1 }];
+      resolver.setUpstreamPolicy(suggestedPolicy(harness.type, config));
       resolver.configure({ snapshot: makeSnapshot('t', ++version, vaults), defaults: {} });
     };
     const put = (path: string, password: string) =>

@@ -1,18 +1,15 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { withoutBrackets } from '../../settings.ts';
+import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
+import { Agents } from '../agents.ts';
 import { AnswerBudget } from '../answer-budget.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import { exchangeOnce, type HttpLimits } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
-import { trustedCertificates } from '../trusted-certificates.ts';
 
 type Handle = HttpHandler['handle'];
 
-/** Connections at once to one host. AWS's SDK has 50 too. */
-const MAX_SOCKETS = 50;
 /** A value has at most 64 KiB, which JSON's escapes may make six times as long. Answers of STS are smaller. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 /** Twenty values; and a hundred secrets, each with 50 tags of up to 384 characters and a description of 2048. */
@@ -20,17 +17,26 @@ const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 
 /** The kept-alive connections of all AWS clients of one program, and whom they trust. */
 export class AwsConnections {
-  /** For clients whose answers are small; whoever sets no signal is given up after the deadline of a whole call. */
+  /** For what this machine asks for itself, as for its credentials. */
   readonly handler: HttpHandler;
   readonly #context: BackendContext;
   readonly #own: OwnAddress;
-  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
-  #https: HttpsAgent | undefined;
+  readonly #agents: Agents;
 
   constructor(context: BackendContext) {
     this.#context = context;
     this.#own = new OwnAddress(context);
-    this.handler = sdkHandler((request, options) => this.#send(request, options));
+    this.#agents = new Agents(context.trustedCertificates);
+    this.handler = this.handlerFor(OWN_GUARD);
+  }
+
+  /**
+   * For clients whose answers are small; whoever sets no signal is given up after the deadline of a whole call.
+   *
+   * @param guard asked before each request leaves, wherever the SDK sends it
+   */
+  handlerFor(guard: UpstreamGuard): HttpHandler {
+    return sdkHandler((request, options) => this.#send(request, options, guard));
   }
 
   /**
@@ -41,21 +47,21 @@ export class AwsConnections {
   objectHandler(maxBytes: number): HttpHandler {
     const limits = { answer: maxBytes, budget: new AnswerBudget(maxBytes) };
     return sdkHandler(async (request, options) => {
-      const { response } = await this.#send(request, options, limits);
+      const { response } = await this.#send(request, options, OWN_GUARD, limits);
       response.body = Readable.from([response.body]);
       return { response };
     });
   }
 
   stop(): void {
-    this.#http.destroy();
-    this.#https?.destroy();
+    this.#agents.stop();
   }
 
   /** The answer is read to its end before the SDK has it, which takes longer over a stream than over all the rest of it. */
   async #send(
     request: HttpRequest,
     { abortSignal }: Parameters<Handle>[1] = {},
+    guard: UpstreamGuard,
     limits: Pick<HttpLimits, 'answer' | 'budget'> = { answer: maxBytesOf(request) },
   ): ReturnType<Handle> {
     const { method, protocol, path, query, headers, body } = request;
@@ -70,9 +76,10 @@ export class AwsConnections {
       path: search === '' ? path : `${path}?${search}`,
     } as const;
     const { connect, total } = this.#context.deadlines;
+    const origin = guard.check(target);
     const answer = await exchangeOnce(
       { method, url: target, headers, body },
-      secure ? this.#secure() : this.#http,
+      this.#agents.of(target.protocol, origin),
       { connect, ...limits },
       (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(total),
     );
@@ -92,16 +99,6 @@ export class AwsConnections {
       `the AWS endpoint ${hostname}:${port} is this program's own api_listen, so it would ask itself; ` +
         'AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SECRETS_MANAGER or endpoint_url must lead to AWS',
     );
-  }
-
-  /** Made at the first call: whoever asks nobody reads no certificates. */
-  #secure(): HttpsAgent {
-    this.#https ??= new HttpsAgent({
-      keepAlive: true,
-      maxSockets: MAX_SOCKETS,
-      ca: trustedCertificates(this.#context.trustedCertificates),
-    });
-    return this.#https;
   }
 }
 

@@ -1,5 +1,6 @@
 import { isPlainUrl } from '../../plain-url.ts';
 import { BackendError } from '../backend.ts';
+import { type Profile, readProfile } from './profile.ts';
 
 /** An address other than AWS's own, and the setting that it came from. */
 export interface Endpoint {
@@ -20,6 +21,29 @@ export function configuredEndpoint(
     return { url, from };
   }
   return undefined;
+}
+
+/**
+ * As `configuredEndpoint`, or else what the selected profile says: the order in which the SDK looks. Source: AWS SDKs
+ * reference guide, "Service-specific endpoints".
+ */
+export async function localEndpoint(
+  service: 'STS' | 'SECRETS_MANAGER',
+  env: NodeJS.ProcessEnv,
+): Promise<Endpoint | undefined> {
+  if (env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS?.toLowerCase() === 'true') return undefined;
+  return configuredEndpoint(service, env) ?? profileEndpoint(service.toLowerCase(), await readProfile(env));
+}
+
+function profileEndpoint(service: string, { name, section, sections }: Profile): Endpoint | undefined {
+  if (section?.ignore_configured_endpoint_urls?.toLowerCase() === 'true') return undefined;
+  const ofServices = section?.services === undefined ? undefined : sections[`services.${section.services}`];
+  const url = ofServices?.[`${service}.endpoint_url`] ?? section?.endpoint_url;
+  if (url === undefined) return undefined;
+  if (!isPlainUrl(url)) {
+    throw new BackendError('unavailable', `endpoint_url of the AWS profile ${name} is no http:// or https:// URL`);
+  }
+  return { url, from: `profile ${name}` };
 }
 
 /** Regions in which AWS_STS_REGIONAL_ENDPOINTS=legacy means the global endpoint. Source: AWS SDKs reference guide. */

@@ -1,14 +1,22 @@
 import { SecretsManagerClient, type SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import { parseUrl } from '@smithy/core/protocols';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import { type BackendContext, BackendError, type BackendFamily, type Caller, type SecretBackend } from '../backend.ts';
+import {
+  type BackendContext,
+  BackendError,
+  type BackendFamily,
+  type Caller,
+  type Opening,
+  type SecretBackend,
+} from '../backend.ts';
 import { callerOf } from './caller.ts';
 import { AwsConnections } from './connections.ts';
 import type { CredentialStore } from './credential-store.ts';
-import { configuredEndpoint } from './endpoint.ts';
+import { localEndpoint } from './endpoint.ts';
 import { localCredentials, localRegion } from './local-credentials.ts';
 import { assumeRole } from './role.ts';
 import { SecretsManagerBackend } from './secrets-manager.ts';
+import { awsGuard } from './sts.ts';
 
 /**
  * Trying again is the refresher's to do, which knows about every other call (CONTRACT.md §4). The SDK's own strategy takes
@@ -24,7 +32,7 @@ class AwsFamily implements BackendFamily {
   readonly #context: BackendContext;
   readonly #connections: AwsConnections;
   readonly #base: CredentialStore;
-  /** One a role, however many vaults and regions use it. */
+  /** One a role and on whose word it is assumed, however many vaults and regions use it. */
   readonly #roles = new Map<string, CredentialStore>();
   readonly #stop = new AbortController();
   /** Where the base credentials came from. */
@@ -38,19 +46,18 @@ class AwsFamily implements BackendFamily {
     });
   }
 
-  async open(config: VaultConfig, regionFrom?: string): Promise<SecretBackend> {
-    const { region, from } = await this.#regionOf(config, regionFrom);
-    const credentials = await this.#credentialsOf(config, region);
-    const endpoint =
-      typeof config.endpoint_url === 'string'
-        ? { url: config.endpoint_url, from: 'endpoint_url' }
-        : configuredEndpoint('SECRETS_MANAGER', this.#context.env);
+  async open(config: VaultConfig, opening: Opening): Promise<SecretBackend> {
+    const { region, from } = await this.#regionOf(config, opening.regionFrom);
+    const credentials = await this.#credentialsOf(config, region, opening);
+    const given = textOf(config.endpoint_url);
+    const local = given === undefined ? await localEndpoint('SECRETS_MANAGER', this.#context.env) : undefined;
+    const endpoint = given === undefined ? local : { url: given, from: 'endpoint_url' };
     const client = new SecretsManagerClient({
       region,
       // Taken apart once; a text would be at every call.
       ...(endpoint && { endpoint: parseUrl(endpoint.url) }),
       credentials: credentials.provider,
-      requestHandler: this.#connections.handler,
+      requestHandler: this.#connections.handlerFor(awsGuard(opening, this.#context, local?.url)),
       retryStrategy: NO_RETRIES,
     });
     const at = endpoint ? ` at ${endpoint.url} (${endpoint.from})` : '';
@@ -65,14 +72,15 @@ class AwsFamily implements BackendFamily {
   }
 
   /** The account and the role that vaults of this configuration are asked as, which needs no region of theirs. */
-  async caller(config: VaultConfig): Promise<Caller> {
+  async caller(config: VaultConfig, opening: Opening): Promise<Caller> {
     const local = typeof config.region === 'string' ? undefined : (await localRegion(this.#context.env))?.region;
     const region =
       typeof config.region === 'string' ? config.region : (local ?? this.#context.homeRegion ?? 'us-east-1');
     const identity = await callerOf({
       region,
       stsEndpoint: textOf(config.sts_endpoint_url),
-      credentials: await this.#credentialsOf(config, region),
+      credentials: await this.#credentialsOf(config, region, opening),
+      opening,
       connections: this.#connections,
       context: this.#context,
       signal: this.#stop.signal,
@@ -96,10 +104,10 @@ class AwsFamily implements BackendFamily {
     );
   }
 
-  async #credentialsOf(config: VaultConfig, region: string): Promise<CredentialStore> {
+  async #credentialsOf(config: VaultConfig, region: string, opening: Opening): Promise<CredentialStore> {
     const { assume_role_arn: roleArn, role_session_name: sessionName, sts_endpoint_url: stsEndpoint } = config;
     if (typeof roleArn !== 'string') return this.#base;
-    const key = JSON.stringify([roleArn, sessionName, stsEndpoint, region]);
+    const key = JSON.stringify([opening.origin, roleArn, sessionName, stsEndpoint, region]);
     let store = this.#roles.get(key);
     if (!store) {
       store = await assumeRole({
@@ -107,6 +115,7 @@ class AwsFamily implements BackendFamily {
         sessionName: textOf(sessionName) ?? 'KongVault',
         stsEndpoint: textOf(stsEndpoint),
         region,
+        opening,
         credentials: this.#base,
         connections: this.#connections,
         context: this.#context,

@@ -1,3 +1,4 @@
+import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { BackendError } from '../backend.ts';
 import { type CountedCall, countedCall } from '../counted-call.ts';
 import { type BoundedCall, withinDeadline } from '../deadline.ts';
@@ -10,6 +11,7 @@ import type { Tokens } from './tokens.ts';
 /** One call of Secret Manager, as people and counters see it. */
 export interface GoogleCall extends BoundedCall, CountedCall {
   connections: GoogleConnections;
+  guard: UpstreamGuard;
   /** Whose answers may be refused, and then be had anew. */
   tokens: Tokens;
   /** What is asked, by whom. @throws BackendError */
@@ -45,7 +47,7 @@ async function attempt<T>(
   read: (json: Record<string, unknown>) => T,
   signal: AbortSignal,
 ): Promise<T> {
-  const { subject, target, connections } = call;
+  const { subject, target, connections, guard } = call;
   const url = call.urlFor(credentials);
   const send = async (): Promise<T> => {
     const { token, quotaProject } = credentials;
@@ -54,7 +56,7 @@ async function attempt<T>(
       accept: 'application/json',
       ...(quotaProject !== null && { 'x-goog-user-project': quotaProject }),
     };
-    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, signal, call.maxBytes);
+    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, guard, signal, call.maxBytes);
     if (answer.status !== 200) throw fromGoogleAnswer(answer, subject, target);
     const json = jsonOf(answer.body);
     if (!json) {

@@ -1,13 +1,10 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
+import { Agents } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import { exchange, type HttpAnswer, type HttpRequest } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
-import { trustedCertificates } from '../trusted-certificates.ts';
 import { isAboutTrust } from './errors.ts';
 
-/** Connections at once to one host. */
-const MAX_SOCKETS = 50;
 /** A value has at most 64 KiB; tokens and metadata are small. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -15,20 +12,22 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 export class GoogleConnections {
   readonly #context: BackendContext;
   readonly #own: OwnAddress;
-  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
-  #https: HttpsAgent | undefined;
+  readonly #agents: Agents;
 
   constructor(context: BackendContext) {
     this.#context = context;
     this.#own = new OwnAddress(context);
+    this.#agents = new Agents(context.trustedCertificates);
   }
 
   /**
+   * @param guard asked before the request leaves
    * @param maxBytes of the answer
-   * @throws Error of the connection, with its `code`; BackendError unavailable
+   * @throws Error of the connection, with its `code`; BackendError unavailable, PolicyRefusal
    */
   async send(
     request: HttpRequest & { url: URL },
+    guard: UpstreamGuard,
     signal: AbortSignal,
     maxBytes = MAX_ANSWER_BYTES,
   ): Promise<HttpAnswer> {
@@ -42,25 +41,17 @@ export class GoogleConnections {
       );
     }
     const limits = { connect: this.#context.deadlines.connect, answer: maxBytes };
-    const agent = secure ? this.#secure() : this.#http;
+    const origin = guard.check({ protocol, host: hostname, port });
+    const agent = this.#agents.of(protocol, origin);
     try {
       return await exchange(request, agent, limits, signal);
     } catch (error) {
-      // The files that say whom to trust may be others by the next call.
-      if (agent === this.#https && isAboutTrust(error)) this.#https = undefined;
+      if (isAboutTrust(error)) this.#agents.readTrustAgain();
       throw error;
     }
   }
 
   stop(): void {
-    this.#http.destroy();
-    this.#https?.destroy();
-  }
-
-  /** Made at the first call: whoever asks nobody reads no certificates. */
-  #secure(): HttpsAgent {
-    const ca = () => trustedCertificates(this.#context.trustedCertificates);
-    this.#https ??= new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ca: ca() });
-    return this.#https;
+    this.#agents.stop();
   }
 }

@@ -1,4 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
+import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
+import { PolicyRefusal } from '../../upstream-policy/refusal.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import type { Expiring } from '../credential-store.ts';
 import type { GoogleConnections } from './connections.ts';
@@ -41,7 +43,7 @@ const environment: CredentialSource = {
   name: 'GCP_SERVICE_ACCOUNT',
   async find(context) {
     const text = context.env.GCP_SERVICE_ACCOUNT;
-    return text ? ofKey(parseKey(text), context) : { none: 'it is not set' };
+    return text ? ofKey(parseKey(text), context, OWN_GUARD) : { none: 'it is not set' };
   },
 };
 
@@ -58,7 +60,7 @@ const file: CredentialSource = {
       const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
       throw new BackendError('unavailable', `${path} can't be read (${code})`);
     }
-    return { ...(await ofKey(parseKey(text), context)), file: { path, stamp } };
+    return { ...(await ofKey(parseKey(text), context, OWN_GUARD)), file: { path, stamp } };
   },
 };
 
@@ -73,8 +75,12 @@ const machine: CredentialSource = {
 /** In the order in which they are asked. */
 const SOURCES: readonly CredentialSource[] = [environment, file, machine];
 
-async function ofKey(key: GoogleKey, context: SourceContext): Promise<Omit<GoogleCredentials, 'source'>> {
-  const token = await requestToken(key, context.connections, context.signal);
+async function ofKey(
+  key: GoogleKey,
+  context: SourceContext,
+  guard: UpstreamGuard,
+): Promise<Omit<GoogleCredentials, 'source'>> {
+  const token = await requestToken(key, context.connections, guard, context.signal);
   return key.type === 'service_account'
     ? { ...token, email: key.client_email, projectId: key.project_id, quotaProject: null, file: null }
     : {
@@ -105,11 +111,21 @@ export async function findCredentials(context: SourceContext): Promise<GoogleCre
   throw noCredentials(tried);
 }
 
-/** The credentials of a key that the vault's own configuration holds. @throws BackendError unavailable */
-export async function configuredCredentials(text: string, context: SourceContext): Promise<GoogleCredentials> {
+/**
+ * The credentials of a key that the vault's own configuration holds.
+ *
+ * @param guard asked whether the key's token_uri may be called
+ * @throws BackendError unavailable, PolicyRefusal
+ */
+export async function configuredCredentials(
+  text: string,
+  context: SourceContext,
+  guard: UpstreamGuard,
+): Promise<GoogleCredentials> {
   try {
-    return { ...(await ofKey(parseKey(text), context)), source: 'service_account' };
+    return { ...(await ofKey(parseKey(text), context, guard)), source: 'service_account' };
   } catch (error) {
+    if (error instanceof PolicyRefusal) throw error;
     throw noCredentials([`service_account: ${reasonOf(error)}`], error);
   }
 }

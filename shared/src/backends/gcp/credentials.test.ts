@@ -9,6 +9,7 @@ import { inspect } from 'node:util';
 import { type GcpEmulator, MACHINE_ACCOUNT, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { createLog } from '../../log.ts';
 import { quickestRunMs } from '../../testing/quickest-run.ts';
+import { OWN } from '../backend.ts';
 import { Backends } from '../backends.ts';
 import { NO_GOOGLE_ENV, openGcp } from '../testing/open-gcp.ts';
 import { answerlessPort, silentPort } from '../testing/silent-port.ts';
@@ -56,7 +57,7 @@ describe('Google credentials', () => {
     assert.equal(await gcp.read('db'), 'one');
     assert.deepEqual(askers(), [APP_ACCOUNT]);
     assert.equal(emulator.calls({ service: 'metadata' }).length, 0);
-    assert.deepEqual(await gcp.backends.caller('gcp', {}), {
+    assert.deepEqual(await gcp.backends.caller('gcp', {}, OWN), {
       source: 'GCP_SERVICE_ACCOUNT',
       account: 'emulator-project',
       accountKind: 'project',
@@ -102,7 +103,7 @@ describe('Google credentials', () => {
     await using gcp = await openGcp(emulator, { service_account: JSON.stringify(key) });
     assert.equal(await gcp.read('db'), 'one');
     assert.deepEqual(askers(), [APP_ACCOUNT]);
-    const other = await gcp.backends.open('gcp', { endpoint_url: emulator.url });
+    const other = await gcp.backends.open('gcp', { endpoint_url: emulator.url }, OWN);
     await other.fetch({ path: 'db', version: {} }, new AbortController().signal);
     assert.deepEqual(askers(), [APP_ACCOUNT, MACHINE_ACCOUNT]);
   });
@@ -123,7 +124,7 @@ describe('Google credentials', () => {
     };
     const backends = new Backends(context, { lookUpCredential });
     const config = { endpoint_url: emulator.url, service_account: '{vault://env/GCP_KEY}' };
-    const backend = await backends.open('gcp', config);
+    const backend = await backends.open('gcp', config, OWN);
     const read = async () =>
       (await backend.fetch({ path: 'db', version: {} }, AbortSignal.timeout(60_000))).value.reveal();
     assert.equal(await read(), 'one');
@@ -278,7 +279,7 @@ describe('Google credentials', () => {
         deadlines: { connect: 20_000, total: 60_000 },
         counts: { calls: 0, errors: 0, throttled: 0 },
       });
-      const backend = await backends.open('gcp', { endpoint_url: process.env.ENDPOINT });
+      const backend = await backends.open('gcp', { endpoint_url: process.env.ENDPOINT }, { origin: 'own' });
       const { value } = await backend.fetch({ path: 'db', version: {} }, new AbortController().signal);
       console.log('read', value.bytes);
       backends.stop();`;

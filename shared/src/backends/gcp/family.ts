@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { Carried } from '../../upstream-policy/carried.ts';
+import { OWN_GUARD, PushedGuard, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import type { BackendContext, BackendFamily, Caller, SecretBackend } from '../backend.ts';
+import { googleCarries } from '../../vaults/gcp-uses.ts';
+import { isCredentialReference } from '../../vaults/sensitive.ts';
+import type { BackendContext, BackendFamily, Caller, Opening, SecretBackend } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
 import { GoogleConnections } from './connections.ts';
 import {
@@ -23,7 +27,7 @@ class GcpFamily implements BackendFamily {
   readonly #connections: GoogleConnections;
   readonly #metadata: MetadataServer;
   readonly #local: Tokens;
-  /** Of vaults with a key of their own, by the key's digest. */
+  /** Of vaults with a key of their own, by the key's digest and on whose word it is used. */
   readonly #ofKeys = new Map<string, Tokens>();
   readonly #stop = new AbortController();
 
@@ -42,21 +46,22 @@ class GcpFamily implements BackendFamily {
     });
   }
 
-  async open(config: VaultConfig): Promise<SecretBackend> {
+  async open(config: VaultConfig, opening: Opening): Promise<SecretBackend> {
     const { endpoint_url: endpoint, project_id: project } = config;
     return new SecretManagerBackend({
       endpoint: typeof endpoint === 'string' ? endpoint.replace(/\/+$/, '') : ENDPOINT,
       atEndpoint: typeof endpoint === 'string',
       project: typeof project === 'string' ? project : null,
-      tokens: this.#tokensOf(config),
+      tokens: this.#tokensOf(config, opening),
+      guard: this.#guardOf(opening, googleCarries((opening.given ?? config).service_account)),
       connections: this.#connections,
       context: this.#context,
     });
   }
 
   /** The service account and the project that vaults of this configuration are asked as. */
-  async caller(config: VaultConfig): Promise<Caller> {
-    const { source, email, projectId } = await this.#tokensOf(config).get();
+  async caller(config: VaultConfig, opening: Opening): Promise<Caller> {
+    const { source, email, projectId } = await this.#tokensOf(config, opening).get();
     const project = typeof config.project_id === 'string' ? config.project_id : projectId;
     return { source, account: project ?? 'unknown', accountKind: 'project', arn: email };
   }
@@ -66,15 +71,23 @@ class GcpFamily implements BackendFamily {
     this.#connections.stop();
   }
 
-  #tokensOf({ service_account: key }: VaultConfig): Tokens {
+  #tokensOf({ service_account: key }: VaultConfig, opening: Opening): Tokens {
     if (typeof key !== 'string') return this.#local;
+    const request: Carried = { kind: 'token_request', ...referenceIn(opening.given) };
+    const guard = this.#guardOf(opening, [request]);
     const digest = createHash('sha256').update(key).digest('base64');
-    const tokens = this.#ofKeys.get(digest) ?? this.#tokens((sources) => configuredCredentials(key, sources));
-    this.#ofKeys.delete(digest);
-    this.#ofKeys.set(digest, tokens);
+    const known = JSON.stringify([opening.origin, request, digest]);
+    const tokens = this.#ofKeys.get(known) ?? this.#tokens((sources) => configuredCredentials(key, sources, guard));
+    this.#ofKeys.delete(known);
+    this.#ofKeys.set(known, tokens);
     const [oldest] = this.#ofKeys.keys();
     if (this.#ofKeys.size > MOST_KEYS && oldest !== undefined) this.#ofKeys.delete(oldest);
     return tokens;
+  }
+
+  #guardOf({ origin }: Opening, carries: readonly Carried[]): UpstreamGuard {
+    if (origin === 'own') return OWN_GUARD;
+    return new PushedGuard({ type: 'gcp', carries, policy: this.#context.upstreamPolicy });
   }
 
   /** Had for all who wait for them: whoever gives up ends nobody's but their own waiting. */
@@ -89,6 +102,12 @@ class GcpFamily implements BackendFamily {
     const parts = { env, connections: this.#connections, metadata: this.#metadata };
     return new Tokens(() => withinDeadline(call, (signal) => find({ ...parts, signal })));
   }
+}
+
+/** The reference that a key of a vault was looked up by. */
+function referenceIn(given: VaultConfig | undefined): { reference?: string } {
+  const key = given?.service_account;
+  return typeof key === 'string' && isCredentialReference(key) ? { reference: key } : {};
 }
 
 export function startFamily(context: BackendContext): BackendFamily {

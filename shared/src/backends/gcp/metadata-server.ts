@@ -1,3 +1,4 @@
+import { OWN_GUARD } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
@@ -74,7 +75,7 @@ export class MetadataServer {
     const none = (problem: string) => ({ none: `no answer from ${base.host} (${problem})` });
     let answer: HttpAnswer;
     try {
-      answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, soon);
+      answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, OWN_GUARD, soon);
     } catch (error) {
       if (error instanceof BackendError) return none(error.message);
       return none(soon.aborted ? 'timeout' : connectionProblem(error));
@@ -87,7 +88,8 @@ export class MetadataServer {
   async #ask(base: URL, path: string, signal: AbortSignal): Promise<HttpAnswer> {
     let answer: HttpAnswer;
     try {
-      answer = await this.#connections.send({ method: 'GET', url: new URL(path, base), headers: HEADERS }, signal);
+      const request = { method: 'GET', url: new URL(path, base), headers: HEADERS };
+      answer = await this.#connections.send(request, OWN_GUARD, signal);
     } catch (error) {
       if (error instanceof BackendError) throw error;
       throw new BackendError('unavailable', `${base.host} can't be reached (${connectionProblem(error)})`);

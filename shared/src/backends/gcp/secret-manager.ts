@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { crc32c } from '@aws-crypto/crc32c';
 import { SecretValue } from '../../secret-value.ts';
+import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import {
   type BackendContext,
   BackendError,
@@ -30,6 +31,7 @@ export interface SecretManagerOptions {
   /** Null: the project of the credentials. */
   project: string | null;
   tokens: Tokens;
+  guard: UpstreamGuard;
   connections: GoogleConnections;
   context: BackendContext;
 }
@@ -97,9 +99,9 @@ export class SecretManagerBackend implements SecretBackend {
   }
 
   #callOptions(signal: AbortSignal) {
-    const { tokens, connections, context } = this.#options;
+    const { tokens, guard, connections, context } = this.#options;
     const { deadlines, counts } = context;
-    return { target: this.#target, tokens, connections, deadline: deadlines.total, counts, signal };
+    return { target: this.#target, tokens, guard, connections, deadline: deadlines.total, counts, signal };
   }
 
   /** @throws BackendError unavailable where no project is known */

@@ -1,3 +1,4 @@
+import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
@@ -14,18 +15,20 @@ export interface AccessToken {
 /**
  * Has an access token for a key, by Google's own library, which signs, and is loaded here only.
  *
+ * @param guard asked whether the key's token_uri may be called
  * @throws BackendError unavailable; nothing of what Google's endpoint answered is in it but OAuth's name of the error
  */
 export async function requestToken(
   key: GoogleKey,
   connections: GoogleConnections,
+  guard: UpstreamGuard,
   signal: AbortSignal,
 ): Promise<AccessToken> {
   try {
-    return await attempt(key, connections, signal, 0);
+    return await attempt(key, connections, guard, signal, 0);
   } catch (error) {
     if (!(error instanceof Untimely)) throw error;
-    return attempt(key, connections, signal, error.clockOffMs);
+    return attempt(key, connections, guard, signal, error.clockOffMs);
   }
 }
 
@@ -43,6 +46,7 @@ class Untimely extends BackendError {
 async function attempt(
   key: GoogleKey,
   connections: GoogleConnections,
+  guard: UpstreamGuard,
   signal: AbortSignal,
   clockOffMs: number,
 ): Promise<AccessToken> {
@@ -55,7 +59,7 @@ async function attempt(
     const headers = { ...Object.fromEntries(request.headers), 'content-length': String(Buffer.byteLength(body)) };
     // The library always asks Google's own address, whatever the key says.
     const url = new URL(request.url === GOOGLE_TOKEN_URL ? key.token_uri : request.url);
-    const answer = await connections.send({ method: 'POST', url, headers, body }, signal);
+    const answer = await connections.send({ method: 'POST', url, headers, body }, guard, signal);
     if (answer.status !== 200) refusal = refusalOf(answer);
     return new Response(new Uint8Array(answer.body), {
       status: answer.status,

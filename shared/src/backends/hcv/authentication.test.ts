@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeCertificate, noCertificates } from '../../testing/certificates.ts';
+import { OWN } from '../backend.ts';
 import { noOpenBao, OpenBao } from '../testing/open-bao.ts';
 import { openHcv } from '../testing/open-hcv.ts';
 
@@ -120,7 +121,7 @@ describe('authentication to a real OpenBao', { skip: noOpenBao() ?? false }, () 
     assert.equal(await hcv.read('hello'), '{"foo":"bar"}');
     // Another vault of the same program, by the same token.
     const other = { ...server.config, ...config, kv: 'v2', mount: 'secret', approle_secret_id: wrapped };
-    const again = await hcv.backends.open('hcv', { ...other, approle_auth_path: 'approle/' });
+    const again = await hcv.backends.open('hcv', { ...other, approle_auth_path: 'approle/' }, OWN);
     await again.fetch({ path: 'hello', version: {} }, new AbortController().signal);
     assert.deepEqual([hcv.count('unwrap'), hcv.count('login')], [1, 3]);
     // Another program comes too late.

@@ -1,13 +1,20 @@
 import { withoutBrackets } from '../../settings.ts';
+import type { Origin } from '../../upstream-policy/guard.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import { BackendError } from '../backend.ts';
+import { isCredentialReference } from '../../vaults/sensitive.ts';
+import { BackendError, type Opening } from '../backend.ts';
 
 /** A vault's configuration as this folder reads it; defaults are filled in by whoever opens it (shared/src/vaults/hcv.ts). */
 export class HcvConfig {
+  readonly origin: Origin;
+  /** As it was given, with references in it where credentials stand elsewhere. */
+  readonly given: VaultConfig;
   readonly #config: VaultConfig;
 
-  constructor(config: VaultConfig) {
+  constructor(config: VaultConfig, { origin, given = config }: Opening) {
     this.#config = config;
+    this.origin = origin;
+    this.given = given;
   }
 
   text(name: string): string | undefined {
@@ -20,6 +27,11 @@ export class HcvConfig {
     const value = this.text(name);
     if (value !== undefined) return value;
     throw new BackendError('unavailable', `the vault's auth_method is ${this.authMethod}, and it has no ${name}`);
+  }
+
+  /** A field may name a file; what a pushed vault's reference stands for may not: that path would be in no grant. */
+  mayNameFile(name: string): boolean {
+    return this.origin === 'own' || !isCredentialReference(this.given[name]);
   }
 
   isOn(name: string): boolean {
@@ -58,9 +70,13 @@ export class HcvConfig {
     return `${this.protocol}://${host}:${this.port}`;
   }
 
-  /** The server and all that is shown to it, as one text; holds credentials. */
+  /** The server and all that is shown to it, on whose word and from where, as one text; holds credentials. */
   get fingerprint(): string {
-    const { ttl: _1, neg_ttl: _2, resurrect_ttl: _3, mount: _4, kv: _5, ...rest } = this.#config;
-    return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return JSON.stringify([this.origin, membersOf(this.#config), membersOf(this.given)]);
   }
+}
+
+/** But for those that say nothing of who is asked as whom. */
+function membersOf({ ttl: _1, neg_ttl: _2, resurrect_ttl: _3, mount: _4, kv: _5, ...rest }: VaultConfig) {
+  return Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -1,5 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
+import { connectionOptions } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import { closeIdle, exchange, type HttpAnswer } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
@@ -7,8 +9,6 @@ import type { HcvConfig } from './config.ts';
 import { type Answer, isAboutTrust } from './errors.ts';
 import { tlsMaterial } from './tls-material.ts';
 
-/** Connections at once to one server. */
-const MAX_SOCKETS = 50;
 /** The servers' own limit of an entry in their storage (integrated storage: max_entry_size). A secret is one entry. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -25,12 +25,15 @@ export class Connection {
   readonly #config: HcvConfig;
   readonly #context: BackendContext;
   readonly #own: OwnAddress;
+  readonly #guard: UpstreamGuard;
   #agent: HttpAgent | undefined;
   #isStopped = false;
 
-  constructor(config: HcvConfig, context: BackendContext) {
+  /** @param guard asked before each request leaves */
+  constructor(config: HcvConfig, context: BackendContext, guard: UpstreamGuard) {
     this.#config = config;
     this.#context = context;
+    this.#guard = guard;
     this.#own = new OwnAddress(context);
   }
 
@@ -72,15 +75,17 @@ export class Connection {
   async #exchange({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Answer> {
     const { host, port, protocol } = this.#config;
     if (this.#isStopped) throw new BackendError('unavailable', 'the program is stopping');
-    this.#agent ??= this.#newAgent();
     const url = { protocol: `${protocol}:`, host, port, path } as const;
+    // Before a connection is made too: that shows a certificate.
+    this.#guard.check(url);
+    this.#agent ??= this.#newAgent();
     const limits = { connect: this.#context.deadlines.connect, answer: MAX_ANSWER_BYTES };
     const request = { method, url, headers, ...(body !== undefined && { body }) };
     return answerOf(await exchange(request, this.#agent, limits, signal));
   }
 
   #newAgent(): HttpAgent {
-    const options = { keepAlive: true, maxSockets: MAX_SOCKETS };
+    const options = connectionOptions(this.#guard.origin);
     if (this.#config.protocol === 'http') return new HttpAgent(options);
     return new HttpsAgent({ ...options, ...tlsMaterial(this.#config, this.#context.trustedCertificates) });
   }

@@ -1,6 +1,8 @@
 import { isLoopback } from '../../settings.ts';
+import { OWN_GUARD, PushedGuard, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import type { BackendContext, BackendFamily, Caller, SecretBackend } from '../backend.ts';
+import { hcvCarries } from '../../vaults/hcv-uses.ts';
+import type { BackendContext, BackendFamily, Caller, Opening, SecretBackend } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
 import { authenticationOf } from './authentication/methods.ts';
 import { UnwrappedSecretIds } from './authentication/unwrapped-secret-ids.ts';
@@ -22,22 +24,22 @@ const MOST_SESSIONS = 100;
 /** Vaults of type `hcv` of one program: one login a server and set of credentials, however many vaults have them. */
 class HcvFamily implements BackendFamily {
   readonly #context: BackendContext;
-  /** By all that is shown to the server, so that no vault reads by the token of another. */
+  /** By all that is shown to the server, and on whose word, so that no vault reads by the token of another. */
   readonly #sessions = new Map<string, Session>();
-  readonly #unwrapped = new UnwrappedSecretIds();
+  readonly #unwrapped = { own: new UnwrappedSecretIds(), pushed: new UnwrappedSecretIds() };
   readonly #stop = new AbortController();
 
   constructor(context: BackendContext) {
     this.#context = context;
   }
 
-  async open(vault: VaultConfig): Promise<SecretBackend> {
-    const config = new HcvConfig(vault);
+  async open(vault: VaultConfig, opening: Opening): Promise<SecretBackend> {
+    const config = new HcvConfig(vault, opening);
     return new KvBackend({ config, ...this.#sessionOf(config), context: this.#context });
   }
 
-  async caller(vault: VaultConfig): Promise<Caller> {
-    const { server, tokens } = this.#sessionOf(new HcvConfig(vault));
+  async caller(vault: VaultConfig, opening: Opening): Promise<Caller> {
+    const { server, tokens } = this.#sessionOf(new HcvConfig(vault, opening));
     const { deadlines } = this.#context;
     const call = { subject: 'lookup of the token', target: server.target, deadline: deadlines.total };
     return withinDeadline({ ...call, signal: this.#stop.signal }, (signal) => callerOf(server, tokens, signal));
@@ -64,8 +66,8 @@ class HcvFamily implements BackendFamily {
 
   #begin(config: HcvConfig): Session {
     const { log, deadlines } = this.#context;
-    const server = new Server(config, this.#context);
-    const authentication = authenticationOf(config, server, this.#unwrapped);
+    const server = new Server(config, this.#context, this.#guardOf(config));
+    const authentication = authenticationOf(config, server, this.#unwrapped[config.origin]);
     if (config.protocol === 'http' && !isLoopback(config)) {
       log.warn(
         { server: server.target },
@@ -73,6 +75,11 @@ class HcvFamily implements BackendFamily {
       );
     }
     return { server, tokens: new TokenKeeper({ authentication, server, log, deadline: deadlines.total }) };
+  }
+
+  #guardOf({ origin, given }: HcvConfig): UpstreamGuard {
+    if (origin === 'own') return OWN_GUARD;
+    return new PushedGuard({ type: 'hcv', carries: hcvCarries(given), policy: this.#context.upstreamPolicy });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
 import { countedCall } from '../counted-call.ts';
 import type { HcvConfig } from './config.ts';
@@ -28,11 +29,11 @@ export class Server {
   readonly #connection: Connection;
   readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(config: HcvConfig, context: BackendContext) {
+  constructor(config: HcvConfig, context: BackendContext, guard: UpstreamGuard) {
     const namespace = config.text('namespace');
     this.target = `the vault server ${config.address}${namespace === undefined ? '' : `, namespace ${namespace}`}`;
     this.#context = context;
-    this.#connection = new Connection(config, context);
+    this.#connection = new Connection(config, context, guard);
     this.#headers = {
       accept: 'application/json',
       // Without it a server, or an agent before it, may refuse a call as one that somebody's browser was talked into.

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { isPem } from '../../vaults/hcv-uses.ts';
 import { BackendError } from '../backend.ts';
+import { readRegularFile } from '../regular-file.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
 import type { HcvConfig } from './config.ts';
 
@@ -30,9 +31,11 @@ export function tlsMaterial(config: HcvConfig, trusted: readonly string[]): TlsM
 /** A field that is PEM itself, or names the file that has it. @throws BackendError unavailable */
 export function pemOf(config: HcvConfig, name: string): string | undefined {
   const value = config.text(name);
-  if (value === undefined || value.includes('-----BEGIN')) return value;
+  if (value === undefined || isPem(value)) return value;
+  if (!config.mayNameFile(name))
+    throw new BackendError('unavailable', `${name}: what its reference stands for is no PEM`);
   try {
-    return readFileSync(value, 'utf8');
+    return readRegularFile(value);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
     // A field that should be a key may hold one that is broken: what is no path is not repeated.

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { VaultConfig } from '../../vaults/entity.ts';
+import { OWN } from '../backend.ts';
 import { noOpenBao, OpenBao } from '../testing/open-bao.ts';
 import { type OpenedHcv, openHcv } from '../testing/open-hcv.ts';
 
@@ -48,16 +49,20 @@ describe('the token of a vault of a real OpenBao', { skip: noOpenBao() ?? false 
     const { signal } = new AbortController();
     const defaults = { ...server.config, approle_auth_path: 'approle', kv: 'v2' };
     for (const mount of ['secret', 'cubbyhole']) {
-      const same = await hcv.backends.open('hcv', { ...defaults, ...config, mount, ttl: 5 });
+      const same = await hcv.backends.open('hcv', { ...defaults, ...config, mount, ttl: 5 }, OWN);
       await same.fetch({ path: 'hello', version: {} }, signal).catch(() => {});
     }
     const login = hcv.count('login');
-    const other = await hcv.backends.open('hcv', {
-      ...defaults,
-      ...config,
-      mount: 'secret',
-      approle_secret_id: 'other',
-    });
+    const other = await hcv.backends.open(
+      'hcv',
+      {
+        ...defaults,
+        ...config,
+        mount: 'secret',
+        approle_secret_id: 'other',
+      },
+      OWN,
+    );
     await assert.rejects(other.fetch({ path: 'hello', version: {} }, signal), { code: 'unavailable' });
     assert.equal(hcv.count('login'), login + 1);
   });

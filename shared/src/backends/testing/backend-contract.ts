@@ -11,6 +11,7 @@ import {
   type BackendContext,
   BackendError,
   type FetchedSecret,
+  OWN,
   type SecretBackend,
   type SecretQuery,
 } from '../backend.ts';
@@ -109,7 +110,7 @@ export async function openBackend(
     ...context,
   });
   const config = withDefaults(type, harness.config());
-  const backend = await backends.open(type.name, config);
+  const backend = await backends.open(type.name, config, OWN);
   const query = (text: string) => {
     const reference = parseReference(`{vault://${type.name}/${text}}`);
     return addressOf(type, config, reference).readings[0].query;

@@ -6,7 +6,7 @@ import { createLog } from '../../log.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import type { BackendContext, SecretBackend, SecretQuery } from '../backend.ts';
+import { type BackendContext, OWN, type SecretBackend, type SecretQuery } from '../backend.ts';
 import { Backends } from '../backends.ts';
 
 const nowhere = mkdtempSync(join(tmpdir(), 'vaultplane-home-'));
@@ -42,7 +42,7 @@ export async function openAws(
     counts,
     ...context,
   });
-  const backend = await backends.open('aws', withDefaults(VAULT_TYPES.get('aws')!, config));
+  const backend = await backends.open('aws', withDefaults(VAULT_TYPES.get('aws')!, config), OWN);
   const signal = new AbortController().signal;
   return {
     backends,

@@ -3,7 +3,7 @@ import { createLog } from '../../log.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import type { BackendContext, SecretBackend, SecretQuery } from '../backend.ts';
+import { type BackendContext, OWN, type SecretBackend, type SecretQuery } from '../backend.ts';
 import { Backends } from '../backends.ts';
 
 /** An environment in which Google credentials can come from nowhere but what is added to it. */
@@ -38,7 +38,7 @@ export async function openGcp(
     ...context,
   });
   const complete = withDefaults(VAULT_TYPES.get('gcp')!, { endpoint_url: emulator.url, ...config });
-  const backend = await backends.open('gcp', complete);
+  const backend = await backends.open('gcp', complete, OWN);
   return {
     backends,
     backend,

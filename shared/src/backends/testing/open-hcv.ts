@@ -2,7 +2,14 @@ import { createLog } from '../../log.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import type { BackendContext, Caller, FetchedSecret, SecretBackend, UpstreamCall } from '../backend.ts';
+import {
+  type BackendContext,
+  type Caller,
+  type FetchedSecret,
+  OWN,
+  type SecretBackend,
+  type UpstreamCall,
+} from '../backend.ts';
 import { Backends } from '../backends.ts';
 import type { OpenBao } from './open-bao.ts';
 
@@ -43,7 +50,7 @@ export async function openHcv(
   });
   const type = VAULT_TYPES.get('hcv')!;
   const complete = withDefaults(type, { ...server.config, kv: 'v2', ...config });
-  const backend = await backends.open('hcv', complete);
+  const backend = await backends.open('hcv', complete, OWN);
   const { signal } = new AbortController();
   const fetch = (path: string, id?: string) => backend.fetch({ path, version: id === undefined ? {} : { id } }, signal);
   return {
@@ -52,7 +59,7 @@ export async function openHcv(
     counts,
     calls,
     logged,
-    caller: async () => (await backends.caller('hcv', complete))!,
+    caller: async () => (await backends.caller('hcv', complete, OWN))!,
     fetch,
     read: async (path, id) => (await fetch(path, id)).value.reveal(),
     count: (operation) => calls.filter((call) => call.operation === operation).length,
