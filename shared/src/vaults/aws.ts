@@ -2,6 +2,9 @@ import { VaultplaneError } from '../errors.ts';
 import { awsUses } from './aws-uses.ts';
 import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
 
+/** A difference from Kong, where the fields with an address are. */
+const NEEDS_GRANT =
+  "(Unlike Kong: in a vault of the control plane, one that is neither AWS's own nor loopback needs a grant in upstream_policy of the data plane.)";
 const ROLE_ARN = { match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/, allowed: "a role's ARN" };
 
 /**
@@ -32,14 +35,15 @@ export const aws: VaultType = {
       identity: true,
       destination: true,
       format: 'url',
-      description: "Where Secrets Manager answers, if not at AWS's own address for the region; may have a path.",
+      description: `Where Secrets Manager answers, if not at AWS's own address for the region; may have a path. ${NEEDS_GRANT}`,
     },
     {
       name: 'assume_role_arn',
       type: 'string',
       identity: true,
       ...ROLE_ARN,
-      description: 'The role to assume, on top of whatever credentials the data plane has.',
+      description:
+        'The role to assume, on top of whatever credentials the data plane has; `roles` in upstream_policy of the data plane may limit it.',
     },
     {
       name: 'role_session_name',
@@ -56,7 +60,7 @@ export const aws: VaultType = {
       identity: true,
       destination: true,
       format: 'url',
-      description: "Where STS answers, if not at AWS's own address.",
+      description: `Where STS answers, if not at AWS's own address. ${NEEDS_GRANT}`,
     },
     ...LIFETIME_FIELDS,
     {

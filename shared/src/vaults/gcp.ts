@@ -29,7 +29,8 @@ export const gcp: VaultType = {
       identity: true,
       destination: true,
       format: 'url',
-      description: "Where Secret Manager answers, if not at Google's own address; may have a path.",
+      description:
+        "Where Secret Manager answers, if not at Google's own address; may have a path. (In a vault of the control plane, one that is not below googleapis.com needs a grant in upstream_policy of the data plane.)",
     },
     {
       name: 'service_account',

@@ -7,6 +7,9 @@ const MOUNT_PATH = {
   match: /^\/?(?!\.{1,2}(\/|$))[^\s/?#%\\]+(\/(?!\.{1,2}(\/|$))[^\s/?#%\\]+)*\/?$/,
   allowed: 'a path such as secret or teams/kv',
 };
+/** A difference from Kong, where the fields are that most vaults have. */
+const NEEDS_GRANT =
+  '(Unlike Kong: in a vault of the control plane, a file or a reference needs a grant in upstream_policy of the data plane.)';
 /** What may stand in a header: a credential, or a reference to one. */
 const OPAQUE = { match: /^[\x21-\x7e]+$/, allowed: 'printable ASCII without spaces' };
 
@@ -84,7 +87,13 @@ export const hcv: VaultType = {
       oneOf: ['token', 'kubernetes', 'approle', 'jwt', 'cert'],
       description: 'How the data plane shows who it is.',
     },
-    { name: 'token', type: 'string', sensitive: true, ...OPAQUE, description: 'The token, for auth_method token.' },
+    {
+      name: 'token',
+      type: 'string',
+      sensitive: true,
+      ...OPAQUE,
+      description: `The token, for auth_method token. ${NEEDS_GRANT}`,
+    },
     {
       name: 'kube_role',
       type: 'string',
@@ -96,7 +105,7 @@ export const hcv: VaultType = {
       name: 'kube_api_token_file',
       type: 'string',
       default: '/run/secrets/kubernetes.io/serviceaccount/token',
-      description: "The file on the data plane that has the pod's service account token. Read anew at each login.",
+      description: `The file on the data plane that has the pod's service account token. Read anew at each login. ${NEEDS_GRANT}`,
     },
     {
       name: 'kube_auth_path',
@@ -132,8 +141,7 @@ export const hcv: VaultType = {
     {
       name: 'approle_secret_id_file',
       type: 'string',
-      description:
-        'A file on the data plane that has the secret_id, in place of approle_secret_id. Read anew at each login.',
+      description: `A file on the data plane that has the secret_id, in place of approle_secret_id. Read anew at each login. ${NEEDS_GRANT}`,
     },
     {
       name: 'approle_response_wrapping',
@@ -160,8 +168,7 @@ export const hcv: VaultType = {
     {
       name: 'jwt_token_file',
       type: 'string',
-      description:
-        "A file on the data plane that has the JSON Web Token to show. Read anew at each login. (Not Kong's.)",
+      description: `A file on the data plane that has the JSON Web Token to show. Read anew at each login. (Not Kong's.) ${NEEDS_GRANT}`,
     },
     {
       name: 'jwt_token',
