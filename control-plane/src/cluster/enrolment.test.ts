@@ -4,6 +4,7 @@ import { after, before, it } from 'node:test';
 // What @peculiar/x509 is built with needs it, and does not bring it.
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
+import { signs } from '@vaultplane/shared/certificate-chain.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
@@ -11,6 +12,7 @@ import type { Actor } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
 import { describeOnBothDatabases, storeOn } from '../store/testing/stores.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
+import { EnrolledIdentity } from './enrolled-identity.ts';
 import { Enrolment } from './enrolment.ts';
 import { checkInvitation, parseLabels, parseTtl } from './new-invitation.ts';
 
@@ -87,6 +89,32 @@ describeOnBothDatabases('enrolment', (open) => {
     await database.query('update certificate_authority set certificate = $1', [(await makeAuthority()).certificate]);
     await assert.rejects(CertificateAuthority.open(database, keyring), /does not hold/);
     await database.query('update certificate_authority set certificate = $1', [certificate]);
+  });
+
+  it('makes a control plane a certificate for a server alone, and another with another key after a third of its life', async () => {
+    const authority = await CertificateAuthority.open(database, keyring);
+    const controlPlaneId = '33333333-3333-4333-8333-333333333333';
+    const identity = new EnrolledIdentity({
+      ...{ authority, enrolment: await enrolment(), controlPlaneId, shared: undefined, clock },
+    });
+    const first = await identity.read();
+    assert.deepEqual(new X509Certificate(first.certificate).keyUsage, ['1.3.6.1.5.5.7.3.1']);
+    assert.ok(signs(authority.parsed, new X509Certificate(first.certificate)));
+    try {
+      ahead = 9 * DAY_MS;
+      assert.equal((await identity.read()).certificate, first.certificate);
+      ahead = 11 * DAY_MS;
+      const second = await identity.read();
+      assert.notEqual(second.key, first.key);
+      assert.ok(second.expiresAt > first.expiresAt);
+    } finally {
+      ahead = 0;
+    }
+    // It is no data plane's.
+    await assert.rejects((await enrolment()).admit(new X509Certificate(first.certificate)), {
+      code: 'foreign_certificate',
+      message: 'the client certificate: it is not for a client',
+    });
   });
 
   it('lets no more nodes join than may, over two control planes', async () => {
