@@ -22,10 +22,17 @@ if (!existsSync('/setup/control-plane/vaultplane.conf')) {
   for (const name of ['cluster.crt', 'cluster.key']) chownSync(`/setup/cluster/${name}`, VAULTPLANE, VAULTPLANE);
   // The key under which the data planes keep values on disk; on machines of their own, each has its own.
   write('/setup/keys/secrets.key', `${randomBytes(32).toString('base64')}\n`, 0o400, VAULTPLANE);
+  // Under it the control planes keep their export key in the database: what tells them from data planes.
+  write('/setup/control-plane/keyring.key', `${randomBytes(32).toString('base64')}\n`, 0o400, VAULTPLANE);
   // Last, since it says that all of this is done.
   write(
     '/setup/control-plane/vaultplane.conf',
-    `pg_password = ${password}\nadmin_token = ${randomBytes(24).toString('base64url')}\n`,
+    [
+      `pg_password = ${password}`,
+      `admin_token = ${randomBytes(24).toString('base64url')}`,
+      'keyring_key_file = /etc/vaultplane/keyring.key',
+      '',
+    ].join('\n'),
     0o600,
     VAULTPLANE,
   );
