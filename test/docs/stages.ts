@@ -42,7 +42,7 @@ export const STAGES: Record<string, Stage> = {
   'docs/upgrading.md': services({ keyring: true }),
   'docs/how-to/aws-iam.md': services({ credentials: SHOP }),
   'docs/how-to/backup.md': services(),
-  'docs/how-to/certificates.md': services({ keyring: true }),
+  'docs/how-to/certificates.md': services(),
   'docs/how-to/gcp.md': services({ google: true }),
   'docs/how-to/hashicorp-vault.md': withOpenBao(services()),
   'docs/how-to/kubernetes.md': { needs: 'kustomize', set: usePrograms },
