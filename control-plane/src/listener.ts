@@ -1,6 +1,6 @@
 import type { AddressInfo, Server } from 'node:net';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
 
 /**
  * Runs what begins to listen for a setting.
@@ -12,9 +12,9 @@ export async function listening(setting: string, address: Address, listen: () =>
     await listen();
   } catch (error) {
     const name = `VAULTPLANE_${setting.toUpperCase()}`;
-    const elsewhere = `set ${setting} (or ${name}) to another address, such as ${printAddress({ ...address, port: address.port > 64_000 ? 1024 : address.port + 1000 })}`;
+    const elsewhere = `set ${setting} (or ${name}) to another address, such as ${shownAddress({ ...address, port: address.port > 64_000 ? 1024 : address.port + 1000 })}`;
     const { code } = error as NodeJS.ErrnoException;
-    const what = `${setting} = ${printAddress(address)}`;
+    const what = `${setting} = ${shownAddress(address)}`;
     if (code === 'EADDRINUSE') throw new StartError(`${what} is in use by another program; ${elsewhere}`);
     if (code === 'EACCES') throw new StartError(`${what} is not allowed to this user; ${elsewhere}`);
     if (code === 'EADDRNOTAVAIL') throw new StartError(`${what} is no address of this machine; ${elsewhere}`);

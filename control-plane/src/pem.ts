@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /** @throws StartError naming the setting whose file can't be read */
 export function readPem(setting: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new StartError(`${setting} = ${file} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError(`${setting} = `, file, "can't be read", error));
   }
 }
 
@@ -22,7 +23,7 @@ export function readPemPair(setting: string, certificateFile: string, keyFile: s
     createSecureContext(pair);
   } catch (error) {
     throw new StartError(
-      `${setting} = ${certificateFile} and ${setting}_key = ${keyFile} can't be used together: ${errorMessage(error)}`,
+      `${setting} = ${shownPath(certificateFile)} and ${setting}_key = ${shownPath(keyFile)} can't be used together: ${errorMessage(error)}`,
     );
   }
   return pair;

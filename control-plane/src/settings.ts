@@ -7,7 +7,7 @@ import {
   loadSettings,
   type SettingsOf,
 } from '@vaultplane/shared/settings.ts';
-
+import { shownValue } from '@vaultplane/shared/shown-text.ts';
 import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
 
 /** Every setting of the control plane (CONTRACT.md §2). */
@@ -115,7 +115,7 @@ export function managerPathOf({ manager_path: path }: Pick<ControlPlaneSettings,
   // The API's own first segments stay the API's: what is served there would hide it.
   if (!/^(\/[a-z0-9_-]+)+$/.test(path) || API_SEGMENTS.includes(path.split('/')[1]!)) {
     throw new StartError(
-      `manager_path = ${JSON.stringify(path)} is not allowed; it must be a path such as /manager that is no part of the Admin API, or off`,
+      `manager_path = ${shownValue(path)} is not allowed; it must be a path such as /manager that is no part of the Admin API, or off`,
     );
   }
   return path;

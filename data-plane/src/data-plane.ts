@@ -7,15 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, printAddress, shownAddress } from '@vaultplane/shared/settings.ts';
 import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
+import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { Access } from './api/access.ts';
 import { startApiServer } from './api/api-server.ts';
@@ -322,7 +323,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         api: apiUrl,
         ...(settings.api_unix_socket !== undefined && { api_unix_socket: settings.api_unix_socket }),
         status: statusUrl,
-        control_plane: settings.cluster_control_plane,
+        control_plane: controlPlanesOf(settings).map(shownAddress),
         data_dir: settings.data_dir,
         api_token_file: tokenFile,
         config_version: configuration.current?.snapshot.version ?? null,
@@ -386,7 +387,7 @@ async function makeDataDir(path: string): Promise<void> {
     const made = await mkdir(path, { recursive: true, mode: 0o700 });
     if (made !== undefined) await chmod(path, 0o700);
   } catch (error) {
-    throw new StartError(`data_dir = ${path} can't be made: ${errorMessage(error)}`);
+    throw new StartError(fileError('data_dir = ', path, "can't be made", error));
   }
 }
 
@@ -398,7 +399,7 @@ export async function readApiCertificate(
   if (api_ssl_cert === undefined || api_ssl_cert_key === undefined) return undefined;
   const read = (key: string, path: string) =>
     readFile(path, 'utf8').catch((error) => {
-      throw new StartError(`${key} = ${path} can't be read: ${errorMessage(error)}`);
+      throw new StartError(fileError(`${key} = `, path, "can't be read", error));
     });
   return { cert: await read('api_ssl_cert', api_ssl_cert), key: await read('api_ssl_cert_key', api_ssl_cert_key) };
 }

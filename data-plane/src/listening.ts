@@ -1,7 +1,8 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { type AddressInfo, connect, type ListenOptions, type Server } from 'node:net';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /**
  * Listens on an address.
@@ -14,7 +15,7 @@ export async function listenOn(server: Server, setting: string, address: Address
   try {
     await listen(server, { host: address.host, port: address.port });
   } catch (error) {
-    throw new StartError(`${setting} = ${printAddress(address)} ${explain(error, setting)}`, { cause: error });
+    throw new StartError(`${setting} = ${shownAddress(address)} ${explain(error, setting)}`, { cause: error });
   }
   return { host: address.host, port: (server.address() as AddressInfo).port };
 }
@@ -28,7 +29,7 @@ export async function listenOnSocket(server: Server, setting: string, path: stri
     await listen(server, { path });
     await chmod(path, 0o660);
   } catch (error) {
-    throw new StartError(`${setting} = ${path} ${explain(error, setting)}`, { cause: error });
+    throw new StartError(`${setting} = ${shownPath(path)} ${explain(error, setting)}`, { cause: error });
   } finally {
     process.umask(mask);
   }
@@ -66,6 +67,6 @@ function explain(error: unknown, setting: string): string {
     case 'ENOTFOUND':
       return `is no address of this machine; set ${setting} (${variable}) to one that is`;
     default:
-      return `can't be listened on: ${(error as Error).message}`;
+      return `can't be listened on: ${errorMessage(error)}`;
   }
 }

@@ -13,10 +13,11 @@ import {
   type LoadOptions,
   loadSettings,
   parseAddress,
-  printAddress,
   type SettingsOf,
+  shownAddress,
   withoutBrackets,
 } from '@vaultplane/shared/settings.ts';
+import { shownUrl, shownValue } from '@vaultplane/shared/shown-text.ts';
 import {
   checkVaultSettings,
   VAULT_SETTINGS,
@@ -125,7 +126,7 @@ function checkTogether(settings: DataPlaneSettings): void {
   }
   if (!isLoopback(settings.api_listen) && settings.api_ssl_cert === undefined) {
     throw new StartError(
-      `api_listen = ${printAddress(settings.api_listen)} can be reached from other machines; ` +
+      `api_listen = ${shownAddress(settings.api_listen)} can be reached from other machines; ` +
         'set api_ssl_cert and api_ssl_cert_key, or listen on 127.0.0.1',
     );
   }
@@ -145,7 +146,7 @@ export function controlPlanesOf(settings: Pick<DataPlaneSettings, 'cluster_contr
     const address = parseAddress(text);
     if (!address || address.port === 0) {
       throw new StartError(
-        `cluster_control_plane = ${JSON.stringify(text)} is not allowed; each must be HOST:PORT, such as cp-1.internal:8005`,
+        `cluster_control_plane = ${shownValue(text)} is not allowed; each must be HOST:PORT, such as cp-1.internal:8005`,
       );
     }
     return address;
@@ -208,7 +209,7 @@ export function refuseOwnEndpoint(settings: DataPlaneSettings, env: NodeJS.Proce
   for (const [name, text] of Object.entries(endpoints)) {
     if (text !== undefined && leadsTo(settings.api_listen, text)) {
       throw new StartError(
-        `${name} = ${text} leads to this data plane's own api_listen, which would ask itself; ` +
+        `${name} = ${shownUrl(text)} leads to this data plane's own api_listen, which would ask itself; ` +
           `set it to the vault's own endpoint, or unset it for this program`,
       );
     }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { errorMessage, StartError, UsageError } from './errors.ts';
+import { fileError } from './shown-text.ts';
 
 /** What a rehearsed outage has shown, as a control plane keeps it (POST /drills). No value is in it; names of secrets may be. */
 export interface ToldDrill {
@@ -52,7 +53,7 @@ export class DrillReporter {
       return new DrillReporter(reportTo, readFileSync(file, 'utf8').trim());
     } catch (error) {
       if (error instanceof UsageError) throw error;
-      throw new StartError(`--report-token-file ${file} can't be read: ${errorMessage(error)}`);
+      throw new StartError(fileError('--report-token-file ', file, "can't be read", error));
     }
   }
 

@@ -1,3 +1,4 @@
+import { systemErrorMessage } from './shown-text.ts';
 /**
  * What can go wrong with a reference, by its code in CONTRACT.md §6, and the HTTP status that the code has at every door.
  * Codes are made where the fact is known and turned into HTTP in one place.
@@ -55,6 +56,8 @@ export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
+/** What an error says; of the system's errors without the paths and names in them that may be secrets in a wrong place. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return systemErrorMessage(error) ?? error.message;
 }

@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { errorMessage, StartError } from './errors.ts';
+import { StartError } from './errors.ts';
 import { KEY_BYTES, keyOfText } from './key-text.ts';
 import type { SecretsKey } from './secrets-key.ts';
+import { fileError, shownPath } from './shown-text.ts';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -38,7 +39,7 @@ export class Keyring {
     try {
       content = readFileSync(file);
     } catch (error) {
-      throw new StartError(`keyring_key_file = ${file} can't be used: ${errorMessage(error)}`);
+      throw new StartError(fileError('keyring_key_file = ', file, "can't be read", error));
     }
     if (content.length === KEY_BYTES) return new Keyring([content]);
     const lines = content
@@ -49,7 +50,7 @@ export class Keyring {
     const keys = lines.map(keyOfText);
     if (keys.length === 0 || keys.includes(undefined)) {
       throw new StartError(
-        `keyring_key_file = ${file} must hold 32 bytes, or keys of 32 bytes in hex or base64, one a line; \`openssl rand -base64 32\` makes one`,
+        `keyring_key_file = ${shownPath(file)} must hold 32 bytes, or keys of 32 bytes in hex or base64, one a line; \`openssl rand -base64 32\` makes one`,
       );
     }
     return new Keyring(keys as Buffer[]);

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { currentRequestId } from './request-id.ts';
+import { shownPath } from './shown-text.ts';
 
 /**
  * The levels of `log_level`. Kong's words are understood beside pino's, since a kong.conf's may be read (CONTRACT.md §2).
@@ -31,6 +32,13 @@ export interface Log {
   setLevel(level: LogLevel): void;
 }
 
+/** Facts that name files, which a setting may hold something else in place of. */
+const FILES = Object.fromEntries(
+  ['path', 'set_aside_as', 'data_dir', 'api_token_file', 'api_unix_socket', 'certificateFile', 'keyFile'].map(
+    (name) => [name, (value: unknown) => (typeof value === 'string' ? shownPath(value) : value)],
+  ),
+);
+
 /** A log of JSON lines (pino's form, times in ISO 8601), on stderr unless told otherwise. */
 export function createLog(program: string, level: LogLevel = 'info', destination?: { write(line: string): void }): Log {
   const options = {
@@ -38,7 +46,7 @@ export function createLog(program: string, level: LogLevel = 'info', destination
     base: { program, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: pino.stdSerializers.errWithCause },
+    serializers: { err: pino.stdSerializers.errWithCause, ...FILES },
     mixin: () => {
       // An object of its own each time: pino writes the line's facts into it.
       const id = currentRequestId();

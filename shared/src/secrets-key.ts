@@ -1,8 +1,9 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { errorMessage, StartError } from './errors.ts';
+import { StartError } from './errors.ts';
 import { KEY_BYTES, keyOfText } from './key-text.ts';
 import type { Log } from './log.ts';
+import { fileError, shownPath } from './shown-text.ts';
 
 /** The key of what is kept on disk encrypted. */
 export interface SecretsKey {
@@ -30,13 +31,13 @@ export function readSecretsKey(path: string, log?: Log): SecretsKey {
   try {
     content = readFileSync(path);
   } catch (error) {
-    throw new StartError(`secrets_key_file = ${path} can't be read: ${errorMessage(error)}; ${HOW_TO_MAKE}`);
+    throw new StartError(`${fileError('secrets_key_file = ', path, "can't be read", error)}; ${HOW_TO_MAKE}`);
   }
   const bytes = keyBytes(content);
   content.fill(0);
   if (!bytes) {
     throw new StartError(
-      `secrets_key_file = ${path} must hold a key of 32 bytes, as 64 hex digits, as base64, or as they are; ${HOW_TO_MAKE}`,
+      `secrets_key_file = ${shownPath(path)} must hold a key of 32 bytes, as 64 hex digits, as base64, or as they are; ${HOW_TO_MAKE}`,
     );
   }
   if (log && (statSync(path).mode & 0o007) !== 0) {

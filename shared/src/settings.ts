@@ -5,6 +5,16 @@ import { LOG_LEVELS } from './log.ts';
 import { isPlainUrl } from './plain-url.ts';
 import { looksLikeReference, vaultOf } from './reference-text.ts';
 import { SETTING_KEYS } from './setting-keys.ts';
+import {
+  fileError,
+  NOT_SHOWN,
+  neverShow,
+  shownName,
+  shownPath,
+  shownReference,
+  shownUrl,
+  shownValue,
+} from './shown-text.ts';
 import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
 import { VAULT_TYPES } from './vaults/vault-types.ts';
 
@@ -190,8 +200,10 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
     const resolve = options.resolveReference?.(settings);
     if (!resolve) throw new StartError(`${where}: ${key} can't be a reference here`);
     const text = await resolve(reference, key).catch((error: Error) => {
-      throw new StartError(`${where}: ${key} = ${reference} could not be resolved: ${error.message}`, { cause: error });
+      const shown = shownReference(reference);
+      throw new StartError(`${where}: ${key} = ${shown} could not be resolved: ${error.message}`, { cause: error });
     });
+    hide(schema[key]!, text);
     settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, where });
   }
   return settings as SettingsOf<S>;
@@ -217,6 +229,12 @@ function nextToResolve(waiting: ReadonlyMap<string, string>): string | undefined
   return next;
 }
 
+/** What a vault has given for a setting is shown nowhere: not in an error about a file that it names either. */
+function hide(spec: SettingSpec, text: string): void {
+  if (spec.type === 'string' || spec.type === 'path' || spec.type === 'url') neverShow(text);
+  if (spec.type === 'list') for (const item of itemsOf(text)) neverShow(item);
+}
+
 /** Every name of every key, aliases too, with the key that it means. */
 function namesOf(schema: SettingsSchema): Array<[name: string, key: string]> {
   return Object.entries(schema).flatMap(([key, spec]) =>
@@ -231,7 +249,7 @@ function readFile(schema: SettingsSchema, confFile: string | undefined): Map<str
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (confFile === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-    throw new StartError(`the settings file ${path} can't be read: ${(error as Error).message}`);
+    throw new StartError(fileError('the settings file ', path, "can't be read", error));
   }
   const keys = new Map(namesOf(schema));
   const raw = new Map<string, RawSetting>();
@@ -242,14 +260,16 @@ function readFile(schema: SettingsSchema, confFile: string | undefined): Map<str
       .replaceAll('\\#', '#')
       .trim();
     if (content === '') continue;
-    const where = `${path}:${index + 1}`;
+    const where = `${shownPath(path)}:${index + 1}`;
     const at = content.indexOf('=');
     if (at < 1) throw new StartError(`${where}: a line must have the form key = value`);
     const name = content.slice(0, at).trim();
     const key = keys.get(name);
     if (key === undefined) {
       if (SETTING_KEYS.has(name)) continue;
-      throw new StartError(`${where}: unknown key ${name}${suggestion(name, [...keys.keys(), ...SETTING_KEYS])}`);
+      // A line may be one of a key's PEM, which has a = at its end.
+      const shown = /^\w{1,64}$/.test(name) ? shownName(name) : NOT_SHOWN;
+      throw new StartError(`${where}: unknown key ${shown}${suggestion(name, [...keys.keys(), ...SETTING_KEYS])}`);
     }
     raw.set(key, { text: content.slice(at + 1).trim(), where });
   }
@@ -264,8 +284,7 @@ function defaultOf(spec: SettingSpec): unknown {
 
 function parse(key: string, spec: SettingSpec, { text, where }: RawSetting): unknown {
   const refuse = (allowed: string): never => {
-    const shown = spec.secret ? '(not shown)' : JSON.stringify(text);
-    throw new StartError(`${where}: ${key} = ${shown} is not allowed; it must be ${allowed}`);
+    throw new StartError(`${where}: ${key} = ${shownSetting(spec, text)} is not allowed; it must be ${allowed}`);
   };
   switch (spec.type) {
     case 'string':
@@ -292,14 +311,26 @@ function parse(key: string, spec: SettingSpec, { text, where }: RawSetting): unk
         ? text
         : refuse(`one of ${spec.values.join(', ')}${suggestion(text, spec.values)}`);
     case 'list':
-      return text
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== '')
-        .map((item) => (spec.match && !spec.match.test(item) ? refuse(`a list of ${spec.allowed}`) : item));
+      return itemsOf(text).map((item) =>
+        spec.match && !spec.match.test(item) ? refuse(`a list of ${spec.allowed}`) : item,
+      );
     case 'listen':
       return parseAddress(text) ?? refuse('HOST:PORT, such as 127.0.0.1:8001 or [::1]:8001');
   }
+}
+
+function itemsOf(list: string): string[] {
+  return list
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+/** A bad value as its error shows it: only what is plausibly a misspelt one, so no secret that stands in the wrong place. */
+function shownSetting(spec: SettingSpec, text: string): string {
+  if (spec.secret) return NOT_SHOWN;
+  if (spec.type === 'url' && /^https?:/i.test(text)) return shownUrl(text);
+  return shownValue(text);
 }
 
 /** HOST:PORT, an IPv6 host in brackets; undefined where the text is no address. */
@@ -312,6 +343,11 @@ export function parseAddress(text: string): Address | undefined {
 /** The text of an address, as parseAddress reads it. */
 export function printAddress({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** The text of an address for logs and errors. */
+export function shownAddress({ host, port }: Address): string {
+  return printAddress({ host: shownName(host), port });
 }
 
 /** The host of an Address from that of a URL, which stands in brackets where it is an IPv6 address. */

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { type Address, isLoopback, parseAddress, printAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, isLoopback, parseAddress, shownAddress } from '@vaultplane/shared/settings.ts';
 import type { FastifyRequest } from 'fastify';
 import { type Actor, ROLES, type Role } from '../store/audit-log.ts';
 import type { Tokens } from '../store/tokens.ts';
@@ -42,7 +42,7 @@ export class Authentication {
   /** @throws StartError when anybody on the network could call without a token */
   static async create(options: AuthenticationOptions): Promise<Authentication> {
     if (options.adminToken === undefined && !(await options.tokens.any())) {
-      const address = printAddress(options.listen);
+      const address = shownAddress(options.listen);
       if (!isLoopback(options.listen)) {
         throw new StartError(
           `admin_listen = ${address} can be reached from other machines and there is no token yet: set admin_token, or make one with \`vaultplane-cp token create --role admin\``,

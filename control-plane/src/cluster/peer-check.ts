@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { commonNameOf, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
 import type { EnrolmentRefusal } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { readPem, readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { EnrolledNode } from '../store/nodes.ts';
@@ -149,6 +150,6 @@ function parse(setting: string, file: string, pem: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new StartError(`${setting} = ${file} is no PEM certificate: ${errorMessage(error)}`);
+    throw new StartError(`${setting} = ${shownPath(file)} is no PEM certificate: ${errorMessage(error)}`);
   }
 }

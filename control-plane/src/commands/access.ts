@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { systemClock } from '@vaultplane/shared/clock.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
+import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { reachable } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
@@ -62,7 +63,7 @@ export class AdminApi {
     } catch (error) {
       const { cause } = error as { cause?: Error };
       throw new StartError(
-        `a control plane has the data_dir open, and its Admin API at ${this.#base} can't be asked: ${cause?.message ?? error}`,
+        `a control plane has the data_dir open, and its Admin API at ${this.#base} can't be asked: ${errorMessage(cause ?? error)}`,
       );
     }
     const content = (await answer.json().catch(() => ({}))) as T & { message?: string };
@@ -79,6 +80,6 @@ export function readInput(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new StartError(`${file} can't be read: ${(error as Error).message}`);
+    throw new StartError(fileError('', file, "can't be read", error));
   }
 }

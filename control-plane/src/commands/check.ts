@@ -5,7 +5,8 @@ import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
-import { isLoopback, printAddress } from '@vaultplane/shared/settings.ts';
+import { isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { sealedMembers } from '@vaultplane/shared/vaults/sealed-vault.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { exportKeyProblem, readExportKeyFile } from '../cluster/export-key.ts';
@@ -40,7 +41,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     ...(await checkDatabase(settings)),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
-    const says = `${printAddress(settings.admin_listen)} is not loopback and admin_token is not set: the database must hold a token`;
+    const says = `${shownAddress(settings.admin_listen)} is not loopback and admin_token is not set: the database must hold a token`;
     findings.push({ what: 'admin_listen', ok: true, says });
   }
   return {
@@ -59,7 +60,7 @@ function checkCertificates(settings: ControlPlaneSettings): Finding {
   const certificateFile = settings.cluster_cert ?? join(settings.data_dir, 'cluster.crt');
   const keyFile = settings.cluster_cert_key ?? join(settings.data_dir, 'cluster.key');
   if (settings.cluster_cert === undefined && !existsSync(certificateFile)) {
-    return { what, ok: true, says: `${certificateFile} will be made at the start` };
+    return { what, ok: true, says: `${shownPath(certificateFile)} will be made at the start` };
   }
   try {
     const { expiresAt } = clusterIdentity(isAuthority ? { ...settings, cluster_mtls: 'shared' } : settings, {
@@ -70,7 +71,7 @@ function checkCertificates(settings: ControlPlaneSettings): Finding {
     return {
       what,
       ok,
-      says: `${certificateFile}, ${ok ? 'until' : 'expired'} ${expiresAt.toISOString().slice(0, 10)}`,
+      says: `${shownPath(certificateFile)}, ${ok ? 'until' : 'expired'} ${expiresAt.toISOString().slice(0, 10)}`,
     };
   } catch (error) {
     return { what, ok: false, says: errorMessage(error) };
@@ -82,7 +83,7 @@ function checkAdminCertificate({ admin_ssl_cert: certificateFile, admin_ssl_cert
   const what = 'admin_ssl_cert';
   try {
     readPemPair(what, certificateFile, keyFile!);
-    return [{ what, ok: true, says: certificateFile }];
+    return [{ what, ok: true, says: shownPath(certificateFile) }];
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }
@@ -94,7 +95,7 @@ function checkKeyring(settings: ControlPlaneSettings): Finding[] {
   const what = 'keyring_key_file';
   try {
     Keyring.read(file);
-    return [{ what, ok: true, says: file }];
+    return [{ what, ok: true, says: shownPath(file) }];
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }
@@ -105,7 +106,7 @@ function checkSecretsKey({ secrets_key_file: path }: ControlPlaneSettings): Find
   const what = 'secrets_key_file';
   try {
     readSecretsKey(path);
-    return [{ what, ok: true, says: path }];
+    return [{ what, ok: true, says: shownPath(path) }];
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }
@@ -152,7 +153,8 @@ function sealingOf(settings: ControlPlaneSettings): VaultSealing {
 
 async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]> {
   const what = 'database';
-  if (isNotMadeYet(settings)) return [{ what, ok: true, says: `${settings.data_dir}/db will be made at the start` }];
+  if (isNotMadeYet(settings))
+    return [{ what, ok: true, says: `${shownPath(settings.data_dir)}/db will be made at the start` }];
   try {
     const database = await openDatabase(settings, silentLog, systemClock);
     try {
@@ -165,7 +167,7 @@ async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]>
     }
   } catch (error) {
     if (error instanceof DataDirInUse) {
-      return [{ what, ok: true, says: `${settings.data_dir}/db is open in a control plane that runs` }];
+      return [{ what, ok: true, says: `${shownPath(settings.data_dir)}/db is open in a control plane that runs` }];
     }
     return [{ what, ok: false, says: errorMessage(error) }];
   }

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import { parse as parseYaml } from 'yaml';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
@@ -30,7 +31,7 @@ export async function dumpConfig(
   try {
     writeFileSync(output, text);
   } catch (error) {
-    throw new StartError(`${output} can't be written: ${(error as Error).message}`);
+    throw new StartError(fileError('', output, "can't be written", error));
   }
   return undefined;
 }
@@ -83,6 +84,6 @@ function readFile(file: string): ReadFile {
     return { document, vaults: readDocument(document) };
   } catch (error) {
     const what = error instanceof InvalidDocument ? error.lines.join('; ') : (error as Error).message;
-    throw new StartError(`${file} can't be applied: ${what}`);
+    throw new StartError(`${shownPath(file)} can't be applied: ${what}`);
   }
 }

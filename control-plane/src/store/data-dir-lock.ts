@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 const LOCK = 'db.lock';
 /** Longest path of a Unix socket on every system (Linux has 107, macOS 103). */
@@ -27,7 +28,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   const own = `${LOCK}.${randomUUID().slice(0, 8)}`;
   const server = await listen(at(own)).catch(async (error: Error) => {
     await directory?.close();
-    throw new StartError(`data_dir ${dataDir} can't be locked: ${error.message}`);
+    throw new StartError(fileError('data_dir ', dataDir, "can't be locked", error));
   });
   const inode = statSync(at(own)).ino;
   const release = async () => {
@@ -51,13 +52,13 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
     if (await answers(at(LOCK))) {
       await release();
       throw new DataDirInUse(
-        `data_dir ${dataDir} is in use by another process; stop that one, or set another data_dir`,
+        `data_dir ${shownPath(dataDir)} is in use by another process; stop that one, or set another data_dir`,
       );
     }
     if (seen !== undefined) removeDead(at(LOCK), at(`${own}.dead`), seen);
   }
   await release();
-  throw new DataDirInUse(`data_dir ${dataDir} is being locked by several processes at once`);
+  throw new DataDirInUse(`data_dir ${shownPath(dataDir)} is being locked by several processes at once`);
 }
 
 /** Removes the lock of a process that is gone, and not one that a living process has put in its place meanwhile. */

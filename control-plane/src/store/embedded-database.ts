@@ -3,6 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import pg from 'pg';
 import { lockDataDir } from './data-dir-lock.ts';
 import type { Database, Queryable } from './database.ts';
@@ -26,7 +27,7 @@ export async function openEmbeddedDatabase(dataDir: string | undefined): Promise
     return new EmbeddedDatabase(await PGlite.create({ dataDir: files }), unlock);
   } catch (error) {
     await unlock();
-    throw new StartError(`the database in ${join(dataDir, 'db')} can't be opened: ${errorMessage(error)}`);
+    throw new StartError(`the database in ${shownPath(join(dataDir, 'db'))} can't be opened: ${errorMessage(error)}`);
   }
 }
 

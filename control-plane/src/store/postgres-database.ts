@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { fileError, shownName } from '@vaultplane/shared/shown-text.ts';
 import pg from 'pg';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
@@ -41,10 +42,13 @@ export async function openPostgresDatabase(settings: PostgresSettings, log: Log,
     return database;
   } catch (error) {
     await database.close();
-    const where = `Postgres at ${settings.pg_host}:${settings.pg_port}, database ${settings.pg_database}, user ${settings.pg_user}`;
-    if (error instanceof DatabaseUnavailable) throw new DatabaseUnavailable(`${where}: ${error.message}`);
+    const { pg_host: host, pg_port: port, pg_database: name, pg_user: user } = settings;
+    const where = `Postgres at ${shownName(host)}:${port}, database ${shownName(name)}, user ${shownName(user)}`;
+    // The server's own words repeat names.
+    const said = [host, name, user].reduce((text, word) => text.replaceAll(word, shownName(word)), errorMessage(error));
+    if (error instanceof DatabaseUnavailable) throw new DatabaseUnavailable(`${where}: ${said}`);
     throw new StartError(
-      `${where}: ${errorMessage(error)}; check pg_host, pg_database, pg_user, pg_password${settings.pg_ssl ? ', pg_ssl and pg_ssl_ca' : ''}`,
+      `${where}: ${said}; check pg_host, pg_database, pg_user, pg_password${settings.pg_ssl ? ', pg_ssl and pg_ssl_ca' : ''}`,
     );
   }
 }
@@ -57,7 +61,7 @@ function connectionOf(settings: PostgresSettings): pg.PoolConfig {
       try {
         ssl.ca = readFileSync(settings.pg_ssl_ca, 'utf8');
       } catch (error) {
-        throw new StartError(`pg_ssl_ca: ${errorMessage(error)}`);
+        throw new StartError(fileError('pg_ssl_ca = ', settings.pg_ssl_ca, "can't be read", error));
       }
     }
   }

@@ -3,6 +3,7 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { FreshRuns } from '@vaultplane/shared/fresh-runs.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { Client, type Grant } from './client.ts';
 import { readPolicies } from './policies-file.ts';
 import { ensureApiToken, filePathOf, isToken, readTokenFile, tokenDigest } from './token.ts';
@@ -191,7 +192,7 @@ export class Access {
     const { tokenFile, policiesFile, awsToken, clock } = this.#options;
     const grants = new Map<string, Grant>();
     const own = await readTokenFile(tokenFile);
-    if (own === undefined) throw new StartError(`api_token_file = ${tokenFile} is not there any more`);
+    if (own === undefined) throw new StartError(`api_token_file = ${shownPath(tokenFile)} is not there any more`);
     const grant = (digest: string, client: Client) => grants.set(digest, { client, digest, until: Infinity });
     grant(this.#digestOf(own, 'api_token_file'), this.#owner);
     if (awsToken !== undefined && awsToken !== '') {
@@ -201,7 +202,7 @@ export class Access {
     const known = new Map([...this.#grants.values()].map(({ client }) => [client.name, client]));
     for (const { name, digest, policy, source } of await readPolicies(policiesFile)) {
       if (grants.has(digest))
-        throw new StartError(`api_policies = ${policiesFile}: ${name} has the token of api_token_file`);
+        throw new StartError(`api_policies = ${shownPath(policiesFile)}: ${name} has the token of api_token_file`);
       const same = known.get(name);
       grant(digest, same?.policy && same.source === source ? same : new Client(clock, name, policy, source));
     }
@@ -216,6 +217,6 @@ async function readAwsToken(variable: string): Promise<string> {
     return variable;
   }
   const token = await readTokenFile(path, 'AWS_TOKEN');
-  if (token === undefined) throw new StartError(`AWS_TOKEN = ${variable}: there is no such file`);
+  if (token === undefined) throw new StartError(`AWS_TOKEN = ${shownPath(path)}: there is no such file`);
   return token;
 }

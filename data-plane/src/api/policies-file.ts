@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { errorMessage, StartError, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { StartError, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { Policy } from './policy.ts';
 import { isToken, readTokenFile, tokenDigest } from './token.ts';
 import { isWeakToken, STRONG_TOKEN_ADVICE } from './token-strength.ts';
@@ -28,13 +29,13 @@ const EXAMPLE =
  */
 export async function readPolicies(path: string): Promise<NamedPolicy[]> {
   const fail = (what: string): never => {
-    throw new StartError(`api_policies = ${path}: ${what}`);
+    throw new StartError(`api_policies = ${shownPath(path)}: ${what}`);
   };
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    return fail(`can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError('api_policies = ', path, "can't be read", error));
   }
   let document: unknown;
   try {
@@ -91,7 +92,9 @@ async function readDigest(
   if (typeof file === 'string') {
     const path = resolve(folder, file);
     const text = await readTokenFile(path, 'token_file').catch((error: StartError) => fail(error.message));
-    return text === undefined ? fail(`names a token_file that is not there, ${path}`) : tokenDigest(strong(text));
+    return text === undefined
+      ? fail(`names a token_file that is not there, ${shownPath(path)}`)
+      : tokenDigest(strong(text));
   }
   if (typeof digest === 'string' && /^[0-9a-f]{64}$/i.test(digest)) return digest.toLowerCase();
   if (typeof token === 'string' && isToken(token)) return tokenDigest(strong(token));

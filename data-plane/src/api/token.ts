@@ -2,8 +2,9 @@ import { hash, randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /** What tokens are kept and compared as. How long it takes to look a digest up tells nothing about the token that it is of. */
 export function tokenDigest(token: string): string {
@@ -19,7 +20,7 @@ export function filePathOf(text: string): string | undefined {
   try {
     return fileURLToPath(text);
   } catch {
-    throw new StartError(`${text} must have the form file:///PATH`);
+    throw new StartError(`${shownPath(text)} must have the form file:///PATH`);
   }
 }
 
@@ -36,12 +37,12 @@ export async function readTokenFile(path: string, setting = 'api_token_file'): P
     text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new StartError(`${setting} = ${path} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError(`${setting} = `, path, "can't be read", error));
   }
   const token = text.trim();
   if (!isToken(token)) {
     throw new StartError(
-      `${setting} = ${path} must hold one token of printable characters without spaces; remove the file to have one made`,
+      `${setting} = ${shownPath(path)} must hold one token of printable characters without spaces; remove the file to have one made`,
     );
   }
   return token;
@@ -57,7 +58,7 @@ export async function ensureApiToken(path: string, log: Log): Promise<void> {
     try {
       await writeDurably(path, `${randomBytes(32).toString('base64url')}\n`);
     } catch (error) {
-      throw new StartError(`api_token_file = ${path} can't be made: ${errorMessage(error)}`);
+      throw new StartError(fileError('api_token_file = ', path, "can't be made", error));
     }
     log.info({ path }, 'made a token for application calls');
     return;

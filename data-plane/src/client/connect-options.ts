@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { ClientError, DataPlaneUnreachable } from './client-error.ts';
 import { Transport } from './transport.ts';
 
@@ -75,10 +76,12 @@ async function readTokenFile(path: string): Promise<string> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // A data plane makes it when it first starts.
-    if (code === 'ENOENT') throw new DataPlaneUnreachable(`there is no token file ${path}`, { absent: true });
-    throw new ClientError('bad_token', `the token file ${path} can't be read (${code})`, { cause: error });
+    if (code === 'ENOENT')
+      throw new DataPlaneUnreachable(`there is no token file ${shownPath(path)}`, { absent: true });
+    throw new ClientError('bad_token', fileError('the token file ', path, "can't be read", error), { cause: error });
   }
   const token = text.trim();
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new ClientError('bad_token', `the token file ${path} holds no token`);
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new ClientError('bad_token', `the token file ${shownPath(path)} holds no token`);
   return token;
 }

@@ -7,6 +7,7 @@ import { settingResolver } from '@vaultplane/shared/backends/setting-references.
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
@@ -127,12 +128,15 @@ export async function readConfiguration(
   try {
     const saved = await readSnapshotFile(path, diskKeyring(settings));
     const says = saved
-      ? `version ${saved.snapshot.version} in ${path}, ${saved.snapshot.vaults.length} vaults`
-      : `none in ${path} yet; a control plane has to give it`;
+      ? `version ${saved.snapshot.version} in ${shownPath(path)}, ${saved.snapshot.vaults.length} vaults`
+      : `none in ${shownPath(path)} yet; a control plane has to give it`;
     return { finding: { what, ok: true, says }, saved };
   } catch (error) {
     // No reason not to start: it is set aside then.
-    return { finding: { what, ok: true, says: `${path} can't be used: ${errorMessage(error)}` }, saved: undefined };
+    return {
+      finding: { what, ok: true, says: `${shownPath(path)} can't be used: ${errorMessage(error)}` },
+      saved: undefined,
+    };
   }
 }
 

@@ -3,12 +3,13 @@ import { createSecureContext } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
+import { shownAddress } from '@vaultplane/shared/settings.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
 import { readPolicies } from '../api/policies-file.ts';
 import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
-import { apiTokenFile, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
+import { apiTokenFile, controlPlanesOf, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
 import { readPolicy } from '../upstream-policy.ts';
 import { describeFinding, type Finding, finding } from './finding.ts';
 import { quietLog, readSettings } from './program-settings.ts';
@@ -84,28 +85,28 @@ async function checkApi(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Pr
   } catch (error) {
     throw new StartError(`api_ssl_cert and api_ssl_cert_key can't be used together: ${errorMessage(error)}`);
   }
-  return `${printAddress(settings.api_listen)}${certificate ? ', with TLS' : ''}`;
+  return `${shownAddress(settings.api_listen)}${certificate ? ', with TLS' : ''}`;
 }
 
 async function checkToken(settings: DataPlaneSettings): Promise<string> {
   const path = apiTokenFile(settings);
   const token = await readTokenFile(path);
-  return token === undefined ? `${path} will be made at the start` : path;
+  return token === undefined ? `${shownPath(path)} will be made at the start` : shownPath(path);
 }
 
 async function checkPolicies(path: string): Promise<string> {
   const policies = await readPolicies(path);
-  return `${path}, for ${policies.map(({ name }) => name).join(', ')}`;
+  return `${shownPath(path)}, for ${policies.map(({ name }) => name).join(', ')}`;
 }
 
 function checkUpstreamPolicy(settings: DataPlaneSettings): string {
   readPolicy(settings);
-  return settings.upstream_policy!;
+  return shownPath(settings.upstream_policy!);
 }
 
 function checkSecretsKey(path: string): string {
   readSecretsKey(path, quietLog());
-  return path;
+  return shownPath(path);
 }
 
 /** What is trusted, and whether a data plane that runs here has found a control plane that does not have it. */
@@ -123,13 +124,13 @@ async function checkClusterCertificate(settings: DataPlaneSettings): Promise<str
   if (!credentials) return 'joins at the start';
   const { certificate, nodeId } = credentials;
   const { validTo } = new X509Certificate(certificate);
-  const file = enrolled ? `node ${nodeId}` : settings.cluster_cert;
+  const file = enrolled ? `node ${nodeId}` : shownPath(settings.cluster_cert!);
   if (Date.parse(validTo) < Date.now()) {
     if (enrolled) return `${file}, ended ${validTo}; it is renewed at the next link if that is not too long ago`;
-    throw new StartError(`${settings.cluster_cert} has expired (${validTo}); no control plane will take it`);
+    throw new StartError(`${file} has expired (${validTo}); no control plane will take it`);
   }
   const until = new Date(validTo).toISOString().slice(0, 10);
-  return `${file}, until ${until}, for ${settings.cluster_control_plane.join(', ')}`;
+  return `${file}, until ${until}, for ${controlPlanesOf(settings).map(shownAddress).join(', ')}`;
 }
 
 async function enrolledCredentials(settings: DataPlaneSettings) {

@@ -6,7 +6,8 @@ import { usageProblem } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
-import { type Address, printAddress, withoutBrackets } from '@vaultplane/shared/settings.ts';
+import { type Address, printAddress, shownAddress, withoutBrackets } from '@vaultplane/shared/settings.ts';
+import { fileError, shownName, shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
 /** How this data plane shows who it is, and whom it takes for its control plane (CONTRACT.md §2, cluster_mtls). */
@@ -61,7 +62,7 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
     tls.createSecureContext({ cert: certificate, key, ca });
   } catch (error) {
     throw new StartError(
-      `cluster_cert = ${settings.cluster_cert} and cluster_cert_key = ${settings.cluster_cert_key} can't be used together: ${errorMessage(error)}`,
+      `cluster_cert = ${shown(settings.cluster_cert)} and cluster_cert_key = ${shown(settings.cluster_cert_key)} can't be used together: ${errorMessage(error)}`,
     );
   }
   return {
@@ -76,12 +77,14 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
   };
 }
 
+const shown = (path: string | undefined) => shownPath(path ?? '');
+
 async function readPem(key: keyof LinkSettings, path: string | undefined, hint: string): Promise<string> {
   if (path === undefined) throw new StartError(`${key} is not set; it must be a PEM file (${hint})`);
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new StartError(`${key} = ${path} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError(`${key} = `, path, "can't be read", error));
   }
 }
 
@@ -170,7 +173,7 @@ function identityProblem(name: string, peer: PeerCertificate, credentials: LinkC
   const allowed = credentials.allowedCommonNames;
   if (!allowed || (typeof commonName === 'string' && allowed.includes(commonName))) return undefined;
   return new Error(
-    `the control plane's certificate has the common name ${commonName}, which cluster_allowed_common_names does not allow`,
+    `the control plane's certificate has the common name ${shownName(String(commonName))}, which cluster_allowed_common_names does not allow`,
   );
 }
 
@@ -244,6 +247,6 @@ async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSi
       request.end();
     });
   } catch (error) {
-    throw new ConnectionRefused(`proxy_server does not connect to ${target}: ${errorMessage(error)}`);
+    throw new ConnectionRefused(`proxy_server does not connect to ${shownAddress(address)}: ${errorMessage(error)}`);
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import type { ReportMessage } from '@vaultplane/shared/protocol.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
 import { connectSecurely, type LinkCredentials } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
 import type { ConversationOptions, NodeIdentity } from './conversation.ts';
@@ -127,7 +127,7 @@ class Link implements ControlPlaneLink {
   /** One link from its first packet to its end. @throws why it ended */
   async #runOnce(address: Address, welcomed: () => void): Promise<void> {
     const { carryOut, clock, configuration, identity, inventory, log, proxy, report, trusted } = this.#options;
-    const endpoint = printAddress(address);
+    const endpoint = shownAddress(address);
     this.#state.endpoint = endpoint;
     const handshake = new AbortController();
     const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => handshake.abort());
@@ -184,7 +184,7 @@ class Link implements ControlPlaneLink {
   #failed(address: Address, reason: string): void {
     if (this.#stopping.signal.aborted) return;
     this.#state.lastError = reason;
-    const endpoint = printAddress(address);
+    const endpoint = shownAddress(address);
     const level = this.#loggedErrors.get(endpoint) === reason ? 'debug' : 'warn';
     this.#loggedErrors.set(endpoint, reason);
     this.#options.log[level](

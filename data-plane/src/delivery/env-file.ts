@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { errorMessage, StartError, UsageError } from '@vaultplane/shared/errors.ts';
+import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -14,7 +15,7 @@ export async function readEnvFile(path: string): Promise<Map<string, string>> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new StartError(`--env-file ${path} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError('--env-file ', path, "can't be read", error));
   }
   return parseEnvFile(text, path);
 }
@@ -28,7 +29,7 @@ export function parseEnvFile(text: string, path: string): Map<string, string> {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const assignment = parseAssignment(line.replace(/^export\s+/, ''));
-    if (!assignment) throw new UsageError(`${path}, line ${index + 1}: it must have the form NAME=value`);
+    if (!assignment) throw new UsageError(`${shownPath(path)}, line ${index + 1}: it must have the form NAME=value`);
     variables.set(assignment.name, unquoted(assignment.value.trim()));
   }
   return variables;

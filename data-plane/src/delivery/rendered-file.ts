@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from '@vaultplane/shared/durable-file.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import { fileError } from '@vaultplane/shared/shown-text.ts';
 import type { FileOwner } from './file-owner.ts';
 
 /** A file that is made from secrets: whoever reads it finds the old text whole or the new one, never with a wider mode. */
@@ -26,7 +27,7 @@ export class RenderedFile {
       await this.#replace(path, text);
       return true;
     } catch (error) {
-      throw new StartError(`${this.path} can't be written: ${errorMessage(error)}`);
+      throw new StartError(fileError('', this.path, "can't be written", error));
     }
   }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { ClientError } from '../client/client.ts';
 import { type LookupResult, lookupError } from './lookup.ts';
 import type { RenderedFile } from './rendered-file.ts';
@@ -86,6 +87,6 @@ async function valuesOf(
 
 function readTemplate(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error) => {
-    throw new StartError(`the template ${path} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError('the template ', path, "can't be read", error));
   });
 }

@@ -1,6 +1,7 @@
 import type { SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { parseReference } from '@vaultplane/shared/reference.ts';
+import { shownReference, shownValue } from '@vaultplane/shared/shown-text.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 
 /** One item of `prefetch`: a reference, or all secrets of a vault that carry a tag (CONTRACT.md §2). */
@@ -19,13 +20,13 @@ export function parsePrefetch(list: readonly string[]): PrefetchItem[] {
       try {
         parseReference(item);
       } catch (error) {
-        throw new StartError(`prefetch: ${JSON.stringify(item)} is not allowed: ${errorMessage(error)}`);
+        throw new StartError(`prefetch: ${shownReference(item)} is not allowed: ${errorMessage(error)}`);
       }
       return { reference: item };
     }
     const [whole, key = '', value, vault = DEFAULT_VAULT] = TAG.exec(item) ?? [];
     if (whole === undefined || key.length > 128 || (value?.length ?? 0) > 256) {
-      throw new StartError(`prefetch: ${JSON.stringify(item)} is not allowed; ${FORM}`);
+      throw new StartError(`prefetch: ${shownValue(item)} is not allowed; ${FORM}`);
     }
     return { tag: { key, ...(value !== undefined && { value }) }, vault };
   });

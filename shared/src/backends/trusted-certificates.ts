@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { getCACertificates } from 'node:tls';
+import { fileError } from '../shown-text.ts';
 import { BackendError } from './backend.ts';
 
 /**
@@ -20,8 +21,7 @@ export function trustedCertificates(sources: readonly string[]): string[] {
     try {
       trusted.add(readFileSync(source, 'utf8'));
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-      throw new BackendError('unavailable', `ssl_trusted_certificate: ${source} can't be read (${code})`);
+      throw new BackendError('unavailable', fileError('ssl_trusted_certificate: ', source, "can't be read", error));
     }
   }
   return [...trusted];

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { shownName, shownPath, shownUrl } from '../shown-text.ts';
 
 /** Where a document is kept, as a setting says it. */
 export type PlaceUrl =
@@ -32,10 +33,10 @@ export function parsePlaceUrl(text: string): PlaceUrl | undefined {
 export function printPlaceUrl(place: PlaceUrl): string {
   switch (place.scheme) {
     case 'file':
-      return `file://${place.path}`;
+      return `file://${shownPath(place.path)}`;
     case 'https':
-      return `${place.url.origin}${place.url.pathname}`;
+      return shownUrl(place.url.href);
     case 's3':
-      return `s3://${place.bucket}/${place.key}`;
+      return `s3://${shownName(place.bucket)}/${shownName(place.key)}`;
   }
 }

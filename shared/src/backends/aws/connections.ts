@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { withoutBrackets } from '../../settings.ts';
+import { shownName } from '../../shown-text.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
 import { AnswerBudget } from '../answer-budget.ts';
@@ -96,7 +97,7 @@ export class AwsConnections {
     if (!(await this.#own.isAt(hostname, port))) return;
     throw new BackendError(
       'unavailable',
-      `the AWS endpoint ${hostname}:${port} is this program's own api_listen, so it would ask itself; ` +
+      `the AWS endpoint ${shownName(hostname)}:${port} is this program's own api_listen, so it would ask itself; ` +
         'AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SECRETS_MANAGER or endpoint_url must lead to AWS',
     );
   }

@@ -1,4 +1,5 @@
 import { fromHttp, fromIni, fromInstanceMetadata, fromTokenFile } from '@aws-sdk/credential-providers';
+import { shownName, shownPath } from '../../shown-text.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import type { AwsConnections } from './connections.ts';
 import type { AwsCredentials } from './credential-store.ts';
@@ -44,18 +45,20 @@ const environment: CredentialSource = {
 
 const sharedFiles: CredentialSource = {
   name: 'shared files',
-  which: (env) => `profile ${env.AWS_PROFILE || 'default'}`,
+  which: (env) => `profile ${shownName(env.AWS_PROFILE || 'default')}`,
   async find(context) {
     const profile = await readProfile(context.env);
     refuseUnsupported(profile);
     if (!profile.section || !HAS_CREDENTIALS.some((key) => profile.section?.[key])) {
       const readable = await readableFiles(profile);
-      const paths = Object.values(profile.files);
+      const paths = Object.values(profile.files).map(shownPath);
       const where =
-        readable.length === 0 ? `neither ${paths.join(' nor ')} can be read` : `it has none in ${readable.join(', ')}`;
-      if (profile.asked)
-        throw new BackendError('unavailable', `AWS_PROFILE names the profile ${profile.name}, but ${where}`);
-      return { none: `profile ${profile.name}: ${where}` };
+        readable.length === 0
+          ? `neither ${paths.join(' nor ')} can be read`
+          : `it has none in ${readable.map(shownPath).join(', ')}`;
+      const name = shownName(profile.name);
+      if (profile.asked) throw new BackendError('unavailable', `AWS_PROFILE names the profile ${name}, but ${where}`);
+      return { none: `profile ${name}: ${where}` };
     }
     const provider = fromIni({
       profile: profile.name,
@@ -90,7 +93,7 @@ function refuseUnsupported({ name, sections }: Profile): void {
     if (unsupported) {
       throw new BackendError(
         'unavailable',
-        `the AWS profile ${next} is of the kind ${unsupported[1]} (${unsupported[0]}), which is not supported: ` +
+        `the AWS profile ${shownName(next)} is of the kind ${unsupported[1]} (${unsupported[0]}), which is not supported: ` +
           'SSO and process credential providers are not; use keys, a role or a web identity',
       );
     }

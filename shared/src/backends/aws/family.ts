@@ -1,5 +1,6 @@
 import { SecretsManagerClient, type SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import { parseUrl } from '@smithy/core/protocols';
+import { shownName, shownUrl } from '../../shown-text.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import {
   type BackendContext,
@@ -60,13 +61,13 @@ class AwsFamily implements BackendFamily {
       requestHandler: this.#connections.handlerFor(awsGuard(opening, this.#context, local?.url)),
       retryStrategy: NO_RETRIES,
     });
-    const at = endpoint ? ` at ${endpoint.url} (${endpoint.from})` : '';
+    const at = endpoint ? ` at ${shownUrl(endpoint.url)} (${endpoint.from})` : '';
     return new SecretsManagerBackend({
       client,
       credentials,
       scope: `aws ${region} ${endpoint?.url ?? ''}`,
-      description: `AWS Secrets Manager in ${region} (${from})${at}`,
-      target: `AWS Secrets Manager in ${region}${at}`,
+      description: `AWS Secrets Manager in ${shownName(region)} (${from})${at}`,
+      target: `AWS Secrets Manager in ${shownName(region)}${at}`,
       context: this.#context,
     });
   }
@@ -86,7 +87,7 @@ class AwsFamily implements BackendFamily {
       signal: this.#stop.signal,
     });
     const role = textOf(config.assume_role_arn);
-    return { source: role === undefined ? this.#source : `${this.#source}, then ${role}`, ...identity };
+    return { source: role === undefined ? this.#source : `${this.#source}, then ${shownName(role)}`, ...identity };
   }
 
   stop(): void {

@@ -1,3 +1,4 @@
+import { shownName } from '../../shown-text.ts';
 import type { BackendContext } from '../backend.ts';
 import type { AwsConnections } from './connections.ts';
 import { findCredentials } from './credential-sources.ts';
@@ -35,5 +36,5 @@ export async function localRegion(env: NodeJS.ProcessEnv): Promise<{ region: str
   }
   const profile = await readProfile(env);
   const region = profile.section?.region;
-  return region ? { region, from: `profile ${profile.name}` } : undefined;
+  return region ? { region, from: `profile ${shownName(profile.name)}` } : undefined;
 }

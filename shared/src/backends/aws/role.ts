@@ -1,3 +1,4 @@
+import { shownName } from '../../shown-text.ts';
 import { BackendError } from '../backend.ts';
 import { callAws } from './call.ts';
 import { CredentialStore } from './credential-store.ts';
@@ -15,12 +16,19 @@ export async function assumeRole(options: RoleOptions): Promise<CredentialStore>
   const { client, target } = await openSts(options);
   const { AssumeRoleCommand } = await import('@aws-sdk/client-sts');
   const deadline = context.deadlines.total;
-  const call = { operation: 'AssumeRole', subject: `role ${roleArn}`, target, credentials, deadline, signal };
+  const call = {
+    operation: 'AssumeRole',
+    subject: `role ${shownName(roleArn)}`,
+    target,
+    credentials,
+    deadline,
+    signal,
+  };
   return new CredentialStore(async () => {
     const command = new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: sessionName });
     const { Credentials: given } = await callAws(call, (abortSignal) => client.send(command, { abortSignal }));
     if (!given?.AccessKeyId || !given.SecretAccessKey || !given.SessionToken) {
-      throw new BackendError('unavailable', `role ${roleArn}: ${target} answered without credentials`);
+      throw new BackendError('unavailable', `role ${shownName(roleArn)}: ${target} answered without credentials`);
     }
     return {
       accessKeyId: given.AccessKeyId,

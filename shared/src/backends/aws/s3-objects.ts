@@ -1,5 +1,7 @@
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { LARGEST_DOCUMENT_BYTES } from '../../places/place.ts';
+import { printPlaceUrl } from '../../places/place-url.ts';
+import { shownName, shownUrl } from '../../shown-text.ts';
 import type { BackendContext } from '../backend.ts';
 import { callAws } from './call.ts';
 import { AwsConnections } from './connections.ts';
@@ -56,7 +58,12 @@ export class S3Objects {
   ): Promise<T> {
     this.#client ??= this.#open();
     const { client, target } = await this.#client;
-    const call = { subject: `s3://${bucket}/${key}`, target, credentials: this.#credentials, deadline: DEADLINE_MS };
+    const call = {
+      subject: printPlaceUrl({ scheme: 's3', bucket, key }),
+      target,
+      credentials: this.#credentials,
+      deadline: DEADLINE_MS,
+    };
     return callAws({ operation: 'S3', ...call, signal }, (abortSignal) => send(client, abortSignal));
   }
 
@@ -76,6 +83,7 @@ export class S3Objects {
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: 1,
     });
-    return { client, target: `AWS S3 in ${region}${endpoint ? ` at ${endpoint.url} (${endpoint.from})` : ''}` };
+    const at = endpoint ? ` at ${shownUrl(endpoint.url)} (${endpoint.from})` : '';
+    return { client, target: `AWS S3 in ${shownName(region)}${at}` };
   }
 }

@@ -1,4 +1,5 @@
 import type { STSClient } from '@aws-sdk/client-sts';
+import { shownName, shownUrl } from '../../shown-text.ts';
 import type { Carried } from '../../upstream-policy/carried.ts';
 import { destinationOfUrl } from '../../upstream-policy/destination.ts';
 import { OWN_GUARD, PushedGuard, type UpstreamGuard } from '../../upstream-policy/guard.ts';
@@ -41,7 +42,8 @@ export async function openSts(options: StsOptions): Promise<{ client: STSClient;
     requestHandler: connections.handlerFor(awsGuard(opening, context, local?.url, roleArn)),
     maxAttempts: 1,
   });
-  return { client, target: `AWS STS in ${region}${endpoint ? ` at ${endpoint.url} (${endpoint.from})` : ''}` };
+  const at = endpoint ? ` at ${shownUrl(endpoint.url)} (${endpoint.from})` : '';
+  return { client, target: `AWS STS in ${shownName(region)}${at}` };
 }
 
 /**

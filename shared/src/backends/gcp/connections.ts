@@ -1,3 +1,4 @@
+import { shownName } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
@@ -37,7 +38,7 @@ export class GoogleConnections {
     if (await this.#own.isAt(hostname, port)) {
       throw new BackendError(
         'unavailable',
-        `${hostname}:${port} is this program's own api_listen, so it would ask itself; endpoint_url must lead to Google`,
+        `${shownName(hostname)}:${port} is this program's own api_listen, so it would ask itself; endpoint_url must lead to Google`,
       );
     }
     const limits = { connect: this.#context.deadlines.connect, answer: maxBytes };

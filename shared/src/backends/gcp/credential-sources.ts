@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { fileError } from '../../shown-text.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { PolicyRefusal } from '../../upstream-policy/refusal.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
@@ -57,8 +58,7 @@ const file: CredentialSource = {
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-      throw new BackendError('unavailable', `${path} can't be read (${code})`);
+      throw new BackendError('unavailable', fileError('', path, "can't be read", error));
     }
     return { ...(await ofKey(parseKey(text), context, OWN_GUARD)), file: { path, stamp } };
   },

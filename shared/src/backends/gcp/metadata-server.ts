@@ -1,3 +1,4 @@
+import { shownUrl } from '../../shown-text.ts';
 import { OWN_GUARD } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
 import { BackendError } from '../backend.ts';
@@ -38,7 +39,7 @@ export class MetadataServer {
     const off = ['METADATA_SERVER_DETECTION', 'NO_GCE_CHECK'].find((name) =>
       ['none', 'true'].includes(this.#env[name]?.trim().toLowerCase() ?? ''),
     );
-    if (off !== undefined) return { none: `${off} is ${this.#env[off]}` };
+    if (off !== undefined) return { none: `${off} is set` };
     const base = this.#base();
     if (base === undefined) throw new BackendError('unavailable', 'GCE_METADATA_HOST is no HOST:PORT');
     const first = await this.#firstAnswer(base, signal);
@@ -52,7 +53,7 @@ export class MetadataServer {
     const asked = Date.now();
     const { access_token: token, expires_in: seconds } = jsonOf(answer.body) ?? {};
     if (typeof token !== 'string' || token === '' || typeof seconds !== 'number') {
-      throw new BackendError('unavailable', `${base.host} answered without a token`);
+      throw new BackendError('unavailable', `${shownHost(base)} answered without a token`);
     }
     return {
       token,
@@ -72,7 +73,7 @@ export class MetadataServer {
   async #firstAnswer(base: URL, signal: AbortSignal): Promise<HttpAnswer | { none: string }> {
     const url = new URL('project/project-id', base);
     const soon = this.#seen ? signal : AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
-    const none = (problem: string) => ({ none: `no answer from ${base.host} (${problem})` });
+    const none = (problem: string) => ({ none: `no answer from ${shownHost(base)} (${problem})` });
     let answer: HttpAnswer;
     try {
       answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, OWN_GUARD, soon);
@@ -92,17 +93,22 @@ export class MetadataServer {
       answer = await this.#connections.send(request, OWN_GUARD, signal);
     } catch (error) {
       if (error instanceof BackendError) throw error;
-      throw new BackendError('unavailable', `${base.host} can't be reached (${connectionProblem(error)})`);
+      throw new BackendError('unavailable', `${shownHost(base)} can't be reached (${connectionProblem(error)})`);
     }
     if (answer.status === 404 && path.startsWith('instance/service-accounts/')) {
-      throw new BackendError('unavailable', `${base.host} says that this machine has no service account (HTTP 404)`);
+      throw new BackendError(
+        'unavailable',
+        `${shownHost(base)} says that this machine has no service account (HTTP 404)`,
+      );
     }
     if (answer.status !== 200 || answer.headers['metadata-flavor'] !== 'Google') {
-      throw new BackendError('unavailable', `${base.host} failed (HTTP ${answer.status})`);
+      throw new BackendError('unavailable', `${shownHost(base)} failed (HTTP ${answer.status})`);
     }
     return answer;
   }
 }
+
+const shownHost = (url: URL): string => shownUrl(url.origin).replace('http://', '');
 
 /** Null for what is no metadata. */
 function textOf({ body }: HttpAnswer): string | null {

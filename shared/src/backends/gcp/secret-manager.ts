@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { crc32c } from '@aws-crypto/crc32c';
 import { SecretValue } from '../../secret-value.ts';
+import { shownName, shownUrl } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import {
   type BackendContext,
@@ -44,8 +45,8 @@ export class SecretManagerBackend implements SecretBackend {
 
   constructor(options: SecretManagerOptions) {
     this.#options = options;
-    const at = options.atEndpoint ? ` at ${options.endpoint} (endpoint_url)` : '';
-    const of = options.project === null ? ", in the credentials' project" : ` in project ${options.project}`;
+    const at = options.atEndpoint ? ` at ${shownUrl(options.endpoint)} (endpoint_url)` : '';
+    const of = options.project === null ? ", in the credentials' project" : ` in project ${shownName(options.project)}`;
     this.#target = `Google Secret Manager${of}${at}`;
     this.scope = `gcp ${options.project ?? ''} ${options.endpoint}`;
   }

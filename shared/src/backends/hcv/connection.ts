@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { shownName } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { connectionOptions } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
@@ -43,7 +44,7 @@ export class Connection {
     if (await this.#own.isAt(host, port)) {
       throw new BackendError(
         'unavailable',
-        `${host}:${port} is this program's own api_listen, so it would ask itself; host and port must lead to the vault's server`,
+        `${shownName(host)}:${port} is this program's own api_listen, so it would ask itself; host and port must lead to the vault's server`,
       );
     }
     try {

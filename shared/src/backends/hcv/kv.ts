@@ -1,3 +1,4 @@
+import { shownName } from '../../shown-text.ts';
 import {
   type BackendContext,
   BackendError,
@@ -34,8 +35,8 @@ export class KvBackend implements SecretBackend {
     const { config, server, tokens } = options;
     this.#options = options;
     this.#mount = config.path('mount');
-    this.scope = `hcv ${server.target}`;
-    this.description = `${this.#mount} (kv ${config.kv}) of ${server.target}, by ${tokens.authentication.method}`;
+    this.scope = `hcv ${server.identity}`;
+    this.description = `${shownName(this.#mount)} (kv ${config.kv}) of ${server.target}, by ${tokens.authentication.method}`;
   }
 
   async fetch(query: SecretQuery, signal: AbortSignal): Promise<FetchedSecret> {

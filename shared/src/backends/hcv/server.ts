@@ -1,3 +1,4 @@
+import { shownName, shownUrl } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
 import { countedCall } from '../counted-call.ts';
@@ -23,15 +24,19 @@ export interface ServerCall {
 
 /** One server of HashiCorp Vault or OpenBao, in one namespace: its HTTP API. */
 export class Server {
-  /** For people, such as `https://vault.example:8200`. */
+  /** For people, such as `the vault server https://vault.example:8200`. */
   readonly target: string;
+  /** Which server and namespace it is. Never printed. */
+  readonly identity: string;
   readonly #context: BackendContext;
   readonly #connection: Connection;
   readonly #headers: Readonly<Record<string, string>>;
 
   constructor(config: HcvConfig, context: BackendContext, guard: UpstreamGuard) {
     const namespace = config.text('namespace');
-    this.target = `the vault server ${config.address}${namespace === undefined ? '' : `, namespace ${namespace}`}`;
+    const inNamespace = namespace === undefined ? '' : `, namespace ${shownName(namespace)}`;
+    this.target = `the vault server ${shownUrl(config.address)}${inNamespace}`;
+    this.identity = JSON.stringify([config.address, namespace]);
     this.#context = context;
     this.#connection = new Connection(config, context, guard);
     this.#headers = {

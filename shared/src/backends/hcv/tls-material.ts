@@ -1,3 +1,4 @@
+import { fileError } from '../../shown-text.ts';
 import { isPem } from '../../vaults/hcv-uses.ts';
 import { BackendError } from '../backend.ts';
 import { readRegularFile } from '../regular-file.ts';
@@ -37,9 +38,6 @@ export function pemOf(config: HcvConfig, name: string): string | undefined {
   try {
     return readRegularFile(value);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-    // A field that should be a key may hold one that is broken: what is no path is not repeated.
-    const shown = value.startsWith('/') && !/\s/.test(value) ? value : 'the file';
-    throw new BackendError('unavailable', `${name}: ${shown} can't be read (${code})`);
+    throw new BackendError('unavailable', fileError(`${name}: `, value, "can't be read", error));
   }
 }

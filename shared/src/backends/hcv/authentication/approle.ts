@@ -1,3 +1,4 @@
+import { shownName, shownPath } from '../../../shown-text.ts';
 import { BackendError } from '../../backend.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
@@ -19,9 +20,9 @@ export class AppRoleAuthentication implements Authentication {
     this.#server = server;
     this.#unwrapped = unwrapped;
     const file = config.text('approle_secret_id_file');
-    const from = file === undefined ? 'of its configuration' : `in ${file}`;
+    const from = file === undefined ? 'of its configuration' : `in ${shownPath(file)}`;
     const wrapped = config.isOn('approle_response_wrapping') ? 'wrapped ' : '';
-    this.description = `role_id ${config.needed('approle_role_id')}, by the ${wrapped}secret_id ${from}`;
+    this.description = `role_id ${shownName(config.needed('approle_role_id'))}, by the ${wrapped}secret_id ${from}`;
   }
 
   async credential(): Promise<string> {

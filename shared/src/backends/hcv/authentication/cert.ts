@@ -1,3 +1,4 @@
+import { shownName } from '../../../shown-text.ts';
 import { BackendError } from '../../backend.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
@@ -21,7 +22,7 @@ export class CertAuthentication implements Authentication {
     config.needed('cert_auth_cert');
     config.needed('cert_auth_cert_key');
     const role = config.text('cert_auth_role_name');
-    this.description = `${role === undefined ? 'whichever role fits' : `role ${role}`}, by a client certificate`;
+    this.description = `${role === undefined ? 'whichever role fits' : `role ${shownName(role)}`}, by a client certificate`;
   }
 
   async credential(): Promise<string> {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { fileError, shownPath } from '../../../shown-text.ts';
 import { BackendError } from '../../backend.ts';
 
 /**
@@ -14,11 +15,10 @@ export async function credentialInFile(field: string, path: string, form: RegExp
   try {
     text = (await readFile(path, 'utf8')).trim();
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new BackendError('unavailable', `${field}: ${path} can't be read (${code})`);
+    throw new BackendError('unavailable', fileError(`${field}: `, path, "can't be read", error));
   }
   if (form.test(text)) return text;
-  throw new BackendError('unavailable', `${field}: ${path} does not hold what it should`);
+  throw new BackendError('unavailable', `${field}: ${shownPath(path)} does not hold what it should`);
 }
 
 /** A signed JSON Web Token, as its three parts. */

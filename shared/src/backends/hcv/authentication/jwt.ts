@@ -1,3 +1,4 @@
+import { shownName, shownPath } from '../../../shown-text.ts';
 import { BackendError } from '../../backend.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
@@ -17,8 +18,8 @@ export class JwtAuthentication implements Authentication {
     this.#server = server;
     const role = config.text('jwt_role');
     const file = config.text('jwt_token_file');
-    const by = file === undefined ? 'jwt_token of its configuration' : `the token in ${file}`;
-    this.description = `${role === undefined ? 'the default role' : `role ${role}`}, by ${by}`;
+    const by = file === undefined ? 'jwt_token of its configuration' : `the token in ${shownPath(file)}`;
+    this.description = `${role === undefined ? 'the default role' : `role ${shownName(role)}`}, by ${by}`;
   }
 
   async credential(): Promise<string> {

@@ -1,3 +1,4 @@
+import { shownName, shownPath } from '../../../shown-text.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
 import { type Authentication, type Login, logInAt } from './authentication.ts';
@@ -14,7 +15,8 @@ export class KubernetesAuthentication implements Authentication {
   constructor(config: HcvConfig, server: Server) {
     this.#config = config;
     this.#server = server;
-    this.description = `role ${config.needed('kube_role')}, by the token in ${config.needed('kube_api_token_file')}`;
+    const role = shownName(config.needed('kube_role'));
+    this.description = `role ${role}, by the token in ${shownPath(config.needed('kube_api_token_file'))}`;
   }
 
   credential(): Promise<string> {

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { shownName } from '../../../shown-text.ts';
 import { credentialsRefused, garbage } from '../errors.ts';
 import type { Server, ServerCall } from '../server.ts';
 import { refusalOf } from './authentication.ts';
@@ -16,7 +17,7 @@ export class UnwrappedSecretIds {
    */
   of(wrappingToken: string, mount: string, server: Server, signal: AbortSignal): Promise<string> {
     // A vault of another server does not get what was had from this one.
-    const key = JSON.stringify([server.target, mount, wrappingToken]);
+    const key = JSON.stringify([server.identity, mount, wrappingToken]);
     let secretId = this.#byToken.get(key);
     if (!secretId) {
       secretId = unwrap(wrappingToken, mount, server, signal);
@@ -45,7 +46,7 @@ async function unwrap(token: string, mount: string, server: Server, signal: Abor
   const { creation_path: made } = await ask('lookup', 'sys/wrapping/lookup', { body: { token } });
   if (typeof made !== 'string' || !isOfRole(made, mount)) {
     throw credentialsRefused(
-      `${subject}: the wrapping token was not made for a secret_id of auth/${mount}: somebody else may have seen what was in it`,
+      `${subject}: the wrapping token was not made for a secret_id of auth/${shownName(mount)}: somebody else may have seen what was in it`,
     );
   }
   const { secret_id: secretId } = await ask('unwrap', 'sys/wrapping/unwrap', { token });
