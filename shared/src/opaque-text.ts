@@ -1,5 +1,5 @@
 /** Such as `server`, `HTTPS`, `node22`, `x509`, `serviceAccount`, `base64url`. */
-const WORD = /^(?:[A-Z]?[a-z]{2,19}\d{0,4}|[A-Z]{2,12}\d{0,4}|[A-Za-z]\d{1,4}|[a-z]{2,}\d{1,3}[a-z]{2,})$/;
+const WORD = /^(?:[A-Z]?[a-z]{2,19}\d{0,4}|[A-Z]{2,12}\d{0,4}|[A-Za-z]\d{1,4}|[a-z]{3,8}\d{1,3}[a-z]{3,8})$/;
 const COMPOUND = /^(?:[A-Z]?[a-z]{2,}|[A-Z]{2,4})(?:[A-Z][a-z]{2,}){1,3}\d{0,4}$/;
 /** A date has 8 digits. */
 const MAX_DIGITS = 8;

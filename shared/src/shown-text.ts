@@ -25,7 +25,8 @@ const hidden = new Set<string>();
 
 /** A text that no error shows from now on, whatever it looks like, such as the value of a setting that is a reference. */
 export function neverShow(text: string): void {
-  if (text !== '') hidden.add(text);
+  // Some settings are used without the slashes around them.
+  for (const form of [text, text.replace(/^\/+|\/+$/g, '')]) if (form !== '') hidden.add(form);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { SecretValue } from '../secret-value.ts';
+import { shownName } from '../shown-text.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import {
   type BackendContext,
@@ -39,7 +40,8 @@ class EnvBackend implements SecretBackend {
     const refusal = this.#rules.refusal(this.#prefix, name);
     if (refusal !== undefined) return new BackendError('access_denied', refusal);
     const text = Object.hasOwn(this.#env, name) ? this.#env[name] : undefined;
-    if (text === undefined) return new BackendError('not_found', `the environment variable ${name} is not set`);
+    if (text === undefined)
+      return new BackendError('not_found', `the environment variable ${shownName(name)} is not set`);
     return { value: SecretValue.ofText(text), version: { id: null, stages: [] }, createdAt: null, arn: null, name };
   }
 }

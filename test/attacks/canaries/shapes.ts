@@ -1,0 +1,74 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+
+/** A secret in a place where it should not be: in one of the shapes that secrets come in. */
+export interface Canary {
+  shape: string;
+  text: string;
+  /** No part of so many characters of these may be seen anywhere, in capitals or not. */
+  secrets: readonly string[];
+}
+
+/** So many characters of a secret in a row are no chance. */
+const PART = 10;
+
+const base64 = (bytes: number): string => randomBytes(bytes).toString('base64');
+const base64url = (bytes: number): string => randomBytes(bytes).toString('base64url');
+const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
+
+const SHAPES: Record<string, () => Omit<Canary, 'shape'>> = {
+  pem: () => {
+    const lines = [base64(48), base64(48), base64(30)];
+    const text = `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----`;
+    return { text, secrets: lines };
+  },
+  'pem in one line': () => {
+    const lines = [base64(48), base64(30)];
+    return { text: `-----BEGIN EC PRIVATE KEY----- ${lines.join(' ')} -----END EC PRIVATE KEY-----`, secrets: lines };
+  },
+  base64: () => whole(base64(32)),
+  'base64 that begins as a path': () => whole(`/${base64(48).slice(1)}`),
+  hex: () => whole(hex(32)),
+  'hex that is short': () => whole(hex(16)),
+  uuid: () => whole(randomUUID()),
+  'token of a vault server': () => whole(`hvs.CAESI${base64url(60)}`),
+  'token of an application': () => whole(base64url(32)),
+  'JSON Web Token': () => {
+    const parts = [base64url(60), base64url(60)];
+    return { text: `eyJhbGciOiJSUzI1NiJ9.${parts.join('.')}`, secrets: parts };
+  },
+  JSON: () => {
+    const [key, id] = [base64(60), hex(20)];
+    const json = { type: 'service_account', project_id: 'canary', private_key_id: id, private_key: key };
+    return { text: JSON.stringify(json), secrets: [key, id] };
+  },
+  'URL with a user': () => {
+    const [password, signature] = [base64url(18), hex(16)];
+    return { text: `https://user:${password}@127.0.0.1:1/path?signature=${signature}`, secrets: [password, signature] };
+  },
+  'several lines': () => {
+    const lines = [base64url(24), base64url(24)];
+    return { text: `user ${lines[0]}\npassword ${lines[1]}`, secrets: lines };
+  },
+  password: () => whole(`Zq7!${base64url(12)}#k P%${base64url(6)}`),
+};
+
+/** One of each shape, none as any before. */
+export function canaries(): Canary[] {
+  return Object.entries(SHAPES).map(([shape, make]) => ({ shape, ...make() }));
+}
+
+/** The part of the canary that a text shows; undefined where it shows none. */
+export function shownIn(text: string, { secrets }: Canary): string | undefined {
+  const seen = text.toLowerCase();
+  for (const secret of secrets) {
+    for (let at = 0; at + PART <= secret.length; at++) {
+      const part = secret.slice(at, at + PART).toLowerCase();
+      if (seen.includes(part)) return part;
+    }
+  }
+  return undefined;
+}
+
+function whole(text: string): Omit<Canary, 'shape'> {
+  return { text, secrets: [text] };
+}
