@@ -119,6 +119,23 @@ describe('settings', () => {
   });
 });
 
+it('follows no reference that a vault has given for a setting', async () => {
+  const asked: string[] = [];
+  const load = loadSettings(SCHEMA, {
+    env: { VAULTPLANE_PG_PASSWORD: '{vault://env/one}' },
+    resolveReference: () => async (reference) => {
+      asked.push(reference);
+      return '{vault://aws/canary}';
+    },
+  });
+  await assert.rejects(load, {
+    name: 'StartError',
+    message:
+      'VAULTPLANE_PG_PASSWORD: pg_password = {vault://env/one} is not allowed: its value (not shown) is a reference itself, which is not followed',
+  });
+  assert.deepEqual(asked, ['{vault://env/one}']);
+});
+
 it('reads and prints addresses, IPv6 too', () => {
   for (const text of ['127.0.0.1:80', '[::1]:8001', 'host.example:1'])
     assert.equal(printAddress(parseAddress(text)!), text);

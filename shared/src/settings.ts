@@ -203,6 +203,12 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
       const shown = shownReference(reference);
       throw new StartError(`${where}: ${key} = ${shown} could not be resolved: ${error.message}`, { cause: error });
     });
+    // Followed further, as the credential of a vault would be, it would lead wherever whoever can write that secret wants.
+    if (looksLikeReference(text.trim())) {
+      throw new StartError(
+        `${where}: ${key} = ${shownReference(reference)} is not allowed: its value (not shown) is a reference itself, which is not followed`,
+      );
+    }
     hide(schema[key]!, text);
     settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, where });
   }

@@ -37,6 +37,16 @@ describe('vaultplane-dp exec', () => {
     assert.equal(status, 0);
   });
 
+  it('gives a value that looks like a reference as it is', async () => {
+    scene.emulator.putSecret('us-east-1', 'planted', { ref: SNIP });
+    const planted = '{vault://aws-sm-vault/planted/ref}';
+    const file = scene.file('planted.env', `FILE=${planted}\n`);
+    const command = ['exec', '--env', `A=${planted}`, '--env-file', file, '--', 'sh', '-c', 'echo "$A|$B|$FILE"'];
+    const { status, stdout } = await scene.command(command, { B: planted }).ended;
+    assert.equal(stdout, `${SNIP}|${SNIP}|${SNIP}\n`);
+    assert.equal(status, 0);
+  });
+
   it('has values in the environment of the child, and nowhere else', async () => {
     const run = scene.command(['exec', '--env', `SECRET=${FOO}`, '--', 'sh', '-c', 'echo ready; exec sleep 60']);
     await run.writes('ready');

@@ -41,6 +41,33 @@ describe('vaultplane-dp render', () => {
     assert.equal(statSync(output).mode & 0o7777, 0o600);
   });
 
+  it('gives a value that looks like a reference as it is, in whatever a template makes of it', async () => {
+    scene.emulator.putSecret('us-east-1', 'planted', { ref: FOO });
+    const planted = '{vault://aws-sm-vault/planted/ref}';
+    const lines = [
+      `{{ secret "${planted}" }}`,
+      `{{ shell (secret "${planted}") }}`,
+      `{{ json (secret "${planted}") }}`,
+      `{{ json "${planted}" }}`,
+      '{{#with (fromJson "{vault://aws-sm-vault/planted/}")}}{{ shell ref }}{{/with}}',
+      '{{ shell (env "REF") }}',
+    ];
+    const template = scene.file('planted.tmpl', lines.join('\n'));
+    const output = join(folder, 'planted');
+    const { status, stderr } = await scene.command(['render', template, '-o', output], { REF: FOO }).ended;
+    assert.equal(status, 0, stderr);
+    const [quoted, asJson] = [`'${FOO}'`, JSON.stringify(FOO)];
+    assert.deepEqual(readFileSync(output, 'utf8').split('\n'), [FOO, quoted, asJson, asJson, quoted, quoted]);
+    const refused = await scene.command([
+      'render',
+      scene.file('p.tmpl', `{{ secret (secret "${planted}") }}`),
+      '-o',
+      output,
+    ]).ended;
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /secret needs a reference in quotes/);
+  });
+
   it('makes several files, of the mode and owner that are asked for, and leaves a link in its place', async () => {
     const one = scene.file('one.conf.hbs', `a {{ secret "${FOO}" }}`);
     const two = scene.file('two.conf', `b {{ secret "${FOO}" }}`);

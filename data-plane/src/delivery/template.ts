@@ -7,6 +7,22 @@ export class TemplateError extends Error {
   override readonly name = 'TemplateError';
 }
 
+/** A reference as the template itself has it, in quotes: no value that is fetched can be one, whatever it looks like. */
+class NamedReference {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+}
+
+/** The helper that makes one, which no template may call: ReferenceMarker sees to that. */
+const NAMED = 'named reference';
+
 const OPTIONS: CompileOptions = {
   // It is for any kind of file, and HTML is the least likely.
   noEscape: true,
@@ -20,6 +36,7 @@ const OPTIONS: CompileOptions = {
     shell: true,
     base64: true,
     env: true,
+    [NAMED]: true,
     log: false,
   } as unknown as KnownHelpers,
 };
@@ -27,7 +44,8 @@ const OPTIONS: CompileOptions = {
 /**
  * A Handlebars template, in which nothing is escaped and a name that is not known is an error. Its helpers:
  *
- * - `secret "REF"`: the value
+ * - `secret "REF"`: the value. A reference is one only in quotes, in the template itself: a value, or a variable, that looks
+ *   like one is text
  * - `json VALUE` (or `json "REF"`): as JSON, so a string in quotes with all escaped that needs it
  * - `fromJson VALUE` (or `fromJson "REF"`): what a JSON text says, to take members of or loop over; numbers keep every digit
  * - `shell VALUE`: in single quotes, as sh reads it
@@ -48,6 +66,7 @@ export class Template {
     this.#env = env;
     try {
       const program = Handlebars.parse(separateBraces(text));
+      new ReferenceMarker().accept(program);
       // Compiles at once, where `compile` waits for the first use: a mistake is told before anything is looked up.
       Handlebars.precompile(program, OPTIONS);
       this.#template = Handlebars.compile(program, OPTIONS);
@@ -71,12 +90,13 @@ export class Template {
     };
     const text = (value: unknown) => {
       if (value === undefined) throw new TemplateError('a helper needs a value');
-      return looksLikeReference(String(value)) ? lookUp(String(value)) : value;
+      return value instanceof NamedReference ? lookUp(String(value)) : value;
     };
     const helpers = {
+      [NAMED]: (reference: string) => new NamedReference(reference),
       secret: (reference: unknown) => {
-        if (typeof reference !== 'string') throw new TemplateError('secret needs a reference in quotes');
-        return lookUp(reference);
+        if (reference instanceof NamedReference) return lookUp(String(reference));
+        throw new TemplateError('secret needs a reference in quotes; a value or a variable is never taken for one');
       },
       json: (value: unknown) => printJson(text(value)),
       fromJson: (value: unknown) => {
@@ -103,6 +123,47 @@ export class Template {
       throw new TemplateError(`${this.#name}: ${renderMessage(error)}`);
     }
   }
+}
+
+/** Marks the references that stand in a template, before anything is fetched. */
+class ReferenceMarker extends Handlebars.Visitor {
+  override SubExpression(call: hbs.AST.SubExpression): void {
+    mark(call);
+    super.SubExpression(call);
+  }
+
+  override MustacheStatement(call: hbs.AST.MustacheStatement): void {
+    mark(call);
+    super.MustacheStatement(call);
+  }
+
+  override BlockStatement(call: hbs.AST.BlockStatement): void {
+    mark(call);
+    super.BlockStatement(call);
+  }
+}
+
+/** Calls of NAMED that are not the template's own. */
+const MADE = new WeakSet<object>();
+
+function mark(call: Pick<hbs.AST.MustacheStatement, 'path' | 'params' | 'hash'>): void {
+  const helper = (call.path as hbs.AST.PathExpression).original;
+  if (MADE.has(call)) return;
+  if (helper === NAMED) throw new TemplateError(`there is no helper ${NAMED}`);
+  if (helper === 'env') return;
+  // What `secret` is given is a reference or a mistake, to be told as one.
+  const isOne = (node: hbs.AST.Expression): node is hbs.AST.StringLiteral =>
+    node.type === 'StringLiteral' && (helper === 'secret' || looksLikeReference((node as hbs.AST.StringLiteral).value));
+  call.params = call.params.map((node) => (isOne(node) ? named(node) : node));
+}
+
+/** `(NAMED "REF")` in place of `"REF"`. */
+function named(reference: hbs.AST.StringLiteral): hbs.AST.SubExpression {
+  const { loc } = reference;
+  const path = { type: 'PathExpression', data: false, depth: 0, parts: [NAMED], original: NAMED, loc };
+  const call = { type: 'SubExpression', path, params: [reference], hash: undefined, loc };
+  MADE.add(call);
+  return call as unknown as hbs.AST.SubExpression;
 }
 
 /**

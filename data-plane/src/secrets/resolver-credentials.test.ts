@@ -105,6 +105,15 @@ describe('credentials of vaults', () => {
     assert.equal(await get('{vault://mine/a}'), 'one fresh');
   });
 
+  it('are what the reference gives, also where that looks like another reference', async () => {
+    env.TOKEN = '{vault://env/other}';
+    put({ token: 'canary-other', secrets: { 'home/a': ['one'] } });
+    configure({ mine: { token: '{vault://env/token}' } });
+    assert.match(await get('{vault://mine/a}'), /^unavailable: the toys refuse the token/);
+    put({ token: env.TOKEN, secrets: { 'home/a': ['one'] } });
+    assert.equal(await get('{vault://mine/a}', true), 'one fresh');
+  });
+
   it('may not be in a vault that itself is an entity', async () => {
     configure({ mine: { token: 'canary-one' }, second: { token: '{vault://mine/a}' } });
     assert.match(
