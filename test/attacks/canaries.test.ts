@@ -24,7 +24,10 @@ const SCHEMAS = { 'data plane': DATA_PLANE_SETTINGS, 'control plane': CONTROL_PL
 /** With most canaries a program starts if they are in these. */
 const HARMLESS = ['vault_hcv_kube_api_token_file', 'vault_hcv_ca_cert', 'vault_hcv_approle_secret_id_file'];
 
-describe('no setting and no variable is repeated by an error, a log, an answer or a file', { skip }, () => {
+describe('no setting and no variable is repeated by an error, a log, an answer or a file', {
+  skip,
+  concurrency: 2,
+}, () => {
   const folder = mkdtempSync(join(tmpdir(), 'vaultplane-canaries-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
   before(() => {

@@ -16,7 +16,7 @@ import {
   type Program,
   type Report,
 } from './scene.ts';
-import { canaries } from './shapes.ts';
+import { type Canary, canaries } from './shapes.ts';
 import { variablesRead } from './variables.ts';
 
 const AT_ONCE = 3;
@@ -36,11 +36,16 @@ interface Ready {
 }
 
 /** Starts the program with canaries, uses it if it runs, and looks for them in all that it has said, written and answered. */
-async function start(names: readonly string[], given: Record<string, string>, texts: ReturnType<typeof canaries>) {
+async function start(
+  names: readonly string[],
+  given: Record<string, string>,
+  hidden: readonly Canary[],
+  command = 'start',
+): Promise<boolean> {
   const dataDir = join(process.cwd(), `process-${report.starts++}`);
   mkdirSync(dataDir, { mode: 0o700 });
   const env = { ...cleanEnv(), ...baseOf(dataDir, files), ...given };
-  const child = spawn(process.execPath, [main, 'start'], { cwd: dataDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, command], { cwd: dataDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const said = new Words(child);
   const ready = await said.ready();
   if (ready) {
@@ -54,8 +59,9 @@ async function start(names: readonly string[], given: Record<string, string>, te
   await said.ended;
   said.add(contentsBelow(dataDir));
   if (said.text === '') throw new Error(`${names.join()}: the ${program} says nothing`);
-  report.leaks.push(...leaksOf(`${program}: ${names.join()}`, said.text, texts));
+  report.leaks.push(...leaksOf(`${program}: ${names.join()}`, said.text, hidden));
   rmSync(dataDir, { recursive: true, force: true });
+  return ready !== undefined || child.exitCode === 0;
 }
 
 function tokenIn(dataDir: string): string | undefined {
@@ -95,23 +101,32 @@ class Words {
 
 const shapes = canaries().length;
 const keys = Object.keys(program === 'data plane' ? DATA_PLANE_SETTINGS : CONTROL_PLANE_SETTINGS);
-const ofSettings = keys.map((key, index) => () => {
+/** A start of a control plane with a database takes seconds: each setting is checked alone, and those that pass start together. */
+const first = program === 'data plane' ? 'start' : 'check';
+const together: Array<{ key: string; env: Record<string, string>; canary: Canary }> = [];
+const ofSettings = keys.map((key, index) => async () => {
   const canary = canaries()[index % shapes]!;
-  return start([key], environmentOf({ ...companionsOf(key, files), [key]: canary.text }), [canary]);
+  const env = environmentOf({ ...companionsOf(key, files), [key]: canary.text });
+  if ((await start([key], env, [canary], first)) && first === 'check') together.push({ key, env, canary });
 });
 const variables = variablesRead().filter((name) => !/^(VAULTPLANE|KONG)_/.test(name));
-const ofVariables = [0, 1, 2].map((shift) => () => {
+const ofVariables = [0, 1, 2].map((shift) => async () => {
   const each = variables.map((name, index) => [name, canaries()[(index + shift) % shapes]!] as const);
   const env = Object.fromEntries(each.map(([name, { text }]) => [name, text]));
-  return start(
-    [`variables ${shift}`],
-    env,
-    each.map(([, canary]) => canary),
-  );
+  const hidden = each.map(([, canary]) => canary);
+  await start([`variables ${shift}`], env, hidden);
 });
 const waiting = [...ofSettings, ...ofVariables].values();
 const worker = async () => {
   for (const run of waiting) await run();
 };
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
+if (together.length > 0) {
+  // The data_dir is where the others' files are looked for.
+  const each = together.filter(({ key }) => key !== 'data_dir');
+  const env = Object.assign({}, ...each.map((one) => one.env));
+  const names = each.map(({ key }) => key);
+  const hidden = each.map(({ canary }) => canary);
+  if (!(await start(names, env, hidden))) throw new Error(`${names.join()}: none may stop the start`);
+}
 process.stdout.write(`${JSON.stringify(report)}\n`);
