@@ -61,7 +61,7 @@ export function clusterIdentity(
   const usage = strict ? usageProblem(own, 'server', true) : undefined;
   if (usage !== undefined) {
     throw new StartError(
-      `cluster_cert = ${files.certificateFile} can't be used with cluster_strict_usage = on: ${usage}; \`vaultplane-cp certs create --node NAME --for control-plane\` makes one`,
+      `cluster_cert = ${shownPath(files.certificateFile)} can't be used with cluster_strict_usage = on: ${usage}; \`vaultplane-cp certs create --node NAME --for control-plane\` makes one`,
     );
   }
   return { ...shared, authority, check: (peer) => checkSigned(allowed, strict, peer) };

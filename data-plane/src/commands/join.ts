@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import type { JoinToken } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError, UsageError } from '@vaultplane/shared/errors.ts';
 import { type Address, parseAddress } from '@vaultplane/shared/settings.ts';
+import { fileError } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
 import { join } from '../enrolment/enrolment.ts';
 import { endOf, readIdentity } from '../enrolment/identity-file.ts';
@@ -58,7 +59,7 @@ async function joinOnce(settings: DataPlaneSettings, address: Address, options: 
   }
   const token = await tokenOf(settings, options);
   await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error) => {
-    throw new StartError(`data_dir = ${dataDir} can't be made: ${errorMessage(error)}`);
+    throw new StartError(fileError('data_dir = ', dataDir, "can't be made", error));
   });
   const ask = { signal: AbortSignal.timeout(TIMEOUT_MS), proxy: proxyOf(settings) };
   try {

@@ -3,7 +3,8 @@ import { chown, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { certificatesIn } from '@vaultplane/shared/certificate-chain.ts';
 import { removeDurably, syncDirectory, writeDurably } from '@vaultplane/shared/durable-file.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { IDENTITY_FILE, NEXT_KEY_FILE } from './file-names.ts';
 import { makePrivateKey } from './signing-request.ts';
 
@@ -28,9 +29,9 @@ export async function readIdentity(dataDir: string): Promise<Identity | undefine
     text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new StartError(`${path} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError('', path, "can't be read", error));
   }
-  const damaged = () => new StartError(`${path} is damaged; \`vaultplane-dp join --force\` joins anew`);
+  const damaged = () => new StartError(`${shownPath(path)} is damaged; \`vaultplane-dp join --force\` joins anew`);
   try {
     const [key] = PRIVATE_KEY.exec(text) ?? [];
     const [certificate, ca] = certificatesIn(text);

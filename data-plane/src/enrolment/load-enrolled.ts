@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type JoinToken, parseJoinToken } from '@vaultplane/shared/enrolment.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { LinkCredentials, LinkSettings } from '../configuration/cluster-connection.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { readIdentity } from './identity-file.ts';
@@ -37,9 +38,9 @@ export async function readJoinToken(file: string, setting: string): Promise<Join
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new StartError(`${setting} = ${file} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError(`${setting} = `, file, "can't be read", error));
   }
-  return tokenIn(text, `${setting} = ${file}`);
+  return tokenIn(text, `${setting} = ${shownPath(file)}`);
 }
 
 /** The token in a text. @throws StartError that does not repeat it */
