@@ -51,7 +51,7 @@ export function shownUrl(text: string): string {
   return `${protocol}//${shownName(hostname)}${port && `:${port}`}${path === '' || isName(path) ? path : `/${NOT_SHOWN}`}`;
 }
 
-/** How an error quotes a reference: whoever wrote something else there may have written a secret. */
+/** How an error quotes what should be a reference: whoever wrote something else there may have written a secret. */
 export function shownReference(text: string): string {
   const [, inside = text] = /^\{vault:\/\/([^{}]*)\}?$/.exec(text) ?? [];
   return isHidden(text) || !isName(inside) ? NOT_SHOWN : text;

@@ -41,7 +41,7 @@ describe('prefetch', () => {
     for (const [item, says] of [
       ['team=web', /"team=web" is not allowed; each must be a reference, tag:KEY/],
       ['tag:', /"tag:" is not allowed/],
-      ['{vault://one/a', /"\{vault:\/\/one\/a" is not allowed: a reference has the form/],
+      ['{vault://one/a', /prefetch: \{vault:\/\/one\/a is not allowed: a reference has the form/],
       ['{vault://one/a?endpoint_url=x}', /can't set "endpoint_url"/],
     ] as const) {
       await assert.rejects(of(item), { name: 'StartError', message: says });

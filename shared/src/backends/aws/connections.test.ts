@@ -51,7 +51,7 @@ describe('connections to AWS', {
     [['system', 'ca.pem'], 'one'],
     [['other.pem'], /can't be reached \(\w+; ssl_trusted_certificate says whom to trust\)/],
     [['system'], /ssl_trusted_certificate says whom to trust/],
-    [['missing.pem'], /missing\.pem can't be read \(ENOENT\)/],
+    [['missing.pem'], /missing\.pem can't be read: ENOENT/],
   ] as const) {
     it(`trust ${trusted.join(' and ')}: ${answer}`, async () => {
       const tls = { cert: readFileSync(path('server.pem'), 'utf8'), key: readFileSync(path('server.key'), 'utf8') };

@@ -154,7 +154,7 @@ describe('Google credentials', () => {
       [{ GCP_SERVICE_ACCOUNT: '{"type":"service_account"}' }, /it has no client_email/],
       [{ GCP_SERVICE_ACCOUNT: '{"type":"external_account"}' }, /type external_account, which is not supported/],
       [{ GCP_SERVICE_ACCOUNT: damaged }, /its private_key is no RSA key/],
-      [{ GOOGLE_APPLICATION_CREDENTIALS: join(folder, 'nope') }, /nope can't be read \(ENOENT\)/],
+      [{ GOOGLE_APPLICATION_CREDENTIALS: join(folder, 'nope') }, /nope can't be read: ENOENT/],
     ];
     const gone = emulator.createKey(APP_ACCOUNT);
     emulator.deleteKey(gone.private_key_id);

@@ -39,7 +39,7 @@ export class MetadataServer {
     const off = ['METADATA_SERVER_DETECTION', 'NO_GCE_CHECK'].find((name) =>
       ['none', 'true'].includes(this.#env[name]?.trim().toLowerCase() ?? ''),
     );
-    if (off !== undefined) return { none: `${off} is set` };
+    if (off !== undefined) return { none: `${off} is ${this.#env[off]}` };
     const base = this.#base();
     if (base === undefined) throw new BackendError('unavailable', 'GCE_METADATA_HOST is no HOST:PORT');
     const first = await this.#firstAnswer(base, signal);
