@@ -60,7 +60,9 @@ In a template (Handlebars, nothing is escaped by itself):
   {{ shell (secret "{vault://aws/db/password}") }}  quoted for sh
   {{#with (fromJson "{vault://aws/db}")}}{{user}}:{{password}}{{/with}}
                                                     members of a whole secret
-  {{ base64 (secret "…") }}  {{ env "HOSTNAME" }}   and if, unless, each, lookup`;
+  {{ base64 (secret "…") }}  {{ env "HOSTNAME" }}   and if, unless, each, lookup
+
+A reference is one only where the template has it in quotes: a value or a variable that looks like one is text.`;
 
 async function jobsOf(templates: string[], { output, mode, owner }: RenderOptions): Promise<RenderingJob[]> {
   if (!/^[0-7]{3,4}$/.test(mode)) throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
