@@ -13,7 +13,7 @@ const MAX_COMPOUND = 32;
  */
 export function opaqueCharacters(text: string): number {
   let count = 0;
-  for (const [word] of text.matchAll(/[A-Za-z0-9+=]+/g)) if (!isWord(word)) count += word.length;
+  for (const [word] of text.matchAll(/[A-Za-z0-9+]+/g)) if (!isWord(word)) count += word.length;
   return count;
 }
 
