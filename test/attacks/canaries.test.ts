@@ -12,7 +12,7 @@ import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/cert
 import { cleanEnv } from '../e2e/deployment.ts';
 import { filesIn, type Program, type Report } from './canaries/scene.ts';
 import { canaries } from './canaries/shapes.ts';
-import { variablesRead } from './canaries/variables.ts';
+import { sourcesOfPrograms, variablesRead } from './canaries/variables.ts';
 
 /** In a network namespace of its own no canary that is taken for a host's name is asked of a name server. */
 const ALONE = ['-rn', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"'];
@@ -23,6 +23,17 @@ const TIMEOUT_MS = 600_000;
 const SCHEMAS = { 'data plane': DATA_PLANE_SETTINGS, 'control plane': CONTROL_PLANE_SETTINGS };
 /** With most canaries a program starts if they are in these. */
 const HARMLESS = ['vault_hcv_kube_api_token_file', 'vault_hcv_ca_cert', 'vault_hcv_approle_secret_id_file'];
+
+it('every error about a file names it by the function that hides what is no path', () => {
+  const wrong = sourcesOfPrograms().flatMap(({ file, text }) => {
+    const named =
+      text.match(
+        /\$\{(?!shown|fileError)[^}]*(?:path|file|dir)[^}]*\} (?:can't be (?!started)|is no|must hold|holds no|is damaged).*/gi,
+      ) ?? [];
+    return named.map((line) => `${file}: ${line}`);
+  });
+  assert.deepEqual(wrong, []);
+});
 
 describe('no setting and no variable is repeated by an error, a log, an answer or a file', {
   skip,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { text as textOf } from 'node:stream/consumers';
-import { errorMessage, StartError, UsageError } from '@vaultplane/shared/errors.ts';
+import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
+import { fileError } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
 import {
   forgetPinnedKeys,
@@ -69,7 +70,7 @@ async function change(settings: DataPlaneSettings, file: string | undefined): Pr
     await pinKeys(settings.data_dir, keys);
   } catch (error) {
     throw new StartError(
-      `data_dir = ${settings.data_dir} can't be written to: ${errorMessage(error)}; where there is no data plane yet, set config_export_public_key`,
+      `${fileError('data_dir = ', settings.data_dir, "can't be written to", error)}; where there is no data plane yet, set config_export_public_key`,
     );
   }
 }
@@ -79,6 +80,6 @@ async function readInput(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new StartError(`${file} can't be read: ${errorMessage(error)}`);
+    throw new StartError(fileError('', file, "can't be read", error));
   }
 }

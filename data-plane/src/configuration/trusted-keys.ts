@@ -6,6 +6,7 @@ import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts'
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { type ExportPublicKey, publicKeyOf, publicKeyPem, publicKeysIn } from '@vaultplane/shared/export-key.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /** In data_dir: the keys that are pinned, PEM. */
 export const PIN_FILE = 'control-plane.pub';
@@ -84,12 +85,12 @@ export async function readPinnedKeys(dataDir: string): Promise<ExportPublicKey[]
     pem = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new StartError(`${path} can't be read (${codeOf(error)}); ${HOW_TO_TRUST}`);
+    throw new StartError(`${fileError('', path, "can't be read", error)}; ${HOW_TO_TRUST}`);
   }
   try {
     return publicKeysIn(pem);
   } catch (error) {
-    throw new StartError(`${path} can't be used: ${errorMessage(error)}; ${HOW_TO_TRUST}`);
+    throw new StartError(`${shownPath(path)} can't be used: ${errorMessage(error)}; ${HOW_TO_TRUST}`);
   }
 }
 

@@ -19,14 +19,18 @@ const OF_LIBRARIES = [
   'NO_PROXY',
 ];
 
+/** The programs' own sources. */
+export function sourcesOfPrograms(): Array<{ file: string; text: string }> {
+  return SOURCES.flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
+    .filter((file) => !/node_modules|\.test\.ts$|\/testing\/|\/manager\/app\//.test(file))
+    .map((file) => ({ file, text: readFileSync(join(ROOT, file), 'utf8') }));
+}
+
 /**
  * Every environment variable that the programs read besides their settings: all names of that form in their sources, so
  * that one which is added is there.
  */
 export function variablesRead(): string[] {
-  const files = SOURCES.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).filter(
-    (file) => !/node_modules|\.test\.ts$|\/testing\/|\/manager\/app\//.test(file),
-  );
-  const found = files.flatMap((file) => readFileSync(join(ROOT, file), 'utf8').match(NAME) ?? []);
+  const found = sourcesOfPrograms().flatMap(({ text }) => text.match(NAME) ?? []);
   return [...new Set([...found, ...OF_LIBRARIES, 'HOME'])].sort();
 }
