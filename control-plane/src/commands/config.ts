@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
-import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
+import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import { parse as parseYaml } from 'yaml';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
