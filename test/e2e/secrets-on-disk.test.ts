@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
@@ -59,7 +59,7 @@ describe('secrets on disk', () => {
     const again = await dataPlane.start();
     const answer = await dataPlane.resolve(REFERENCE);
     assert.equal(answer.value, CANARY);
-    assert.equal(answer.state, 'fresh');
+    assert.match(answer.state!, /^(stale|resurrected)$/);
     const { restored, problem } = (await status()).secrets_on_disk;
     assert.deepEqual({ restored, problem }, { restored: 1, problem: null });
     assert.deepEqual(deployment.filesWith([CANARY, Buffer.from(CANARY).toString('base64').slice(0, 20)]), []);
@@ -70,6 +70,27 @@ describe('secrets on disk', () => {
     await dataPlane.start();
     assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');
     assert.match(String((await status()).secrets_on_disk.problem), /another key.*set aside/);
+  });
+
+  it('are not called fresh where an older copy of them was put back', async (t) => {
+    const { deployment, emulator, control, dataPlane, data } = await rehearse(t, (folder) => ({
+      VAULTPLANE_SECRETS_PERSIST: 'on',
+      VAULTPLANE_SECRETS_KEY_FILE: makeKey(folder),
+    }));
+    const path = join(dataPlane.dataDir, 'secrets.cache');
+    const written = () => (existsSync(path) ? readFileSync(path) : Buffer.alloc(0));
+    await dataPlane.until(() => written().length > 0);
+    const copy = written();
+    emulator.putSecret('us-east-1', 'app', { password: `${CANARY}-newer` });
+    assert.equal((await dataPlane.resolve(REFERENCE, { refresh: true })).value, `${CANARY}-newer`);
+    await dataPlane.until(() => !written().equals(copy));
+    await Promise.all([control.kill('SIGKILL'), data.kill('SIGKILL'), emulator.stop()]);
+    writeFileSync(path, copy);
+    await dataPlane.start();
+    const answer = await dataPlane.resolve(REFERENCE);
+    assert.equal(answer.value, CANARY);
+    assert.match(answer.state!, /^(stale|resurrected)$/);
+    assert.deepEqual(deployment.filesWith([CANARY]), []);
   });
 
   it('are none without a key; names are, and what they name is fetched again before anybody asks', async (t) => {

@@ -20,7 +20,8 @@ interface Trouble {
   readonly failedSince: boolean;
   /**
    * Where the held value is from before a restart, and nothing has been fetched since: from when on it may be fetched
-   * in the background. Else null.
+   * in the background. Else null. The disk can't tell whether it is the newest value or an older one that somebody has
+   * put back, so the value is due for a refresh and never fresh.
    */
   readonly restoredUntil: number | null;
 }
@@ -79,8 +80,9 @@ export class Lifecycle<V> {
   stateFor({ ttl, resurrectTtl }: Lifetimes, now: number): State | null {
     if (this.#held === null) return null;
     const age = now - this.#fetchedAt;
-    if (ttl === 0 || age < ttl) return 'fresh';
-    if (age >= ttl + resurrectTtl) return null;
+    const isOld = ttl !== 0 && age >= ttl;
+    if (!isOld && !this.restored) return 'fresh';
+    if (isOld && age >= ttl + resurrectTtl) return null;
     return this.failedSince ? 'resurrected' : 'stale';
   }
 
@@ -109,10 +111,10 @@ export class Lifecycle<V> {
 
   /** When the held value is to be fetched anew in the background; Infinity for never. */
   dueFor({ ttl, resurrectTtl }: Lifetimes): number {
-    if (this.#held === null || ttl === 0) return Infinity;
+    if (this.#held === null || (ttl === 0 && !this.restored)) return Infinity;
     // Early enough, where resurrect_ttl is short, for the answer to be there before the value is gone.
-    const regular = Math.min((ttl * this.#jitter) / MILLION, ttl * 0.9 + resurrectTtl);
-    const end = this.#fetchedAt + ttl + resurrectTtl;
+    const regular = this.restored ? 0 : Math.min((ttl * this.#jitter) / MILLION, ttl * 0.9 + resurrectTtl);
+    const end = ttl === 0 ? Infinity : this.#fetchedAt + ttl + resurrectTtl;
     const { failure, restoredUntil } = this.#known;
     const from = Math.min(restoredUntil ?? 0, end - 1);
     const due = Math.max(this.#fetchedAt + regular, failure?.backoff?.until ?? 0, from);

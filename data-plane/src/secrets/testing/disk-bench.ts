@@ -30,6 +30,8 @@ export interface Restart {
   key?: SecretsKey;
   nodeId?: string;
   surroundings?: string;
+  /** Done while no program runs. */
+  meanwhile?: () => void;
 }
 
 /** A resolver with its secrets.cache, which can be restarted, as time goes on and clocks are set. */
@@ -107,6 +109,7 @@ export class DiskBench {
     if (restart.killed) this.bench.resolver.continuity.onChange(() => {});
     else await this.file.stop();
     await before.resolver.stop();
+    restart.meanwhile?.();
     const { downSeconds = 0, clockSeconds = 0 } = restart;
     this.#lived = this.lived + downSeconds;
     const wall = before.clock.now() + (downSeconds + clockSeconds) * 1000;

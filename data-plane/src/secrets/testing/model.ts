@@ -73,6 +73,8 @@ export class Model {
   readonly #upstream = new Map<string, Answered[]>();
   readonly #served = new Map<string, Served>();
   #restartedAt = 0;
+  /** The last restart that took what was held with it. */
+  #restoredAt = 0;
 
   constructor(keepsAll: boolean) {
     this.#keepsAll = keepsAll;
@@ -113,6 +115,7 @@ export class Model {
    */
   restartFromDisk(downSeconds: number, lost: boolean): void {
     this.time += downSeconds;
+    this.#restoredAt = this.time;
     if (lost) this.#served.clear();
   }
 
@@ -178,7 +181,10 @@ export class Model {
     if (ttl > 0) {
       assert.ok(age <= ttl + resurrect_ttl + LATE_SECONDS, `${what}: the value is ${age} s older than it may be`);
       if (state === 'fresh') assert.ok(age <= ttl + LATE_SECONDS, `${what}: called fresh, but was gone ${age} s ago`);
-    } else assert.equal(state, 'fresh', what);
+    } else if (span.since > this.#restoredAt) assert.equal(state, 'fresh', what);
+    // What the disk had may be older than what was held last.
+    if (state === 'fresh')
+      assert.ok(span.until >= this.#restoredAt, `${what}: called fresh, but is from before a restart`);
     if (state === 'resurrected') {
       const failed = during(this.#history(upstream), span.since).some((script) => typeof script === 'string');
       assert.ok(failed, `${what}: resurrected though nothing failed`);
