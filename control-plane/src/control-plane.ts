@@ -1,8 +1,7 @@
-import { chmodSync, mkdirSync } from 'node:fs';
 import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
 import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
+import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
@@ -12,7 +11,6 @@ import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
-import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { startAdminServer } from './admin/admin-server.ts';
@@ -94,7 +92,7 @@ export async function startControlPlane(
   } = {};
 
   try {
-    makeDataDir(settings.data_dir);
+    await prepareDataDir(settings.data_dir, log);
     const nodeId = ensureNodeId(settings.data_dir);
     facts.nodeId = nodeId;
     const metrics = new Metrics();
@@ -199,7 +197,6 @@ export async function startControlPlane(
     const defaults = fleetDefaultsOf(settings);
     const { secrets_key_file: keyFile } = settings;
     const configExport = startExport(settings, {
-      nodeId,
       keyring: keyFile === undefined ? undefined : new Keyring([readSecretsKey(keyFile)]),
       identity: () => identity.current,
       exportKey,
@@ -308,7 +305,7 @@ function exportKeyFacts(own: OwnExportKey | undefined) {
 /** The export to config_export_url; undefined where that is not set. */
 function startExport(
   settings: ControlPlaneSettings,
-  { nodeId, ...options }: Omit<ConfigExportOptions, 'place'> & { nodeId: string },
+  options: Omit<ConfigExportOptions, 'place'>,
 ): ConfigExport | undefined {
   const url = exportOf(settings);
   if (!url) return undefined;
@@ -320,7 +317,7 @@ function startExport(
     deadlines: deadlinesOf(settings),
     counts: { calls: 0, errors: 0, throttled: 0 },
   };
-  return ConfigExport.start({ ...options, place: openPlace(url, { context, writer: nodeId }) });
+  return ConfigExport.start({ ...options, place: openPlace(url, { context }) });
 }
 
 /**
@@ -349,13 +346,4 @@ async function certificateFiles(settings: ControlPlaneSettings, log: Log): Promi
     );
   }
   return files;
-}
-
-function makeDataDir(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    chmodSync(directory, 0o700);
-  } catch (error) {
-    throw new StartError(fileError('data_dir = ', directory, "can't be used", error));
-  }
 }

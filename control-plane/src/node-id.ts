@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UUID } from '@vaultplane/shared/vaults/validation.ts';
 
@@ -9,6 +9,8 @@ export function ensureNodeId(dataDir: string): string {
   const kept = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
   if (UUID.test(kept)) return kept.toLowerCase();
   const made = randomUUID();
-  writeFileSync(file, `${made}\n`, { mode: 0o600 });
+  rmSync(file, { force: true });
+  // A new file: what was there may have been a link.
+  writeFileSync(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
   return made;
 }

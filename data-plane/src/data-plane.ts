@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
+import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
@@ -112,7 +113,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const diskKey = settings.secrets_key_file === undefined ? null : readSecretsKey(settings.secrets_key_file, log);
     const key = settings.secrets_persist ? diskKey : null;
     const keyring = diskKey ? new Keyring([diskKey]) : undefined;
-    await makeDataDir(settings.data_dir);
+    await prepareDataDir(settings.data_dir, log, { group: true });
     const nodeId = await loadNodeId(settings.data_dir, log);
     const { data_dir: dataDir, config_export_public_key: exportKey } = settings;
     const trusted = await TrustedKeys.open({ setting: exportKey, dataDir, log });
@@ -379,16 +380,6 @@ async function startFallback(
     return joiningTrust((await joinTokenOf(settings)!()).pin, trusted);
   };
   return ConfigurationFallback.start({ ...rest, place: openPlace(url, { context }), trust });
-}
-
-async function makeDataDir(path: string): Promise<void> {
-  try {
-    // Only a directory that is made here gets its mode here: one that an administrator made has the mode they want.
-    const made = await mkdir(path, { recursive: true, mode: 0o700 });
-    if (made !== undefined) await chmod(path, 0o700);
-  } catch (error) {
-    throw new StartError(fileError('data_dir = ', path, "can't be made", error));
-  }
 }
 
 /** The certificate of api_listen; undefined where it speaks plain HTTP. @throws StartError */

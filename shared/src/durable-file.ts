@@ -1,16 +1,23 @@
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 /** What a file is written from, in one piece or in several. */
 export type Content = string | Uint8Array | Iterable<Uint8Array>;
 
+/** What a process that died while it wrote leaves beside a file is removed after so long: others may be writing there. */
+const LEFT_BEHIND_AFTER_MS = 3_600_000;
+
+/** Paths whose surroundings this process has cleared. */
+const cleared = new Set<string>();
+
 /**
  * Writes a file so that whoever reads it, also after a power cut, finds either the old content whole or the new one:
- * into a file beside it, fsync, rename, fsync of the directory. What a failure leaves half done is removed again, so
- * that it does not go on filling a full disk.
+ * into a file beside it, fsync, rename, fsync of the directory. The file beside it is new and has a random name, so that
+ * nobody can have put a link there. What a failure leaves half done is removed again, so that it does not go on filling a
+ * full disk.
  *
  * @param options.mode of the file, 0600 unless told otherwise
- * @param options.beside the file that is written first; whoever shares a path with other programs gives one of its own
  * @param options.unless asked at the last moment: the old content stays where it says so
  * @param options.modified ms since 1970, for the file's mtime; undefined: what the file system says
  * @returns whether the file was written
@@ -18,16 +25,13 @@ export type Content = string | Uint8Array | Iterable<Uint8Array>;
 export async function writeDurably(
   path: string,
   content: Content,
-  {
-    mode = 0o600,
-    beside = `${path}.new`,
-    unless = () => false,
-    modified,
-  }: { mode?: number; beside?: string; unless?: () => boolean; modified?: number } = {},
+  { mode = 0o600, unless = () => false, modified }: { mode?: number; unless?: () => boolean; modified?: number } = {},
 ): Promise<boolean> {
+  await clearBeside(path);
+  const beside = `${path}.${randomBytes(8).toString('hex')}.new`;
   try {
-    await using(await open(beside, 'w', mode), async (file) => {
-      // A file that an earlier try left behind keeps the mode that it had.
+    await using(await open(beside, 'wx', mode), async (file) => {
+      // Whatever the umask has left of it.
       await file.chmod(mode);
       await file.writeFile(content);
       if (modified !== undefined) await file.utimes(modified / 1000, modified / 1000);
@@ -44,6 +48,21 @@ export async function writeDurably(
   }
   await syncDirectory(dirname(path));
   return true;
+}
+
+/** Removes what earlier writes have left beside a file; once a process, and never failing. */
+async function clearBeside(path: string): Promise<void> {
+  if (cleared.has(path)) return;
+  cleared.add(path);
+  const [folder, name] = [dirname(path), basename(path)];
+  const isLeft = (other: string) =>
+    other.startsWith(`${name}.`) && /^(?:\.[0-9a-f]{16})?\.new$/.test(other.slice(name.length));
+  const others = (await readdir(folder).catch(() => [])).filter(isLeft).map((other) => join(folder, other));
+  for (const other of others) {
+    const left = await lstat(other).catch(() => undefined);
+    if (!left || left.uid !== process.geteuid?.() || Date.now() - left.mtimeMs < LEFT_BEHIND_AFTER_MS) continue;
+    await unlink(other).catch(() => {});
+  }
 }
 
 /** Removes a file, so that it stays removed; one that is not there is no error. Says whether there was one. */

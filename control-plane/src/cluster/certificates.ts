@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { readPem } from '../pem.ts';
 import type { CertificatePair, Usage } from './certificate-maker.ts';
@@ -65,20 +65,10 @@ export async function createCertificates(directory: string, node?: string, usage
 
 /** The key first: a certificate that is there has its key. */
 async function writePair(files: CertificateFiles, pair: CertificatePair): Promise<void> {
-  await writeNew(files.keyFile, pair.key, 0o600);
-  await writeNew(files.certificateFile, pair.certificate, 0o644);
+  await writePem(files.keyFile, pair.key, 0o600);
+  await writePem(files.certificateFile, pair.certificate, 0o644);
 }
 
-async function writeNew(path: string, content: string, mode: number): Promise<void> {
-  const beside = `${path}.${randomBytes(4).toString('hex')}`;
-  const file = await open(beside, 'wx', mode);
-  try {
-    await file.writeFile(content.endsWith('\n') ? content : `${content}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(beside, path);
-  const directory = await open(dirname(path), 'r');
-  await directory.sync().finally(() => directory.close());
+async function writePem(path: string, pem: string, mode: number): Promise<void> {
+  await writeDurably(path, pem.endsWith('\n') ? pem : `${pem}\n`, { mode });
 }

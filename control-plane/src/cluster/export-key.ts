@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
@@ -113,7 +112,7 @@ function readKeyFile(setting: 'config_export_key_file' | 'data_dir', path: strin
 const KEY_FILE = 'a file with a private key, as `openssl genpkey -algorithm ed25519` makes one';
 
 async function writeKey(path: string, key: ExportKey): Promise<ExportKey> {
-  await writeDurably(path, key.pem, { beside: `${path}.${randomBytes(8).toString('hex')}` });
+  await writeDurably(path, key.pem);
   return key;
 }
 

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
@@ -29,8 +30,9 @@ export async function dumpConfig(
   const text = json ? `${JSON.stringify(document, null, 2)}\n` : printYaml(document);
   if (output === undefined) return text;
   try {
-    writeFileSync(output, text);
+    writeFileSync(await followOwnLinks(output), text);
   } catch (error) {
+    if (error instanceof StartError) throw error;
     throw new StartError(fileError('', output, "can't be written", error));
   }
   return undefined;

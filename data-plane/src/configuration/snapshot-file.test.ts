@@ -121,7 +121,7 @@ describe('config.snapshot', () => {
 
   it('that another write left behind half done beside it does no harm', async () => {
     const path = newPath();
-    writeFileSync(`${path}.new`, 'half', { mode: 0o666 });
+    writeFileSync(`${path}.0123456789abcdef.new`, 'half', { mode: 0o666 });
     const file = new SnapshotFile({ path, clock: new FakeClock(), log: silentLog });
     file.save(SAVED);
     await file.stop();

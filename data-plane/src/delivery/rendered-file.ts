@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
 import type { FileOwner } from './file-owner.ts';
 
@@ -22,11 +23,12 @@ export class RenderedFile {
   async write(text: string): Promise<boolean> {
     try {
       // A link stays, and what it leads to is replaced.
-      const path = await realpath(this.path).catch(() => this.path);
+      const path = await followOwnLinks(this.path);
       if (await this.#isAlready(path, text)) return false;
       await this.#replace(path, text);
       return true;
     } catch (error) {
+      if (error instanceof StartError) throw error;
       throw new StartError(fileError('', this.path, "can't be written", error));
     }
   }

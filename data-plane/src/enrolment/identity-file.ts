@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { chown, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chown, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { certificatesIn } from '@vaultplane/shared/certificate-chain.ts';
-import { removeDurably, syncDirectory, writeDurably } from '@vaultplane/shared/durable-file.ts';
+import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { IDENTITY_FILE, NEXT_KEY_FILE } from './file-names.ts';
@@ -69,20 +69,8 @@ export async function nextKey(dataDir: string, { fresh = false } = {}): Promise<
     if (kept !== undefined && isKey(kept)) return kept;
   }
   const key = makePrivateKey();
-  const beside = `${path}.${process.pid}`;
-  const file = await open(beside, 'wx', 0o600);
-  try {
-    await file.writeFile(key);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(beside, path).catch(async (error) => {
-    await unlink(beside);
-    throw error;
-  });
+  await writeDurably(path, key);
   await likeItsFolder(path);
-  await syncDirectory(dataDir);
   return key;
 }
 

@@ -7,13 +7,10 @@ import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
 export class FilePlace implements Place {
   readonly name: string;
   readonly #path: string;
-  readonly #beside: string;
 
-  constructor(url: Extract<PlaceUrl, { scheme: 'file' }>, writer = String(process.pid)) {
+  constructor(url: Extract<PlaceUrl, { scheme: 'file' }>) {
     this.name = printPlaceUrl(url);
     this.#path = url.path;
-    // Of its own, so that two writers at once do not mix.
-    this.#beside = `${url.path}.${writer}.new`;
   }
 
   async read(signal: AbortSignal): Promise<Buffer | undefined> {
@@ -29,7 +26,7 @@ export class FilePlace implements Place {
   async write(document: Buffer): Promise<void> {
     try {
       // Other users of this machine may read it: it holds nothing secret, and data planes may be such.
-      await writeDurably(this.#path, document, { mode: 0o644, beside: this.#beside });
+      await writeDurably(this.#path, document, { mode: 0o644 });
     } catch (error) {
       placeError(this.name, error);
     }

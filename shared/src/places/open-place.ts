@@ -8,14 +8,12 @@ import { S3Place } from './s3.ts';
 export interface PlaceOptions {
   /** Whom TLS connections trust, and what finds AWS credentials. */
   context: BackendContext;
-  /** Tells writers of one file apart. */
-  writer?: string;
 }
 
-export function openPlace(url: PlaceUrl, { context, writer }: PlaceOptions): Place {
+export function openPlace(url: PlaceUrl, { context }: PlaceOptions): Place {
   switch (url.scheme) {
     case 'file':
-      return new FilePlace(url, writer);
+      return new FilePlace(url);
     case 'https':
       return new HttpsPlace(url, context);
     case 's3':
