@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { MAX_FILE_BYTES } from '../backends/regular-file.ts';
 import { StartError } from '../errors.ts';
+import { shownPath } from '../shown-text.ts';
 import { UpstreamPolicy } from './policy.ts';
 import { type PolicySurroundings, parsePolicy } from './policy-form.ts';
 
@@ -17,7 +18,7 @@ export interface PolicyFile {
  */
 export function readPolicyFile(path: string, surroundings: PolicySurroundings): PolicyFile {
   const fail = (what: string): never => {
-    throw new StartError(`upstream_policy = ${path} ${what}`);
+    throw new StartError(`upstream_policy = ${shownPath(path)} ${what}`);
   };
   const text = readTrusted(path, fail);
   try {
