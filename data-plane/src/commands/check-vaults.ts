@@ -17,6 +17,7 @@ import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { backendContextOf } from '../backend-context.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
+import { plainDestinationsOf } from '../secrets/plain-destinations.ts';
 import { type Vault, VaultDirectory } from '../secrets/vault-directory.ts';
 import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
 import { readPolicy } from '../upstream-policy.ts';
@@ -62,6 +63,13 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       const access = waysOf(vault);
       if (!looks.has(access)) looks.set(access, lookAt(backends, vault));
     }
+    const plain = vaults.flatMap((vault) =>
+      plainDestinationsOf(vault).map((server) => ({
+        what: `vault ${vault.prefix}`,
+        ok: true,
+        says: `WARNING: asks ${server} over plain http: its credentials and secrets cross the network readable`,
+      })),
+    );
     const findings = asked.map(async (vault) => {
       const look = await looks.get(waysOf(vault))!;
       return findingOf(vault, look);
@@ -75,6 +83,7 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       ...(await Promise.all(credentials)),
       ...(await Promise.all(findings)),
       ...credentialFindings(saved, withheld),
+      ...plain,
       ...rejected,
     ];
   } finally {

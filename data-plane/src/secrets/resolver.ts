@@ -19,6 +19,7 @@ import { Entry } from './entry.ts';
 import { type HeldSecret, inventoryOf } from './inventory.ts';
 import type { State } from './lifecycle.ts';
 import { type Asked, Lookup, type ResolveOptions } from './lookup.ts';
+import { PlainDestinations } from './plain-destinations.ts';
 import { RefreshNow, type RefreshOutcome, type RefreshRequest } from './refresh-now.ts';
 import { Refresher } from './refresher.ts';
 import type { Resolved } from './resolved.ts';
@@ -48,6 +49,7 @@ export class Resolver {
   /** Of the machine's own vaults any secret, for credentials. */
   readonly #localSecret: (reference: string) => Promise<string>;
   readonly #rejections: ToldRejections;
+  readonly #plainDestinations: PlainDestinations;
   readonly #directory: VaultDirectory;
   readonly #backends: BackendSource;
   readonly #calls: CallCountsByType;
@@ -69,6 +71,7 @@ export class Resolver {
     this.#settings = settings;
     this.#calls = new CallCountsByType(options.onUpstreamCall);
     this.#localSecret = settingResolver({ settings: { ...settings }, env, log });
+    this.#plainDestinations = new PlainDestinations(log);
     this.#rejections = new ToldRejections(log, options.onRejected ?? (() => {}));
     this.#policy = options.upstreamPolicy ?? DEFAULT_POLICY;
     this.#directory = new VaultDirectory(settings, this.#policy);
@@ -172,6 +175,7 @@ export class Resolver {
     // Also where nothing of it is held any more: what was held lately may still be on disk.
     if (moved) this.continuity.changed(true);
     this.#watches.configured();
+    this.#plainDestinations.tell(this.#directory.all());
     this.#rejections.tell(this.#directory.rejected);
   }
 

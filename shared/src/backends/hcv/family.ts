@@ -1,4 +1,3 @@
-import { isLoopback } from '../../settings.ts';
 import { OWN_GUARD, PushedGuard, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { hcvCarries } from '../../vaults/hcv-uses.ts';
@@ -68,12 +67,6 @@ class HcvFamily implements BackendFamily {
     const { log, deadlines } = this.#context;
     const server = new Server(config, this.#context, this.#guardOf(config));
     const authentication = authenticationOf(config, server, this.#unwrapped[config.origin]);
-    if (config.protocol === 'http' && !isLoopback(config)) {
-      log.warn(
-        { server: server.target },
-        'the vault is asked over plain http: its token and secrets cross the network readable',
-      );
-    }
     return { server, tokens: new TokenKeeper({ authentication, server, log, deadline: deadlines.total }) };
   }
 
