@@ -75,6 +75,9 @@ function enrolmentOn(database: string, start: Start): void {
         audit.data.some(({ path, actor }) => path === `/v1/join/${facts.node_id}` && actor.startsWith('invitation ')),
       );
       assert.deepEqual(deployment.filesWith([token, token.split('_')[2]!]), []);
+      // And the key is on the node alone: in one file, which nobody else reads.
+      const [, line] = (await identityOf(dp)).key.split('\n');
+      assert.deepEqual(deployment.filesWith([line!]), [join('machine-1', 'identity.pem')]);
     });
 
     it("a data plane's certificate makes no control plane: neither another node nor a joiner takes it", async () => {

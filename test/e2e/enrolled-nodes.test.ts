@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
 import { ConnectProxy } from '@vaultplane/data-plane/testing/connect-proxy.ts';
 import { until } from '@vaultplane/shared/testing/until.ts';
+import { openLink } from '../attacks/enrolment-client.ts';
 import { type ControlPlane, type DataPlane, Deployment } from './deployment.ts';
 import { ENROLLED, invite, joinBy, planJoiner, tokenFile } from './enrolled.ts';
 
@@ -153,6 +154,15 @@ describe('data planes that enrol', () => {
     await fresh.caughtUpWith(cp);
     assert.deepEqual(proxy.asked.slice(0, 2), [cp.clusterAddress, cp.clusterAddress]);
     await until('both are linked', async () => (await nodes(cp)).filter(({ connected }) => connected).length === 2);
+
+    // Who has the shared certificate is no node that has joined.
+    const shown = {
+      certificate: readFileSync(shared.VAULTPLANE_CLUSTER_CERT, 'utf8'),
+      key: readFileSync(shared.VAULTPLANE_CLUSTER_CERT_KEY, 'utf8'),
+    };
+    const claim = await openLink(cp, shown, (await factsOf(fresh)).node_id);
+    assert.deepEqual([claim.type, claim.code], ['refuse', 'wrong_node_id']);
+    assert.match(claim.reason!, /has a certificate of its own, which was not shown/);
 
     await controlPlane.stop();
     cp.env.VAULTPLANE_CLUSTER_STRICT_USAGE = 'on';

@@ -46,6 +46,9 @@ function wantedOf({ name, labels, uses, ttl }: InviteOptions): Record<string, un
   if (ttl !== undefined && seconds === undefined) {
     throw new UsageError('--ttl must be a number and a unit, such as 30m, 1h or 7d, or never');
   }
+  if (uses !== undefined && uses !== 'unlimited' && !/^[1-9]\d{0,6}$/.test(uses)) {
+    throw new UsageError('--uses must be a whole number from 1 on, or unlimited');
+  }
   const pairs = labels === undefined ? undefined : parseLabels(labels);
   if (labels !== undefined && pairs === undefined) throw new UsageError('--labels must be KEY:VALUE,KEY:VALUE…');
   return {
