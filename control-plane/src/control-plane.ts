@@ -5,7 +5,7 @@ import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
+import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
@@ -14,6 +14,7 @@ import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { startAdminServer } from './admin/admin-server.ts';
+import { ensureAdminToken } from './admin/admin-token.ts';
 import { Authentication } from './admin/authentication.ts';
 import { CertificateAuthority } from './cluster/certificate-authority.ts';
 import { type CertificateFiles, ensureSharedCertificate } from './cluster/certificates.ts';
@@ -33,6 +34,7 @@ import { type ControlPlaneSettings, exportOf, managerPathOf } from './settings.t
 import { Metrics } from './status/metrics.ts';
 import { observedDatabase } from './status/observed-database.ts';
 import { startStatusServer } from './status/status-server.ts';
+import { noteLogLevel } from './store/audit-log.ts';
 import type { Database } from './store/database.ts';
 import { ensureKeyring, keyringOf } from './store/keyring-file.ts';
 import { openDatabase, prepareStore, type Store, storeOptions } from './store/open-store.ts';
@@ -55,6 +57,8 @@ export interface ControlPlane {
   keyFile: string;
   /** Takes renewed certificates of the cluster link into use now, without dropping a link. Never rejects. */
   rereadCertificates(): Promise<void>;
+  /** Notes in the audit log that a signal has changed the log level. Never rejects. */
+  noteLogLevel(from: LogLevel): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -158,7 +162,7 @@ export async function startControlPlane(
     stoppers.add('audit log', stopPruning);
     const authentication = await Authentication.create({
       tokens: store.tokens,
-      adminToken: settings.admin_token,
+      adminToken: ensureAdminToken(settings, log),
       listen: settings.admin_listen,
       clock,
       log,
@@ -243,7 +247,7 @@ export async function startControlPlane(
       clock,
       metrics,
       managerPath: managerPathOf(settings),
-      information: { nodeId, logLevel: settings.log_level, adminListen: printAddress(settings.admin_listen) },
+      information: { nodeId, adminListen: printAddress(settings.admin_listen) },
       log,
     });
     stoppers.add('admin', () => admin.stop());
@@ -265,6 +269,13 @@ export async function startControlPlane(
       certificateFile: files?.certificateFile ?? '',
       keyFile: files?.keyFile ?? '',
       rereadCertificates: () => identity.look(),
+      noteLogLevel: (from) =>
+        noteLogLevel(
+          { audit: store.audit, log },
+          { name: 'signal', role: 'admin', remoteAddress: null },
+          { method: 'SIGNAL', path: 'SIGHUP' },
+          from,
+        ),
       stop: () => {
         phase = 'stopping';
         return stoppers.stop();

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --disable-sigusr1
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
-import { aborted, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { aborted, runCli, STOP_WITHIN_MS, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import { Command, Option } from 'commander';
@@ -12,7 +12,7 @@ import { exportKey } from './commands/export-key.ts';
 import { showMigrations } from './commands/migrate.ts';
 import { type InviteOptions, inviteNode } from './commands/node.ts';
 import { createToken } from './commands/token.ts';
-import { startControlPlane } from './control-plane.ts';
+import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { loadControlPlaneSettings } from './settings.ts';
 import { ROLES, type Role } from './store/audit-log.ts';
 import { PROGRAM_VERSION } from './version.ts';
@@ -47,14 +47,19 @@ function print({ json }: Common, facts: unknown, lines: string[]): void {
   process.stdout.write(json ? `${JSON.stringify(facts, null, 2)}\n` : lines.map((line) => `${line}\n`).join(''));
 }
 
-command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads log_level and certificates anew.').action(
+command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reloads log_level and certificates.').action(
   async (options: Common) => {
-    const signal = stopOnSignals();
+    const signal = stopOnSignals({ program: 'vaultplane-cp', withinMs: STOP_WITHIN_MS });
     const references = settingReferences(false);
     const settings = await settingsOf(options, references);
     const log = createLog('vaultplane-cp', settings.log_level);
-    rereadLogLevelOnHangup(log, { confFile: options.conf, env: process.env });
-    const controlPlane = await startControlPlane(settings, {
+    let controlPlane: ControlPlane | undefined;
+    rereadLogLevelOnHangup(
+      log,
+      { confFile: options.conf, env: process.env },
+      (from) => void controlPlane?.noteLogLevel(from),
+    );
+    controlPlane = await startControlPlane(settings, {
       log,
       signal,
       settingReferences: references,
@@ -64,7 +69,7 @@ command('start', 'Run the control plane until SIGTERM or SIGINT. SIGHUP reads lo
       throw error;
     });
     if (!controlPlane) return;
-    process.on('SIGHUP', () => void controlPlane.rereadCertificates());
+    process.on('SIGHUP', () => void controlPlane?.rereadCertificates());
     await aborted(signal);
     log.info({}, 'stopping');
     await controlPlane.stop();

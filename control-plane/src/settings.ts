@@ -30,7 +30,11 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   pg_ssl_verify: { type: 'boolean', default: true, description: "whether the server's certificate is checked" },
   pg_ssl_ca: { type: 'path', description: "the CA of the server's certificate (PEM)" },
   admin_listen: { type: 'listen', default: '127.0.0.1:8001', description: 'the Admin API' },
-  admin_token: { type: 'string', secret: true, description: 'the first admin token' },
+  admin_token: {
+    type: 'string',
+    secret: true,
+    description: 'the first admin token; auto: made at the first start, in data_dir/admin-token',
+  },
   admin_ssl_cert: { type: 'path', description: "admin_listen's certificate (PEM)" },
   admin_ssl_cert_key: { type: 'path', description: "admin_listen's private key (PEM)" },
   manager_path: {

@@ -53,10 +53,19 @@ function isOfCommander(error: unknown): error is CommanderError {
 const SAME_SIGNAL_MS = 500;
 
 /**
+ * Milliseconds that a server has to stop in order: to answer requests in progress, close its links and its database. Below
+ * what systemd (TimeoutStopSec=15 in the units) and Kubernetes (30 s) give it before they kill it.
+ */
+export const STOP_WITHIN_MS = 10_000;
+
+/**
  * A signal that is aborted by the first SIGINT or SIGTERM, so that the program can stop in order. A second one, half a
  * second later or more, ends the process at once, with the status that a shell gives to one which died of that signal.
+ *
+ * @param options.withinMs ends a process that has not stopped by then, whatever it waits for, with a line on stderr and
+ *   status 1; undefined: it may take as long as it likes
  */
-export function stopOnSignals(): AbortSignal {
+export function stopOnSignals({ program, withinMs }: { program?: string; withinMs?: number } = {}): AbortSignal {
   const controller = new AbortController();
   let first = 0;
   for (const [name, number] of [
@@ -66,11 +75,17 @@ export function stopOnSignals(): AbortSignal {
     process.on(name, () => {
       if (!controller.signal.aborted) {
         first = performance.now();
+        if (withinMs !== undefined) setTimeout(endLate, withinMs, program, withinMs).unref();
         controller.abort(name);
       } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(128 + number);
     });
   }
   return controller.signal;
+}
+
+function endLate(program: string | undefined, withinMs: number): void {
+  process.stderr.write(`${program}: did not stop within ${withinMs / 1000} s, and ends now\n`);
+  process.exit(1);
 }
 
 /** Waits until the signal is aborted; without a listener left behind, and without a timer. */

@@ -3,14 +3,22 @@ import type { Log, LogLevel } from './log.ts';
 import { COMMON_SETTINGS, type LoadOptions, loadSettings } from './settings.ts';
 
 /**
- * At every SIGHUP, reads log_level anew and changes the log to it; every other setting stays as it was at the start. A
- * level that can't be read changes nothing and is a line in the log. Returns what ends that.
+ * Reloads log_level at every SIGHUP; every other setting stays as it was at the start. A level that can't be read changes
+ * nothing and is a line in the log. Returns what ends that.
+ *
+ * @param onChange told when the level is another than before
  */
-export function rereadLogLevelOnHangup(log: Log, from: Pick<LoadOptions, 'confFile' | 'env'>): () => void {
+export function rereadLogLevelOnHangup(
+  log: Log,
+  from: Pick<LoadOptions, 'confFile' | 'env'>,
+  onChange: (from: LogLevel) => void = () => {},
+): () => void {
   const reread = async () => {
     try {
       const { log_level } = await loadSettings({ log_level: COMMON_SETTINGS.log_level }, from);
+      const before = log.level;
       log.setLevel(log_level as LogLevel);
+      if (log.level !== before) onChange(before);
       log.info({ log_level }, 'log level read anew; other settings are those of the start');
     } catch (error) {
       log.error({ error: errorMessage(error) }, 'the log level stays: the settings can not be read');

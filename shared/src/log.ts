@@ -28,6 +28,8 @@ export interface Log {
   warn(facts: LogFacts, message: string): void;
   error(facts: LogFacts, message: string): void;
   child(facts: LogFacts): Log;
+  /** Of the whole log. */
+  readonly level: LogLevel;
   /** Changes the level of the whole log: of its root and of every child. */
   setLevel(level: LogLevel): void;
 }
@@ -53,10 +55,10 @@ export function createLog(program: string, level: LogLevel = 'info', destination
       return id === undefined ? {} : { request_id: id };
     },
   };
-  return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })));
+  return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })), { level });
 }
 
-function wrap(target: ReturnType<typeof pino>, root = target): Log {
+function wrap(target: ReturnType<typeof pino>, shared: { level: LogLevel }, root = target): Log {
   // A child of pino keeps the level that it was born with.
   const current = () => {
     if (target.level !== root.level) target.level = root.level;
@@ -69,8 +71,12 @@ function wrap(target: ReturnType<typeof pino>, root = target): Log {
     info: (facts, message) => current().info({ event: eventOf(message), ...facts }, message),
     warn: (facts, message) => current().warn({ event: eventOf(message), ...facts }, message),
     error: (facts, message) => current().error({ event: eventOf(message), ...facts }, message),
-    child: (facts) => wrap(target.child(facts), root),
+    child: (facts) => wrap(target.child(facts), shared, root),
+    get level() {
+      return shared.level;
+    },
     setLevel: (level) => {
+      shared.level = level;
       root.level = PINO_LEVEL[level];
     },
   };
@@ -105,5 +111,6 @@ export const silentLog: Log = {
   warn() {},
   error() {},
   child: () => silentLog,
+  level: 'info',
   setLevel() {},
 };

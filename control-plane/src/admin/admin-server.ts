@@ -18,7 +18,8 @@ import { readPemPair } from '../pem.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Store } from '../store/open-store.ts';
 import { auditRoutes } from './audit-routes.ts';
-import type { Authentication } from './authentication.ts';
+import { type Authentication, requireRole } from './authentication.ts';
+import { MAX_BODY_BYTES } from './body-limits.ts';
 import { clusteringRoutes } from './clustering-routes.ts';
 import { configRoutes } from './config-routes.ts';
 import { CurrentVaults } from './current-vaults.ts';
@@ -32,7 +33,7 @@ import { notFound, toKongError } from './kong-error.ts';
 import { openApiRoute } from './openapi/document.ts';
 import { referenceRoutes } from './reference-routes.ts';
 import { refreshRoutes } from './refresh-routes.ts';
-import { acceptBodies, MAX_BODY_BYTES } from './request-body.ts';
+import { acceptBodies } from './request-body.ts';
 import { writeRequest } from './resources.ts';
 import { schemaRoutes } from './schema-routes.ts';
 import { tagRoutes } from './tag-routes.ts';
@@ -56,7 +57,7 @@ export interface AdminServerOptions {
   metrics: Metrics;
   /** Where the manager's page is, such as /manager; undefined: nowhere. */
   managerPath: string | undefined;
-  information: Omit<Information, 'database' | 'publisher' | 'log'>;
+  information: Omit<Information, 'database' | 'publisher' | 'audit' | 'log'>;
   tracing?: Tracing | undefined;
   log: Log;
 }
@@ -73,6 +74,9 @@ const TRACED_ROUTES = [
   '/tokens',
   '/nodes',
 ];
+
+/** Of every answer: what is told to whoever has a token is kept by no cache, and is what its type says. */
+const ANSWER_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 /** Requests in progress have this long to end when the server stops. */
 const FINISH_WITHIN_MS = 1500;
@@ -94,10 +98,14 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   app.decorateRequest('actor');
   // By a callback: what comes after it, and all that it waits for, is done for this request.
   app.addHook('onRequest', (request, _reply, done) => forRequest(request.id, done));
+  // Before any of the body is read: whoever may not do what is asked has nothing parsed.
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ [REQUEST_ID_HEADER]: request.id, 'x-kong-admin-request-id': request.id });
+    reply.headers({ ...ANSWER_HEADERS, [REQUEST_ID_HEADER]: request.id, 'x-kong-admin-request-id': request.id });
+    const { open, role } = request.routeOptions.config ?? {};
     // The manager's own files say nothing of what is kept here; what they show, they ask this API for.
-    if (request.routeOptions.config?.open !== true) request.actor = await options.authentication.identify(request);
+    if (open !== true) request.actor = await options.authentication.identify(request);
+    if (role !== undefined) requireRole(request.actor, role);
+    if (request.is404) throw notFound();
   });
   // Whoever has written sees it in whatever is read next here, the published version too.
   app.addHook('onSend', async (request, reply) => {
@@ -107,7 +115,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     if (!isRefusedWrite(request, reply)) return;
     const { actor } = request;
     const caller = actor ?? { name: 'unknown', role: null, remoteAddress: request.socket.remoteAddress ?? null };
-    await store.audit.refused(caller, writeRequest(request, reply.statusCode)).catch((error) => {
+    await store.audit.note(caller, writeRequest(request, reply.statusCode)).catch((error) => {
       log.warn({ request_id: request.id, error: errorMessage(error) }, 'a refused request is not in the audit log');
     });
   });
@@ -120,7 +128,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     else log.debug(facts, 'admin request');
   });
 
-  informationRoutes(app, { ...information, database: store.database, publisher, log });
+  informationRoutes(app, { ...information, database: store.database, publisher, audit: store.audit, log });
   const current = new CurrentVaults(store.config, publisher);
   vaultRoutes(app, store.config, current);
   schemaRoutes(app);
@@ -160,8 +168,16 @@ function isRefusedWrite(request: FastifyRequest, reply: FastifyReply): boolean {
   return !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
 }
 
+/** Whether much of a body may still come that nobody reads: it is not waited for. A small one is dropped as it comes. */
+function leavesLargeBody({ raw, headers }: FastifyRequest): boolean {
+  if (raw.complete) return false;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES;
+}
+
 function createApp({ certificateFile, keyFile, log }: AdminServerOptions): FastifyInstance {
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers(ANSWER_HEADERS);
+    if (leavesLargeBody(request)) reply.header('connection', 'close');
     const known = toKongError(error);
     if (known) return reply.code(known.status).headers(known.headers).send(known.body);
     const { method, id: request_id } = request;

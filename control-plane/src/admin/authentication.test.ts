@@ -120,8 +120,9 @@ describe('wrong tokens', () => {
       ...Array.from({ length: 10 }, () => 401),
       ...Array.from({ length: 30 }, () => 429),
     ]);
-    const refused = await get(ADMIN_TOKEN);
+    const refused = await get('wrong');
     assert.deepEqual([refused.status, refused.headers.get('retry-after')], [429, '6']);
+    assert.equal((await get(ADMIN_TOKEN)).status, 200, 'the right one is never locked out');
     clock.set(clock.now() + 3_600_000);
     assert.equal((await get('wrong')).status, 429, 'setting the clock gives nobody a try');
     await clock.advance(6000);
@@ -130,6 +131,18 @@ describe('wrong tokens', () => {
     await clock.advance(6000);
     assert.equal((await get(ADMIN_TOKEN)).status, 200);
     assert.ok(cp.logged().some(({ msg, ip }) => msg === 'a wrong token for the Admin API' && ip === '127.0.0.1'));
+  });
+
+  it('count for a short admin_token too, which could be guessed otherwise', async () => {
+    const own = await openEmbeddedDatabase(undefined);
+    const short = await startTestControlPlane({ database: own, clock, env: { VAULTPLANE_ADMIN_TOKEN: 'guess-me' } });
+    const status = async (token: string) =>
+      (await short.call('GET', '/vaults', undefined, { 'kong-admin-token': token })).status;
+    assert.equal(await status('guess-me'), 200);
+    for (let n = 0; n < TRIES; n++) assert.equal(await status(`wrong-${n}`), 401);
+    assert.equal(await status('guess-me'), 429);
+    await short.stop();
+    await own.close();
   });
 
   it('are counted by address, of IPv6 by its first half', () => {

@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { foreignCaller } from '@vaultplane/shared/foreign-caller.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { type Address, isLoopback, parseAddress, shownAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
 import type { FastifyRequest } from 'fastify';
 import { type Actor, ROLES, type Role } from '../store/audit-log.ts';
 import type { Tokens } from '../store/tokens.ts';
@@ -18,13 +19,15 @@ export interface AuthenticationOptions {
   log: Log;
 }
 
-/** Characters; `openssl rand -base64 32` makes 44. */
-const SHORT_TOKEN = 16;
+/** Characters: as many have 128 random bits in base64. `openssl rand -base64 32` makes 44. */
+const SHORT_TOKEN = 22;
 
 /** Says who calls the Admin API, and whether they may. */
 export class Authentication {
   readonly #tokens: Tokens;
   readonly #adminToken: Buffer | undefined;
+  /** A short one is tried only as often as a wrong one may be: otherwise it could be guessed. */
+  readonly #isShort: boolean;
   readonly #loopback: boolean;
   readonly #failedTries: FailedTries;
   /** By address: the last of its tries that is being looked at. */
@@ -34,6 +37,7 @@ export class Authentication {
   private constructor(options: AuthenticationOptions) {
     this.#tokens = options.tokens;
     this.#adminToken = options.adminToken === undefined ? undefined : digest(options.adminToken);
+    this.#isShort = (options.adminToken?.length ?? 0) < SHORT_TOKEN;
     this.#loopback = isLoopback(options.listen);
     this.#failedTries = new FailedTries(options.clock);
     this.#log = options.log;
@@ -45,12 +49,12 @@ export class Authentication {
       const address = shownAddress(options.listen);
       if (!isLoopback(options.listen)) {
         throw new StartError(
-          `admin_listen = ${address} can be reached from other machines and there is no token yet: set admin_token, or make one with \`vaultplane-cp token create --role admin\``,
+          `admin_listen = ${address} can be reached from other machines and there is no token yet: set admin_token (auto makes one), or make one with \`vaultplane-cp token create --role admin\``,
         );
       }
       options.log.warn(
         { admin_listen: address },
-        'no admin_token and no tokens: every user of this machine may change the configuration',
+        'no admin_token and no tokens: every user of this machine may change the configuration; set admin_token = auto to have a token made',
       );
     }
     if (options.adminToken !== undefined && options.adminToken.length < SHORT_TOKEN) {
@@ -69,12 +73,8 @@ export class Authentication {
     const remoteAddress = request.socket.remoteAddress ?? null;
     const token = tokenOf(request);
     if (token !== undefined) {
-      this.#mayTry(remoteAddress);
-      if (this.#adminToken && timingSafeEqual(digest(token), this.#adminToken)) {
-        return { name: 'admin_token', role: 'admin', remoteAddress };
-      }
-      const known = await this.#verify(token, remoteAddress);
-      if (known) return { name: `token ${known.id}`, role: known.role, remoteAddress };
+      const actor = await this.#whose(token, remoteAddress);
+      if (actor) return { ...actor, remoteAddress };
       this.#failedTries.failed(remoteAddress);
       this.#log.warn({ ip: remoteAddress, request_id: request.id }, 'a wrong token for the Admin API');
       throw unauthorized('Invalid token');
@@ -83,8 +83,26 @@ export class Authentication {
     if (this.#adminToken || !this.#loopback || (await this.#tokens.any())) {
       throw unauthorized('A token is required, as Kong-Admin-Token or Authorization: Bearer');
     }
-    refuseForeignPages(request);
+    const refusal = foreignCaller(request.headers, request.protocol);
+    if (refusal !== undefined) throw forbidden(`${refusal}; set admin_token = auto to use it so`);
     return { name: 'local', role: 'admin', remoteAddress };
+  }
+
+  /**
+   * A token that is known is taken whatever else came from its address: wrong tokens of one program, or of an attacker
+   * behind the same proxy, lock nobody out. Only tokens that are not known use up an address' tries.
+   *
+   * @returns undefined for a wrong one
+   * @throws KongError 429; DatabaseUnavailable
+   */
+  async #whose(token: string, address: string | null): Promise<Pick<Actor, 'name' | 'role'> | undefined> {
+    const isAdmin = this.#adminToken !== undefined && timingSafeEqual(digest(token), this.#adminToken);
+    if (isAdmin && this.#isShort) this.#mayTry(address);
+    if (isAdmin) return { name: 'admin_token', role: 'admin' };
+    const known = (await this.#tokens.knows(token))
+      ? await this.#tokens.verify(token)
+      : await this.#tryInTurn(token, address);
+    return known && { name: `token ${known.id}`, role: known.role };
   }
 
   #mayTry(address: string | null): void {
@@ -92,9 +110,9 @@ export class Authentication {
     if (waitSeconds > 0) throw tooManyTries(waitSeconds);
   }
 
-  /** Tokens that are not known yet are tried one after the other: many at once would all be tried before one has failed. */
-  async #verify(token: string, address: string | null): ReturnType<Tokens['verify']> {
-    if (this.#tokens.remembers(token)) return this.#tokens.verify(token);
+  /** Tokens that are not known are tried one after the other: many at once would all be tried before one has failed. */
+  async #tryInTurn(token: string, address: string | null): ReturnType<Tokens['verify']> {
+    this.#mayTry(address);
     const before = this.#trying.get(address) ?? Promise.resolve();
     const mine = before
       .catch(() => {})
@@ -114,28 +132,6 @@ export class Authentication {
 /** @throws KongError 403 */
 export function requireRole(actor: Actor, role: Role): void {
   if (ROLES.indexOf(actor.role) < ROLES.indexOf(role)) throw forbidden(`This needs the role ${role}`);
-}
-
-/**
- * Without a token, whoever reaches the port may do everything, and a browser on this machine reaches it for any page:
- * by a name that the page's owner points to 127.0.0.1 (seen in Host), or by a form sent across (seen in Origin and
- * Sec-Fetch-Site).
- */
-function refuseForeignPages(request: FastifyRequest): void {
-  const { host, origin, 'sec-fetch-site': site } = request.headers;
-  if (host === undefined || !isLoopbackHost(host)) {
-    throw forbidden('Without a token the Admin API answers only to localhost, 127.0.0.1 and [::1] as Host');
-  }
-  const foreignOrigin = origin !== undefined && !isLoopbackHost(origin.replace(/^https?:\/\//, ''));
-  if (foreignOrigin || site === 'cross-site') {
-    throw forbidden('Without a token the Admin API answers no pages from elsewhere');
-  }
-}
-
-function isLoopbackHost(host: string): boolean {
-  const bare = host.toLowerCase();
-  const address = parseAddress(bare) ?? parseAddress(`${bare}:80`);
-  return address !== undefined && isLoopback(address);
 }
 
 function tokenOf(request: FastifyRequest): string | undefined {

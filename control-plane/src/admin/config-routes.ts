@@ -7,38 +7,44 @@ import type { ConfigStore } from '../store/config-store.ts';
 import type { CurrentVaults } from './current-vaults.ts';
 import { badRequest, notFound } from './kong-error.ts';
 import { numericOffset, pageAnswer, sizeOf } from './paging.ts';
-import { Form, readYaml, YamlText } from './request-body.ts';
+import { Form, YamlText } from './request-body.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
+import { readYaml } from './yaml-reader.ts';
 
 /** /config and its versions: the whole configuration as one document. */
 export function configRoutes(app: FastifyInstance, store: ConfigStore, current: CurrentVaults): void {
-  resource(app, '/config', {
-    GET: async (request, reply) => {
-      const document = documentOf(await current.all());
-      if (!/\byaml\b/.test(request.headers.accept ?? '')) return document;
-      reply.type('application/yaml; charset=utf-8');
-      return printYaml(document);
+  resource(
+    app,
+    '/config',
+    {
+      GET: async (request, reply) => {
+        const document = documentOf(await current.all());
+        if (!/\byaml\b/.test(request.headers.accept ?? '')) return document;
+        reply.type('application/yaml; charset=utf-8');
+        return printYaml(document);
+      },
+      POST: async (request, reply) => {
+        const wanted = readDocument(await documentBody(request));
+        const { result, version, changed } = await store.change(request.actor, writeRequest(request, 201), (edit) =>
+          applyDocument(edit, wanted),
+        );
+        reply.code(201);
+        const vaults = Object.fromEntries(result.map((vault) => [vault.id, masked(vault)]));
+        return { vaults, config_version: version, changed };
+      },
     },
-    POST: async (request, reply) => {
-      const wanted = readDocument(documentBody(request));
-      const { result, version, changed } = await store.change(request.actor, writeRequest(request, 201), (edit) =>
-        applyDocument(edit, wanted),
-      );
-      reply.code(201);
-      const vaults = Object.fromEntries(result.map((vault) => [vault.id, masked(vault)]));
-      return { vaults, config_version: version, changed };
-    },
-  });
+    { document: true },
+  );
   // What a document would change. An editor's: whoever may ask it with a sensitive value learns whether that is the one.
   resource(
     app,
     '/config/diff',
     {
       POST: async (request) => ({
-        changes: diffDocument(await current.all(), readDocument(documentBody(request))),
+        changes: diffDocument(await current.all(), readDocument(await documentBody(request))),
       }),
     },
-    { role: 'editor', reads: true },
+    { role: 'editor', reads: true, document: true },
   );
 
   resource(app, '/config/versions', {
@@ -96,7 +102,7 @@ function versionOf(request: FastifyRequest): number {
 }
 
 /** The document itself, or Kong's forms of handing it over: a member or a form field `config` with its text. */
-function documentBody({ body }: FastifyRequest): unknown {
+async function documentBody({ body }: FastifyRequest): Promise<unknown> {
   const text =
     body instanceof YamlText
       ? body.text

@@ -3,24 +3,24 @@ import { LOG_LEVELS, type Log, type LogLevel } from '@vaultplane/shared/log.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { FastifyInstance } from 'fastify';
 import type { Publisher } from '../cluster/publisher.ts';
+import { type AuditLog, noteLogLevel } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
 import { KONG_API_VERSION, PROGRAM_VERSION } from '../version.ts';
 import { badRequest } from './kong-error.ts';
-import { pathParameter, resource } from './resources.ts';
+import { pathParameter, resource, writeRequest } from './resources.ts';
 
 export interface Information {
   nodeId: string;
   database: Database;
   publisher: Publisher;
   log: Log;
-  logLevel: LogLevel;
+  audit: AuditLog;
   adminListen: string;
 }
 
 /** `GET /`, `GET /status`, the log level, and who is asking: what tools look at first. */
 export function informationRoutes(app: FastifyInstance, information: Information): void {
-  const { database, publisher, log } = information;
-  let level: LogLevel = information.logLevel;
+  const { database, publisher, log, audit } = information;
 
   resource(app, '/', {
     GET: () => ({
@@ -35,7 +35,7 @@ export function informationRoutes(app: FastifyInstance, information: Information
         database: 'postgres',
         role: 'control_plane',
         admin_listen: [information.adminListen],
-        log_level: level,
+        log_level: log.level,
       },
       plugins: { available_on_server: {}, enabled_in_cluster: [] },
       vaultplane: {
@@ -67,17 +67,18 @@ export function informationRoutes(app: FastifyInstance, information: Information
     GET: ({ actor: { name, role, remoteAddress } }) => ({ name, role, remote_address: remoteAddress }),
   });
 
-  resource(app, '/debug/node/log-level', { GET: () => ({ message: `log level: ${level}` }) });
+  resource(app, '/debug/node/log-level', { GET: () => ({ message: `log level: ${log.level}` }) });
   resource(
     app,
     '/debug/node/log-level/:level',
     {
-      PUT: (request) => {
+      PUT: async (request) => {
         const wanted = pathParameter(request, 'level') as LogLevel;
         if (!LOG_LEVELS.includes(wanted))
           throw badRequest(`unknown log level; it must be one of ${LOG_LEVELS.join(', ')}`);
-        level = wanted;
-        log.setLevel(level);
+        const before = log.level;
+        log.setLevel(wanted);
+        await noteLogLevel({ audit, log }, request.actor, writeRequest(request, 200), before);
         return { message: 'log level changed' };
       },
     },

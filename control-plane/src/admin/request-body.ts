@@ -1,13 +1,17 @@
 import multipart from '@fastify/multipart';
+import { overJsonBounds } from '@vaultplane/shared/json-bounds.ts';
 import { ENTITY_FIELD_TYPES } from '@vaultplane/shared/vaults/validation.ts';
 import type { VaultType } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { parse as parseYaml } from 'yaml';
+import {
+  BODY_BOUNDS,
+  DOCUMENT_BOUNDS,
+  MAX_BOUNDARY_LENGTH,
+  MAX_DOCUMENT_BYTES,
+  MAX_FORM_FIELDS,
+} from './body-limits.ts';
 import { badRequest, payloadTooLarge, toKongError } from './kong-error.ts';
-
-/** Bytes; Kong's own limit is 10 MB. */
-export const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /** A form as it came: every value a text, in order. */
 export class Form {
@@ -31,46 +35,89 @@ export class YamlText {
   }
 }
 
-/** Teaches a server the bodies that Kong's Admin API takes: JSON, forms, multipart forms, and YAML for whole configurations. */
+/**
+ * Teaches a server the bodies that Kong's Admin API takes: JSON, forms, multipart forms, and YAML for whole configurations.
+ * Only the body of a caller who may do what is asked comes here (authentication is an onRequest hook).
+ */
 export async function acceptBodies(app: FastifyInstance): Promise<void> {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
     try {
-      // Not Fastify's own parser: __proto__ is an unknown field like any other (shared/src/vaults/validation.ts).
-      done(null, text === '' ? {} : JSON.parse(text as string));
-    } catch {
-      done(badRequest('Cannot parse JSON body'));
+      done(null, readJson(text as string, request.routeOptions.config?.document === true));
+    } catch (error) {
+      done(error as Error);
     }
   });
-  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, text, done) =>
-    done(null, new Form(new URLSearchParams(text as string))),
-  );
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, text, done) => {
+    if (hasMore(text as string, '&', MAX_FORM_FIELDS - 1)) done(tooManyFields());
+    else done(null, new Form(new URLSearchParams(text as string)));
+  });
   app.addContentTypeParser(/^(application|text)\/(x-)?yaml(;|$)/, { parseAs: 'string' }, (_request, text, done) =>
     done(null, new YamlText(text as string)),
   );
-  await app.register(multipart, { limits: { fields: 1000, fieldSize: MAX_BODY_BYTES, fileSize: MAX_BODY_BYTES } });
+  await app.register(multipart, {
+    limits: {
+      parts: MAX_FORM_FIELDS,
+      headerPairs: 20,
+      fieldNameSize: 1000,
+      fieldSize: MAX_DOCUMENT_BYTES,
+      fileSize: MAX_DOCUMENT_BYTES,
+    },
+  });
   app.addHook('preValidation', async (request) => {
     if (request.isMultipart()) request.body = await readMultipart(request);
   });
 }
 
-/** The limit of a body holds for all its parts together. @throws KongError */
+/** @throws KongError */
+function readJson(text: string, isDocument: boolean): unknown {
+  const over = overJsonBounds(text, isDocument ? DOCUMENT_BOUNDS : BODY_BOUNDS);
+  if (over !== undefined) throw badRequest(`the body has ${over}`);
+  try {
+    // Not Fastify's own parser: __proto__ is an unknown field like any other (shared/src/vaults/validation.ts).
+    return text === '' ? {} : JSON.parse(text);
+  } catch {
+    throw badRequest('Cannot parse JSON body');
+  }
+}
+
+/** The route's limit of a body holds for all its parts together. @throws KongError */
 async function readMultipart(request: FastifyRequest): Promise<Form> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw payloadTooLarge();
+  const mostBytes = request.routeOptions.bodyLimit ?? MAX_DOCUMENT_BYTES;
+  if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw payloadTooLarge();
+  const [, boundary = ''] = /boundary=("[^"]*"|[^;]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
+  if (boundary.replaceAll('"', '').length > MAX_BOUNDARY_LENGTH) {
+    throw badRequest(`the boundary of a multipart body has at most ${MAX_BOUNDARY_LENGTH} characters`);
+  }
   const fields: Array<[string, string]> = [];
   let bytes = 0;
   try {
     for await (const part of request.parts()) {
       const value = part.type === 'file' ? (await part.toBuffer()).toString('utf8') : String(part.value);
       bytes += Buffer.byteLength(part.fieldname) + Buffer.byteLength(value);
-      if (bytes > MAX_BODY_BYTES || (part.type === 'field' && part.valueTruncated)) throw payloadTooLarge();
+      if (bytes > mostBytes || (part.type === 'field' && part.valueTruncated)) throw payloadTooLarge();
       fields.push([part.fieldname, value]);
     }
   } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === 'FST_PARTS_LIMIT') throw tooManyFields();
     if (toKongError(error)) throw error;
     throw badRequest('Cannot parse multipart body');
   }
   return new Form(fields);
+}
+
+function tooManyFields() {
+  return badRequest(`a form has at most ${MAX_FORM_FIELDS} fields`);
+}
+
+/** Whether a text has a character more than `most` times. */
+function hasMore(text: string, character: string, most: number): boolean {
+  let found = 0;
+  for (let at = text.indexOf(character); at >= 0; at = text.indexOf(character, at + 1)) {
+    if (++found > most) return true;
+  }
+  return false;
 }
 
 /**
@@ -88,21 +135,12 @@ export function entityOf(body: unknown, typeName?: string): Record<string, unkno
   return body as Record<string, unknown>;
 }
 
-/** What a body of text says, JSON or YAML (JSON is YAML). @throws KongError */
-export function readYaml(text: string): unknown {
-  try {
-    return parseYaml(text, { maxAliasCount: 100 });
-  } catch (error) {
-    throw badRequest(`Cannot parse YAML: ${(error as Error).message.split('\n')[0]}`);
-  }
-}
-
 function typedForm(form: Form, type: VaultType | undefined): Record<string, unknown> {
   const entity: Record<string, unknown> = {};
   const config: Record<string, unknown> = {};
   for (const [rawName, text] of form.fields) {
     // tags[] and tags[1] are Kong's spellings of a member of a list.
-    const name = rawName.replace(/\[\d*\]$/, '');
+    const name = rawName.replace(/\[\d{0,9}\]$/, '');
     const below = name.startsWith('config.') ? name.slice('config.'.length) : undefined;
     const kind =
       below === undefined
@@ -118,9 +156,11 @@ function typedForm(form: Form, type: VaultType | undefined): Record<string, unkn
 function put(target: Record<string, unknown>, name: string, kind: string, text: string): void {
   const own = (value: unknown) =>
     Object.defineProperty(target, name, { value, enumerable: true, writable: true, configurable: true });
+  const there = Object.hasOwn(target, name) ? target[name] : undefined;
   // An empty value takes a member away (Kong: api/arguments.lua).
   if (text === '') own(null);
-  else if (kind === 'array') own([...(Array.isArray(target[name]) ? target[name] : []), text]);
+  else if (kind === 'array' && Array.isArray(there)) there.push(text);
+  else if (kind === 'array') own([text]);
   else if (kind === 'number') own(/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text);
   else if (kind === 'boolean') own(text === 'true' ? true : text === 'false' ? false : text);
   else own(text);

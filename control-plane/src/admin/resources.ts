@@ -1,13 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { Actor, Role, WriteRequest } from '../store/audit-log.ts';
 import { withoutTokens } from '../store/tokens.ts';
-import { requireRole } from './authentication.ts';
+import { MAX_BODY_BYTES, MAX_DOCUMENT_BYTES } from './body-limits.ts';
 import { badRequest, methodNotAllowed } from './kong-error.ts';
 import type { Query } from './paging.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     reads?: boolean;
+    /** Who may; absent where nothing is done, as for a method that there is not. */
+    role?: Role;
+    /** The body is a whole configuration, and may be as large as one. */
+    document?: boolean;
     /** Answered without a token. */
     open?: boolean;
   }
@@ -24,6 +28,8 @@ export interface Access {
   role?: Role;
   /** Whatever the method, it changes nothing, and is in no audit log. */
   reads?: true;
+  /** The body is a whole configuration (body-limits.ts). */
+  document?: true;
 }
 
 /** A path of the API, as its description needs it. */
@@ -59,11 +65,13 @@ export function resource(
     app.route({
       method: method === 'GET' ? ['GET', 'HEAD'] : method,
       url,
-      config: { reads: method === 'GET' || access.reads === true },
-      handler: async (request, reply) => {
-        requireRole(request.actor, roleOf(method));
-        return handler(request, reply);
+      config: {
+        reads: method === 'GET' || access.reads === true,
+        role: roleOf(method),
+        document: access.document === true,
       },
+      bodyLimit: access.document ? MAX_DOCUMENT_BYTES : MAX_BODY_BYTES,
+      handler: async (request, reply) => handler(request, reply),
     });
   }
   app.route({

@@ -5,6 +5,7 @@ import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
+import { knownAdminToken } from '../admin/admin-token.ts';
 import { reachable } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
@@ -40,7 +41,7 @@ export async function withStore<T>(settings: ControlPlaneSettings, work: Ways<T>
   }
 }
 
-/** The Admin API at admin_listen, with admin_token where there is one. */
+/** The Admin API at admin_listen, with admin_token where there is one, or that which `admin_token = auto` has made. */
 export class AdminApi {
   readonly #base: string;
   readonly #headers: Record<string, string>;
@@ -48,7 +49,8 @@ export class AdminApi {
   constructor(settings: ControlPlaneSettings) {
     const protocol = settings.admin_ssl_cert === undefined ? 'http' : 'https';
     this.#base = `${protocol}://${printAddress(reachable(settings.admin_listen))}`;
-    this.#headers = settings.admin_token === undefined ? {} : { 'kong-admin-token': settings.admin_token };
+    const token = knownAdminToken(settings);
+    this.#headers = token === undefined ? {} : { 'kong-admin-token': token };
   }
 
   /** @throws StartError with what the API says, or why it can't be asked */

@@ -5,7 +5,7 @@ import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
 import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import type { ConfigEdit } from '../store/config-edit.ts';
-import { InvalidDocument } from './config-document.ts';
+import { InvalidDocument, MAX_ERRORS, STOPPED } from './config-document.ts';
 import { diffVault, type VaultDiff } from './vault-diff.ts';
 
 /**
@@ -45,24 +45,27 @@ function merge(current: readonly VaultEntity[], wanted: readonly VaultInput[], n
   const claimed = new Set(wanted.map(({ id }) => id));
   const lines: string[] = [];
   const errors: unknown[] = wanted.map(() => null);
-  const merged = wanted.map((input, index) => {
+  const merged: VaultEntity[] = [];
+  for (const [index, input] of wanted.entries()) {
     const namesake = byPrefix.get(input.prefix);
     const existing =
       input.id === undefined ? (namesake && !claimed.has(namesake.id) ? namesake : undefined) : byId.get(input.id);
     try {
-      return {
+      merged.push({
         ...unmasked(input, existing),
         id: existing?.id ?? input.id ?? randomUUID(),
         created_at: input.created_at ?? existing?.created_at ?? nowSeconds,
         updated_at: nowSeconds,
-      };
+      });
     } catch (error) {
       if (!(error instanceof SchemaViolation)) throw error;
       errors[index] = error.fields;
       lines.push(`vaults.${index + 1}: ${error.message}`);
-      return undefined;
+      if (lines.length < MAX_ERRORS) continue;
+      lines.push(STOPPED);
+      break;
     }
-  });
+  }
   if (lines.length > 0) throw new InvalidDocument(lines, { vaults: errors } as unknown as InvalidDocument['fields']);
-  return merged as VaultEntity[];
+  return merged;
 }

@@ -6,6 +6,11 @@ import { stringify } from 'yaml';
 
 /** Forms of a declarative configuration that are understood; the first is written. */
 const FORMAT_VERSIONS = ['3.0', '1.1'];
+/** Vaults of one configuration. */
+export const MAX_VAULTS = 10_000;
+/** What is wrong with a document is told up to so many lines. */
+export const MAX_ERRORS = 100;
+export const STOPPED = `checking stopped after ${MAX_ERRORS} errors`;
 /** Members about the document that say nothing of entities. Source: Kong's and decK's formats. */
 const ABOUT = ['_format_version', '_transform', '_info', '_comment', '_ignore', '_workspace', '_plugin_configs'];
 
@@ -82,11 +87,13 @@ export function readDocument(document: unknown): VaultInput[] {
   if (typeof transform !== 'boolean') wrong('_transform', 'expected a boolean');
   for (const [name, value] of Object.entries(rest)) {
     const empty = value === null || (Array.isArray(value) && value.length === 0);
-    if (!ABOUT.includes(name) && !empty) wrong(name, 'unknown field');
+    if (!ABOUT.includes(name) && !empty && lines.length < MAX_ERRORS) wrong(name, 'unknown field');
   }
   if (vaults !== null && !Array.isArray(vaults)) wrong('vaults', 'expected an array');
+  else if (vaults !== null && vaults.length > MAX_VAULTS) wrong('vaults', `length must be at most ${MAX_VAULTS}`);
 
-  const inputs = readVaults(Array.isArray(vaults) ? vaults : [], lines, fields);
+  const areFew = Array.isArray(vaults) && vaults.length <= MAX_VAULTS;
+  const inputs = areFew ? readVaults(vaults, lines, fields) : [];
   if (lines.length > 0) throw new InvalidDocument(lines, fields as FieldErrors);
   return inputs;
 }
@@ -113,6 +120,9 @@ function readVaults(vaults: unknown[], lines: string[], fields: Record<string, u
       if (!(error instanceof SchemaViolation)) throw error;
       errors[index] = error.fields;
       lines.push(`vaults.${index + 1}: ${error.message}`);
+      if (lines.length < MAX_ERRORS) continue;
+      lines.push(STOPPED);
+      break;
     }
   }
   if (errors.some((error) => error !== null)) fields.vaults = errors;

@@ -1,4 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http';
+import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { boundAddress, listen, listening, reachable } from '../listener.ts';
 import type { Metrics } from './metrics.ts';
@@ -12,6 +13,9 @@ export interface StatusServerOptions {
   metrics: Metrics;
 }
 
+/** Milliseconds. */
+const HTTP_LIMITS = { headersTimeout: 10_000, requestTimeout: 10_000 };
+
 export interface StatusServer {
   address: Address;
   url: string;
@@ -20,11 +24,14 @@ export interface StatusServer {
 
 /** /status, /status/live, /status/ready and /metrics (CONTRACT.md §7). @throws StartError when it can't listen */
 export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
-  const server = createServer((request, response) => {
+  const server = createServer(HTTP_LIMITS, (request, response) => {
+    response.setHeader('cache-control', 'no-store').setHeader('x-content-type-options', 'nosniff');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return json(response, 405, { message: 'Method not allowed' });
     }
+    const refusal = foreignReader(request.headers, options.listen);
+    if (refusal !== undefined) return json(response, 403, { message: refusal });
     answer(options, request.url?.split('?')[0] ?? '/', response).catch(() =>
       json(response, 500, { message: 'An unexpected error occurred' }),
     );

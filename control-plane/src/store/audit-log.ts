@@ -1,6 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
+import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
 import type { Database, Queryable } from './database.ts';
 
 /** What a caller may do: a reader reads, an editor also changes vaults, an admin also sees the audit log and makes tokens. */
@@ -28,6 +28,8 @@ export interface WriteRequest {
   status?: number;
   /** As in the answer's X-Kong-Admin-Request-ID and in the program's log; absent for a command. */
   requestId?: string;
+  /** What it changed that is no configuration; never secret. */
+  detail?: string;
 }
 
 export interface AuditRequest {
@@ -40,6 +42,7 @@ export interface AuditRequest {
   path: string;
   status: number | null;
   request_id: string | null;
+  detail: string | null;
   version_before: number;
   version_after: number;
 }
@@ -65,13 +68,13 @@ const PRUNE_EVERY_MS = 3_600_000;
 /** Entries deleted by one statement, so that none of them takes long. */
 const PRUNED_AT_ONCE = 10_000;
 
-const COLUMNS = `id, at, actor, role, remote_address, method, path, status, request_id, version_before, version_after`;
+const COLUMNS = `id, at, actor, role, remote_address, method, path, status, request_id, detail, version_before, version_after`;
 
 /** A row as INSERT_AUDIT_REQUESTS takes it. */
 export function auditRequestRow(
   at: number,
   { name, role, remoteAddress }: Caller,
-  { method, path, status, requestId }: WriteRequest,
+  { method, path, status, requestId, detail }: WriteRequest,
   versionBefore: number,
   versionAfter: number,
 ): object {
@@ -80,13 +83,14 @@ export function auditRequestRow(
     ...{
       status: status ?? null,
       request_id: requestId ?? null,
+      detail: detail ?? null,
       version_before: versionBefore,
       version_after: versionAfter,
     },
   };
 }
 
-const INSERTED = `at, actor, role, remote_address, method, path, status, request_id, version_before, version_after`;
+const INSERTED = `at, actor, role, remote_address, method, path, status, request_id, detail, version_before, version_after`;
 /** Rows by the names of their columns; what stands behind it is a list of them as jsonb. */
 export const INSERT_AUDIT_REQUESTS = `insert into audit_requests (${INSERTED})
   select ${INSERTED} from jsonb_populate_recordset(null::audit_requests, `;
@@ -104,6 +108,24 @@ export async function insertAuditRequest(
   await transaction.query(`${INSERT_AUDIT_REQUESTS} $1::jsonb)`, [JSON.stringify([row])]);
 }
 
+/**
+ * Notes that the log level was changed, and by whom. It may be changed to look into why the database is away: then the
+ * program's log alone says so.
+ */
+export async function noteLogLevel(
+  { audit, log }: { audit: AuditLog; log: Log },
+  actor: Actor,
+  request: WriteRequest,
+  before: LogLevel,
+): Promise<void> {
+  const detail = `log level ${before} -> ${log.level}`;
+  // At the higher of the two levels it may not be seen, so it is a warning.
+  log.warn({ actor: actor.name, from: before, to: log.level }, 'the log level is changed');
+  await audit.note(actor, { ...request, detail }).catch((error) => {
+    log.warn({ error: errorMessage(error) }, 'a change of the log level is not in the audit log');
+  });
+}
+
 /** The audit log: every write, those that were refused too. */
 export class AuditLog {
   readonly #database: Database;
@@ -114,8 +136,8 @@ export class AuditLog {
     this.#clock = clock;
   }
 
-  /** Notes a request that changed nothing: one that was refused, or failed. */
-  async refused(caller: Caller, request: WriteRequest): Promise<void> {
+  /** Notes a request that changed no configuration: one that was refused, or failed, or changed something else. */
+  async note(caller: Caller, request: WriteRequest): Promise<void> {
     await this.#database.transaction(async (transaction) => {
       const [state] = await transaction.query<{ version: number }>('select version from config_state');
       await insertAuditRequest(transaction, this.#clock.now(), caller, request, state!.version, state!.version);

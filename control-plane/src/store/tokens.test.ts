@@ -33,6 +33,37 @@ describeOnBothDatabases('a token', (open) => {
     }
   });
 
+  it('is known before it was ever verified, and no other is, by one look at the database a second', async () => {
+    const database = await open();
+    const { tokens } = await storeOn(database);
+    const { token } = await tokens.create('reader', null, ACTOR, REQUEST);
+    assert.equal(await tokens.knows(token), true);
+    let looks = 0;
+    const { query } = database;
+    database.query = ((...args: Parameters<typeof query>) => {
+      looks++;
+      return query.apply(database, args);
+    }) as typeof query;
+    for (let n = 0; n < 100; n++) {
+      assert.equal(await tokens.knows(`${token.slice(0, 23)}${n.toString().padStart(41, 'x')}`), false);
+      assert.equal(await tokens.knows(`vpt_${n.toString().padStart(16, '0')}_${'x'.repeat(43)}`), false);
+    }
+    assert.ok(looks <= 5, `${looks} looks`);
+  });
+
+  it('of 0.1.0, which kept no digest, is verified as it was, and has a digest from then on', async () => {
+    const database = await open();
+    const { tokens } = await storeOn(database);
+    const { token, id } = await tokens.create('editor', null, ACTOR, REQUEST);
+    await database.query('update tokens set digest = null');
+    assert.equal(await tokens.verify(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), undefined);
+    const { tokens: restarted } = await storeOn(database);
+    assert.equal(await restarted.knows(token), true);
+    assert.deepEqual(await restarted.verify(token), { id, role: 'editor' });
+    const [row] = await database.query<{ digest: Uint8Array | null }>('select digest from tokens');
+    assert.equal(row!.digest?.length, 32);
+  });
+
   it('is refused from the moment it is deleted, although it was verified before', async () => {
     const { tokens } = await storeOn(await open());
     const { token, id } = await tokens.create('admin', null, ACTOR, REQUEST);

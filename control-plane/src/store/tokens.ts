@@ -1,6 +1,7 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { RateLimit } from '@vaultplane/shared/rate-limit.ts';
 import { type Actor, insertAuditRequest, type Role, type WriteRequest } from './audit-log.ts';
 import { type Database, DatabaseUnavailable, type Queryable } from './database.ts';
 import { JoinedReads } from './joined-reads.ts';
@@ -9,6 +10,8 @@ const derive = promisify(scrypt) as (secret: string, salt: Buffer, length: numbe
 const HASH_BYTES = 32;
 /** vpt_, the token's id, its secret part: 256 random bits. */
 const TOKEN = /^vpt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+/** How long the digests of all tokens are known without being read again. */
+const DIGESTS_FOR_MS = 1000;
 /** Verified tokens that are remembered, so that not every call pays for scrypt. */
 const MOST_REMEMBERED = 1000;
 
@@ -17,6 +20,8 @@ interface TokenRow {
   role: Role;
   salt: Uint8Array;
   hash: Uint8Array;
+  /** Null where it was made by a release that kept none, and has not been used since. */
+  digest: Uint8Array | null;
 }
 
 export interface TokenInfo {
@@ -42,14 +47,21 @@ export class Tokens {
   /** Requests that come at the same time are one look at the database together, each after it has come. */
   readonly #rows: JoinedReads<TokenRow | undefined>;
   readonly #existing: JoinedReads<boolean>;
+  /** Of all tokens, by id, as they were read at a moment of the monotonic clock. */
+  #digests: { at: number; byId: Promise<Map<string, Uint8Array | null>> } | undefined;
+  /** Tokens without a digest that are tried by the slow hash, whoever sends them. */
+  readonly #slowTries: RateLimit;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+    this.#slowTries = new RateLimit({ clock, atOnce: 5, everyMs: 1000 });
     // Into an embedded database nobody else can write.
     const remember = database.kind === 'embedded' ? MOST_REMEMBERED : 0;
     this.#rows = new JoinedReads(async (id) => {
-      const [row] = await database.query<TokenRow>('select id, role, salt, hash from tokens where id = $1', [id]);
+      const [row] = await database.query<TokenRow>('select id, role, salt, hash, digest from tokens where id = $1', [
+        id,
+      ]);
       return row;
     }, remember);
     this.#existing = new JoinedReads(async () => {
@@ -73,8 +85,8 @@ export class Tokens {
     await this.#change(async (transaction) => {
       const [state] = await transaction.query<{ version: number }>('select version from config_state');
       await transaction.query(
-        'insert into tokens (id, role, name, salt, hash, created_at) values ($1, $2, $3, $4, $5, $6)',
-        [id, role, name, salt, hash, new Date(at)],
+        'insert into tokens (id, role, name, salt, hash, digest, created_at) values ($1, $2, $3, $4, $5, $6, $7)',
+        [id, role, name, salt, hash, digest(secret), new Date(at)],
       );
       await insertAuditRequest(transaction, at, actor, request, state!.version, state!.version);
     });
@@ -100,6 +112,7 @@ export class Tokens {
       return await this.#database.transaction(work);
     } finally {
       for (const reads of [this.#rows, this.#existing]) reads.changed();
+      this.#digests = undefined;
     }
   }
 
@@ -113,9 +126,34 @@ export class Tokens {
     return this.#any;
   }
 
-  /** Whether this token was verified before, and so costs no more than a look at the database. */
-  remembers(token: string): boolean {
-    return this.#verified.has(digest(token));
+  /**
+   * Whether this is, or very likely is, a token that there is: cheap enough to be asked for any number of wrong ones, which
+   * together cost one look at the database a second. A token that another control plane made within the last second is not
+   * known yet. While the database is away, those that were verified before are known.
+   */
+  async knows(token: string): Promise<boolean> {
+    if (this.#verified.has(keyOf(token))) return true;
+    const [, id, secret] = TOKEN.exec(token) ?? [];
+    if (id === undefined || secret === undefined) return false;
+    const known = (await this.#readDigests()).get(id);
+    if (known === undefined) return false;
+    return known === null ? this.#slowTries.take() === 0 : timingSafeEqual(known, digest(secret));
+  }
+
+  /** Of no token, where the database is away. */
+  #readDigests(): Promise<Map<string, Uint8Array | null>> {
+    const now = this.#clock.monotonic();
+    if (!this.#digests || now - this.#digests.at >= DIGESTS_FOR_MS) {
+      const byId = this.#database
+        .query<Pick<TokenRow, 'id' | 'digest'>>('select id, digest from tokens')
+        .then((rows) => new Map(rows.map((row) => [row.id, row.digest])))
+        .catch((error) => {
+          if (error instanceof DatabaseUnavailable) return new Map<string, Uint8Array | null>();
+          throw error;
+        });
+      this.#digests = { at: now, byId };
+    }
+    return this.#digests.byId;
   }
 
   /**
@@ -128,7 +166,7 @@ export class Tokens {
   async verify(token: string): Promise<{ id: string; role: Role } | undefined> {
     const [, id, secret] = TOKEN.exec(token) ?? [];
     if (id === undefined || secret === undefined) return undefined;
-    const key = digest(token);
+    const key = keyOf(token);
     const remembered = this.#verified.get(key);
     let row: TokenRow | undefined;
     try {
@@ -141,16 +179,31 @@ export class Tokens {
       this.#verified.delete(key);
       return undefined;
     }
-    if (!remembered || !timingSafeEqual(remembered.hash, row.hash)) {
-      const hash = await derive(secret, Buffer.from(row.salt), HASH_BYTES);
-      if (!timingSafeEqual(hash, row.hash)) return undefined;
+    const hash = Buffer.from(row.hash);
+    if (!remembered || !timingSafeEqual(remembered.hash, hash)) {
+      if (!(await this.#isSecretOf(row, secret))) return undefined;
       if (this.#verified.size >= MOST_REMEMBERED) this.#verified.clear();
       this.#verified.set(key, { id: row.id, role: row.role, hash });
     }
     return { id: row.id, role: row.role };
   }
+
+  /** By its digest or, where there is none yet, by the slow hash, and then there is one. */
+  async #isSecretOf({ id, salt, hash, digest: kept }: TokenRow, secret: string): Promise<boolean> {
+    if (kept !== null) return timingSafeEqual(kept, digest(secret));
+    if (!timingSafeEqual(await derive(secret, Buffer.from(salt), HASH_BYTES), hash)) return false;
+    await this.#database.query('update tokens set digest = $2 where id = $1', [id, digest(secret)]);
+    this.#rows.changed();
+    this.#digests = undefined;
+    return true;
+  }
 }
 
-function digest(token: string): string {
+function digest(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** What a token is remembered by. */
+function keyOf(token: string): string {
   return createHash('sha256').update(token).digest('base64');
 }

@@ -1,10 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { type JsonBounds, overJsonBounds } from '@vaultplane/shared/json-bounds.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { EndOfTurn } from './end-of-turn.ts';
 
 /** A thousand of the longest references, with JSON's escapes. */
 export const LARGEST_BODY_BYTES = 4 * 1024 * 1024;
+
+/** As many characters hold too little to be counted. */
+const SHORT_TEXT = 8192;
+/** A call names at most 1,000 references. */
+const BOUNDS: JsonBounds = { values: 10_000, depth: 32, members: 500 };
 
 /** @throws VaultplaneError unsupported_media_type where a body is not said to be JSON */
 export function requireJson({ headers }: IncomingMessage): void {
@@ -26,8 +32,10 @@ export async function readJson(
   return parseJson(await readText(request, budget, mostBytes));
 }
 
-/** @throws VaultplaneError bad_request */
+/** @throws VaultplaneError bad_request for what is no JSON, or more of it than any call needs */
 export function parseJson(text: string): unknown {
+  const over = text.length > SHORT_TEXT ? overJsonBounds(text, BOUNDS) : undefined;
+  if (over !== undefined) throw new VaultplaneError('bad_request', `the body has ${over}`);
   try {
     return JSON.parse(text);
   } catch {

@@ -1,4 +1,4 @@
-import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { aborted, STOP_WITHIN_MS, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import { makeObjectsYoung } from '../young-objects.ts';
 import { programLog, quietLog, readSettings } from './program-settings.ts';
@@ -6,7 +6,7 @@ import type { SettingsOption } from './settings-option.ts';
 
 /** What `vaultplane-dp start` does. */
 export async function runDataPlane(options: SettingsOption): Promise<void> {
-  const stop = stopOnSignals();
+  const stop = stopOnSignals({ program: 'vaultplane-dp', withinMs: STOP_WITHIN_MS });
   // Not for every command to load: the others are to start fast.
   const { startDataPlane } = await import('../data-plane.ts');
   const { SettingReferences } = await import('@vaultplane/shared/backends/kept-settings.ts');

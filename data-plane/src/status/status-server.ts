@@ -1,7 +1,8 @@
+import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { http } from '@vaultplane/shared/node-modules.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
-import { asVaultplaneError, sendError, sendJson } from '../api/answer.ts';
+import { asVaultplaneError, contentOf, sendContent, sendError, sendJson } from '../api/answer.ts';
 import { requireMethod } from '../api/guards.ts';
 import { listenOn } from '../listening.ts';
 import type { Metrics } from './metrics.ts';
@@ -24,6 +25,8 @@ export async function startStatusServer(options: {
   const server = http.createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, async (request, response) => {
     try {
       requireMethod(request, ['GET']);
+      const refusal = foreignReader(request.headers, options.listen);
+      if (refusal !== undefined) return sendJson(response, 403, { error: { code: 'foreign_host', message: refusal } });
       switch (request.url?.split('?')[0]) {
         case '/status':
           return sendJson(response, 200, facts());
@@ -36,8 +39,7 @@ export async function startStatusServer(options: {
         case '/metrics': {
           const made = await metrics();
           const text = await made.text();
-          response.writeHead(200, { 'content-type': made.contentType }).end(text);
-          return;
+          return sendContent(response, contentOf(200, made.contentType, text));
         }
         default:
           return sendJson(response, 404, { error: { code: 'not_found', message: 'Not found' } });

@@ -26,6 +26,13 @@ const LONGEST_PREFIX = 256;
 /** Printable, and neither of the two characters that combine tags in a filter. Source: Kong's tag schema. */
 const TAG = /^[^\p{Cc},/]+$/u;
 
+/** Tags of one vault. */
+export const MAX_TAGS = 256;
+/** Members of one list in a vault's config. */
+export const MAX_LIST_MEMBERS = 1000;
+/** Members of an entity, or of its config, that are unknown or wrong and are named one by one. */
+const MAX_NAMED_ERRORS = 50;
+
 /** The types of an entity's own fields, for readers of forms, where everything is text. */
 export const ENTITY_FIELD_TYPES = {
   id: 'string',
@@ -66,9 +73,10 @@ export function checkVault(input: Record<string, unknown>): VaultInput {
   const tags = read('tags', checkTags) ?? null;
   const createdAt = read('created_at', checkTimestamp);
   read('updated_at', checkTimestamp);
-  for (const name of Object.keys(input)) {
-    if (!Object.hasOwn(ENTITY_FIELD_TYPES, name)) errors[name] = 'unknown field';
-  }
+  nameUnknown(
+    errors,
+    Object.keys(input).filter((name) => !Object.hasOwn(ENTITY_FIELD_TYPES, name)),
+  );
   if (Object.keys(errors).length > 0) throw new SchemaViolation(errors);
 
   return {
@@ -123,13 +131,15 @@ function checkConfig(type: VaultType, value: unknown): Checked<VaultConfig> {
   const config: VaultConfig = {};
   for (const [name, member] of Object.entries(given)) {
     const field = fields.get(name);
-    if (!field) errors[name] = 'unknown field';
-    else if (member !== null && member !== undefined) {
-      const checked = checkMember(field, member);
-      if ('error' in checked) errors[name] = checked.error;
-      else config[name] = checked.value;
-    }
+    if (!field || member === null || member === undefined) continue;
+    const checked = checkMember(field, member);
+    if ('error' in checked) errors[name] = checked.error;
+    else config[name] = checked.value;
   }
+  nameUnknown(
+    errors,
+    Object.keys(given).filter((name) => !fields.has(name)),
+  );
   for (const { name, required } of type.fields) {
     if (required && (given[name] ?? null) === null) errors[name] = 'required field missing';
   }
@@ -154,7 +164,7 @@ function checkMember(field: ConfigField, value: unknown): Checked<ConfigValue> {
       return checkFieldText(field, value);
     case 'array':
       return Array.isArray(value)
-        ? checkMembers(value, (member) => checkFieldText(field, member))
+        ? checkMembers(value, MAX_LIST_MEMBERS, (member) => checkFieldText(field, member))
         : { error: 'expected an array' };
   }
 }
@@ -182,7 +192,7 @@ function checkFieldText(field: ConfigField, value: unknown): Checked<string> {
 
 function checkTags(value: unknown): Checked<string[]> {
   if (!Array.isArray(value)) return { error: 'expected a set' };
-  const tags = checkMembers(value, (tag) => {
+  const tags = checkMembers(value, MAX_TAGS, (tag) => {
     const text = checkText(tag);
     if ('error' in text || TAG.test(text.value)) return text;
     return {
@@ -192,7 +202,8 @@ function checkTags(value: unknown): Checked<string[]> {
   return 'error' in tags ? tags : { value: [...new Set(tags.value)] };
 }
 
-function checkMembers(values: unknown[], check: (value: unknown) => Checked<string>): Checked<string[]> {
+function checkMembers(values: unknown[], most: number, check: (value: unknown) => Checked<string>): Checked<string[]> {
+  if (values.length > most) return { error: `length must be at most ${most}` };
   const checked = values.map(check);
   if (checked.every((member) => 'value' in member)) return { value: checked.map((member) => member.value) };
   return { error: checked.map((member) => ('error' in member ? (member.error as string) : null)) };
@@ -214,6 +225,11 @@ function checkTimestamp(value: unknown): Checked<number> {
 /** A field's name comes from the user: `__proto__` must be a member like any other. */
 function noErrors(): FieldErrors {
   return Object.create(null) as FieldErrors;
+}
+
+/** A name is repeated whole, since a client looks for it, so only some of many are. */
+function nameUnknown(errors: FieldErrors, names: readonly string[]): void {
+  for (const name of names.slice(0, MAX_NAMED_ERRORS)) errors[name] = 'unknown field';
 }
 
 /** An error repeats no more than this of what it was given. */

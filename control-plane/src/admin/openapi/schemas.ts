@@ -85,7 +85,7 @@ export function componentSchemas(): Record<string, Schema> {
     }),
     AuditRequest: object({
       ...{ id: integer, at: time, actor: text, role: { enum: [...ROLES, null] }, remote_address: orNull(text) },
-      ...{ method: text, path: text, status: orNull(integer), request_id: orNull(text) },
+      ...{ method: text, path: text, status: orNull(integer), request_id: orNull(text), detail: orNull(text) },
       ...{ version_before: count, version_after: count },
     }),
     Token: object(TOKEN),

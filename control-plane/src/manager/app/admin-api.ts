@@ -80,6 +80,7 @@ export interface AuditRequest {
   path: string;
   status: number | null;
   request_id: string | null;
+  detail: string | null;
   version_before: number;
   version_after: number;
 }

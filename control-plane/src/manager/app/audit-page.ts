@@ -61,7 +61,7 @@ export function AuditPage({ api, feed, route }: PageProps): VNode {
                 (row) => html`<tr key=${row.id}>
                   <td><time datetime=${row.at}>${timeText(row.at)}</time></td>
                   <td>${row.actor}${row.role && html` <small>${row.role}</small>`}</td>
-                  <td><code>${row.method} ${row.path}</code></td>
+                  <td><code>${row.method} ${row.path}</code>${row.detail && html` <small>${row.detail}</small>`}</td>
                   <td>${row.status === null ? '' : html`<span class=${`badge ${row.status < 400 ? 'connected' : 'rejected'}`}><span aria-hidden="true">${row.status < 400 ? '●' : '✖'}</span> ${row.status}</span>`}</td>
                   <td>${row.version_after > row.version_before ? html`<a href=${hrefOf(['history', String(row.version_after)])}>v${row.version_after}</a>` : html`<span class="dim">no change</span>`}</td>
                   <td>${row.remote_address ?? 'this machine'}</td>
