@@ -168,16 +168,9 @@ function isRefusedWrite(request: FastifyRequest, reply: FastifyReply): boolean {
   return !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
 }
 
-/** Whether much of a body may still come that nobody reads: it is not waited for. A small one is dropped as it comes. */
-function leavesLargeBody({ raw, headers }: FastifyRequest): boolean {
-  if (raw.complete) return false;
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES;
-}
-
 function createApp({ certificateFile, keyFile, log }: AdminServerOptions): FastifyInstance {
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     reply.headers(ANSWER_HEADERS);
-    if (leavesLargeBody(request)) reply.header('connection', 'close');
     const known = toKongError(error);
     if (known) return reply.code(known.status).headers(known.headers).send(known.body);
     const { method, id: request_id } = request;

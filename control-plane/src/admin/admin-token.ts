@@ -70,8 +70,10 @@ function readTokenFile(path: string, log?: Log): string | undefined {
   }
   try {
     const { mode, uid } = fstatSync(file);
-    const isOurs = uid === 0 || uid === process.getuid?.();
-    if (!isOurs) throw new StartError(`${path} belongs to another user; remove it to have an admin token made`);
+    // A command may be root's, on the file of the program's user.
+    if (log && uid !== 0 && uid !== process.getuid?.()) {
+      throw new StartError(`${path} belongs to another user; remove it to have an admin token made`);
+    }
     if (log && (mode & 0o077) !== 0) {
       fchmodSync(file, 0o600);
       log.warn({ path }, 'the file with the admin token was open to others; remove it to have another made');

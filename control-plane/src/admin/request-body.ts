@@ -153,6 +153,10 @@ function typedForm(form: Form, type: VaultType | undefined): Record<string, unkn
   return entity;
 }
 
+/** Its time goes with the square of the length of a text that is none. */
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const LONGEST_NUMBER = 64;
+
 function put(target: Record<string, unknown>, name: string, kind: string, text: string): void {
   const own = (value: unknown) =>
     Object.defineProperty(target, name, { value, enumerable: true, writable: true, configurable: true });
@@ -161,7 +165,7 @@ function put(target: Record<string, unknown>, name: string, kind: string, text: 
   if (text === '') own(null);
   else if (kind === 'array' && Array.isArray(there)) there.push(text);
   else if (kind === 'array') own([text]);
-  else if (kind === 'number') own(/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text);
+  else if (kind === 'number') own(text.length <= LONGEST_NUMBER && NUMBER.test(text) ? Number(text) : text);
   else if (kind === 'boolean') own(text === 'true' ? true : text === 'false' ? false : text);
   else own(text);
 }
