@@ -17,6 +17,8 @@ export interface FuzzTarget {
    * @returns the smallest input found for which it does not hold, as text; undefined where there is none
    */
   attempt(seed: number, count: number): Promise<string | undefined> | string | undefined;
+  /** Ends what attempts have started. */
+  stop?(): Promise<void>;
 }
 
 export interface FuzzLimits {
@@ -37,6 +39,14 @@ export interface FuzzResult {
 
 /** Tries inputs until there is a finding, or a limit is reached. Lets the event loop turn between slices. */
 export async function fuzz(target: FuzzTarget, limits: FuzzLimits): Promise<FuzzResult> {
+  try {
+    return await tryAll(target, limits);
+  } finally {
+    await target.stop?.();
+  }
+}
+
+async function tryAll(target: FuzzTarget, limits: FuzzLimits): Promise<FuzzResult> {
   const end = performance.now() + limits.forMs;
   let tried = 0;
   for (let turn = 0; tried < limits.inputs && performance.now() < end && !limits.signal?.aborted; turn++) {

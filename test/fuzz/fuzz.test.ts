@@ -14,6 +14,7 @@ const SHORT: Record<string, number> = {
   engine: 100,
   policy: 300,
   'upstream-policy': 4_000,
+  bodies: 60,
 };
 
 describe('random inputs', () => {

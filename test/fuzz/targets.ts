@@ -1,3 +1,4 @@
+import { bodies } from './bodies.ts';
 import { engine } from './engine.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
 import { policy } from './policy.ts';
@@ -6,4 +7,4 @@ import { settings } from './settings.ts';
 import { upstreamPolicy } from './upstream-policy.ts';
 import { values } from './values.ts';
 
-export const FUZZ_TARGETS: readonly FuzzTarget[] = [references, values, settings, engine, policy, upstreamPolicy];
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [references, values, settings, engine, policy, upstreamPolicy, bodies];

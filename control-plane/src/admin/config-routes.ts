@@ -1,3 +1,4 @@
+import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { applyDocument, diffDocument, diffVaults } from '../declarative/apply.ts';
@@ -24,11 +25,15 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
         return printYaml(document);
       },
       POST: async (request, reply) => {
-        const wanted = readDocument(await documentBody(request));
+        const body = await documentBody(request);
+        await nextTurn();
+        const wanted = readDocument(body);
+        await nextTurn();
         const { result, version, changed } = await store.change(request.actor, writeRequest(request, 201), (edit) =>
           applyDocument(edit, wanted),
         );
         reply.code(201);
+        await nextTurn();
         const vaults = Object.fromEntries(result.map((vault) => [vault.id, masked(vault)]));
         return { vaults, config_version: version, changed };
       },

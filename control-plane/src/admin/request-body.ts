@@ -81,14 +81,35 @@ function readJson(text: string, isDocument: boolean): unknown {
   }
 }
 
-/** The route's limit of a body holds for all its parts together. @throws KongError */
+/**
+ * The route's limit of a body holds for all its parts together. The parser goes on after its limit of parts, and takes 4 µs
+ * for each: so they are counted in front of it, and it is cut off.
+ *
+ * @throws KongError
+ */
 async function readMultipart(request: FastifyRequest): Promise<Form> {
   const mostBytes = request.routeOptions.bodyLimit ?? MAX_DOCUMENT_BYTES;
   if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw payloadTooLarge();
-  const [, boundary = ''] = /boundary=("[^"]*"|[^;]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
-  if (boundary.replaceAll('"', '').length > MAX_BOUNDARY_LENGTH) {
-    throw badRequest(`the boundary of a multipart body has at most ${MAX_BOUNDARY_LENGTH} characters`);
-  }
+  const delimiter = `--${boundaryOf(request)}`;
+  const { raw } = request;
+  const tooMany = new Promise<never>((_resolve, reject) => {
+    let found = 0;
+    raw.on('data', (chunk: Buffer) => {
+      if (found <= MAX_FORM_FIELDS + 1) found += countOf(chunk, delimiter, MAX_FORM_FIELDS + 2);
+      if (found <= MAX_FORM_FIELDS + 1) return;
+      reject(tooManyFields());
+      raw.unpipe();
+      raw.resume();
+    });
+  });
+  const parts = readParts(request, mostBytes);
+  // Whichever comes first; of the other nobody needs to know.
+  for (const outcome of [parts, tooMany]) outcome.catch(() => {});
+  return Promise.race([parts, tooMany]);
+}
+
+/** @throws KongError */
+async function readParts(request: FastifyRequest, mostBytes: number): Promise<Form> {
   const fields: Array<[string, string]> = [];
   let bytes = 0;
   try {
@@ -102,9 +123,30 @@ async function readMultipart(request: FastifyRequest): Promise<Form> {
     const { code } = error as { code?: string };
     if (code === 'FST_PARTS_LIMIT') throw tooManyFields();
     if (toKongError(error)) throw error;
-    throw badRequest('Cannot parse multipart body');
+    throw cannotParseMultipart();
   }
   return new Form(fields);
+}
+
+/** Only one, in its plain form: what counts parts and what parses them must mean the same. @throws KongError */
+function boundaryOf({ headers }: FastifyRequest): string {
+  const type = headers['content-type'] ?? '';
+  const [, quoted, plain] = /;\s*boundary=(?:"([^"\\]+)"|([^\s";\\]+))\s*(?:;|$)/i.exec(type) ?? [];
+  const boundary = quoted ?? plain;
+  if (boundary === undefined || type.match(/boundary[\s*\d]*=/gi)?.length !== 1) throw cannotParseMultipart();
+  if (boundary.length <= MAX_BOUNDARY_LENGTH) return boundary;
+  throw badRequest(`the boundary of a multipart body has at most ${MAX_BOUNDARY_LENGTH} characters`);
+}
+
+/** How often a text stands in a piece of a body; at most `most`. */
+function countOf(chunk: Buffer, text: string, most: number): number {
+  let found = 0;
+  for (let at = chunk.indexOf(text); at >= 0 && found < most; at = chunk.indexOf(text, at + text.length)) found++;
+  return found;
+}
+
+function cannotParseMultipart() {
+  return badRequest('Cannot parse multipart body');
 }
 
 function tooManyFields() {

@@ -1,6 +1,7 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import {
   type ControlPlaneMessage,
   deltaMessage,
@@ -30,6 +31,8 @@ const REMEMBERED_VERSIONS = 100;
 const LONGEST_DELTA_VERSIONS = 1000;
 /** Deltas to one version that are kept encoded. */
 const MOST_DELTAS = 1000;
+/** Vaults of one change that take a turn of the event loop of their own. */
+const MANY_VAULTS = 500;
 /** The delta of one step is made before anybody asks for it, unless the step has more changes than this. */
 const LARGEST_READY_STEP = 100;
 
@@ -267,6 +270,8 @@ export class Publisher {
   }
 
   async #change(version: number, changed: ReadonlyMap<string, VaultEntity | null>): Promise<void> {
+    // Each takes a digest: behind the turn in which a large change was committed, not in it.
+    if (changed.size > MANY_VAULTS) await nextTurn();
     const current = this.#current;
     const next = changeSnapshot(current, version, changed);
     // Encoded before it is told of, so that it goes out to all in one turn.

@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalJson } from '@vaultplane/shared/canonical.ts';
+import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
 import type { VaultSealing } from './vault-sealing.ts';
 import type { VaultsInTransaction } from './vaults-in-transaction.ts';
+
+/** A whole configuration is made in parts, so that others get a turn between them. */
+const VAULTS_A_TURN = 1000;
 
 /** Another vault has this id or prefix already. */
 export class VaultConflict extends Error {
@@ -110,7 +114,10 @@ export class ConfigEdit {
         this.#made.put({ ...vault, prefix: `~${vault.id}` });
       }
     }
-    for (const vault of vaults) await this.put(vault);
+    for (const [index, vault] of vaults.entries()) {
+      if (index % VAULTS_A_TURN === VAULTS_A_TURN - 1) await nextTurn();
+      await this.put(vault);
+    }
   }
 
   /** What the edit comes to: for each vault how it was and how it is, where the two differ. */

@@ -3,7 +3,7 @@ import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Actor, WriteRequest } from './audit-log.ts';
 import { ConfigEdit } from './config-edit.ts';
 import { MARKED_POSITION, type MarkedPosition, type StorePosition } from './config-state.ts';
-import { type ConfigWrite, type MadeChange, makeWay, prefixesGoOver, writeConfig } from './config-write.ts';
+import { type ConfigWrite, isLarge, type MadeChange, makeWay, prefixesGoOver, writeConfig } from './config-write.ts';
 import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
 import { HeldVaults } from './held-vaults.ts';
 import type { VaultKey } from './known-vaults.ts';
@@ -147,7 +147,7 @@ export class ConfigWriter {
     try {
       const run = await this.#run(together, vaults, from);
       const write = this.#writeOf(from, run, vaults);
-      if (prefixesGoOver(write.vaults)) return false;
+      if (prefixesGoOver(write.vaults) || isLarge(write)) return false;
       const to = await writeConfig(database, from, write, sealing);
       if (!to) throw new PositionPassed();
       this.#committed(from, to, write, run);

@@ -1,3 +1,4 @@
+import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { changesOf, type VaultChange } from './config-edit.ts';
 import { MARK, type MarkedPosition } from './config-state.ts';
@@ -84,10 +85,29 @@ export class VaultsInTransaction {
   }
 }
 
-/** Every vault, in order of id. */
-export async function allVaults(database: Queryable, sealing: VaultSealing): Promise<VaultEntity[]> {
-  const rows = await database.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by id`);
-  return rows.map((row) => sealing.open(row));
+/** Vaults that one statement reads, since PGlite runs in this process. */
+const MAX_VAULTS_A_READ = 1000;
+
+/** Every vault, in order of id; of one moment where `transaction` is one in which others' writes are not seen. */
+export function allVaults(transaction: Queryable, sealing: VaultSealing): Promise<VaultEntity[]> {
+  return inParts(async (after) => {
+    const rows = await transaction.query<StoredVault>(
+      `select ${VAULT_COLUMNS} from vaults where $1::uuid is null or id > $1 order by id limit $2`,
+      [after, MAX_VAULTS_A_READ],
+    );
+    return rows.map((row) => sealing.open(row));
+  });
+}
+
+/** @param read gives the vaults behind an id, in order of id, and no fewer than there may be unless they are the last */
+async function inParts(read: (after: string | null) => Promise<VaultEntity[]>): Promise<VaultEntity[]> {
+  const all: VaultEntity[] = [];
+  for (;;) {
+    const part = await read(all.at(-1)?.id ?? null);
+    all.push(...part);
+    if (part.length < MAX_VAULTS_A_READ) return all;
+    await nextTurn();
+  }
 }
 
 export async function findVault(
@@ -136,7 +156,9 @@ export function readerAt({ mark }: MarkedPosition, database: Queryable, sealing:
     if (rows.some((row) => row.mark !== mark)) throw new PositionPassed();
     return rows.flatMap(({ mark: _, ...row }) => (row.id === null ? [] : sealing.open(row)));
   };
-  return { find: (keys) => read(IS_ONE_OF, parametersOf(keys)), all: () => read('true') };
+  const partBehind = (after: string | null) =>
+    read(`$1::uuid is null or vaults.id > $1 order by vaults.id limit ${MAX_VAULTS_A_READ}`, [after]);
+  return { find: (keys) => read(IS_ONE_OF, parametersOf(keys)), all: () => inParts(partBehind) };
 }
 
 const IS_ONE_OF = 'vaults.id = any($1::uuid[]) or vaults.prefix = any($2::text[])';

@@ -152,6 +152,13 @@ describe('/v1/resolve', () => {
       413,
       'too_large',
     ],
+    [
+      'a body of more values than any call needs',
+      '/v1/resolve',
+      { method: 'POST', body: { references: Array.from({ length: 20_000 }, () => []) } },
+      400,
+      'bad_request',
+    ],
     ['a wrong token', '/v1/resolve?ref=a', { token: 'wrong' }, 403, 'bad_token'],
   ] as const) {
     it(`answers ${what} with ${status} ${code}`, async () => {
