@@ -7,4 +7,12 @@ import { settings } from './settings.ts';
 import { upstreamPolicy } from './upstream-policy.ts';
 import { values } from './values.ts';
 
-export const FUZZ_TARGETS: readonly FuzzTarget[] = [references, values, settings, engine, policy, upstreamPolicy, bodies];
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  references,
+  values,
+  settings,
+  engine,
+  policy,
+  upstreamPolicy,
+  bodies,
+];
