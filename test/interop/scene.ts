@@ -92,7 +92,7 @@ export class RunningCommand {
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv, cwd: string) {
     // As the program's first line has it: Node.js would take --env-file for an option of its own.
-    this.#child = spawn(process.execPath, ['--', DATA_PLANE_MAIN, ...args], {
+    this.#child = spawn(process.execPath, ['--disable-sigusr1', '--', DATA_PLANE_MAIN, ...args], {
       env,
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
