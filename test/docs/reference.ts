@@ -1,4 +1,13 @@
+import {
+  BODY_BOUNDS,
+  DOCUMENT_BOUNDS,
+  MAX_BODY_BYTES,
+  MAX_DOCUMENT_BYTES,
+  MAX_FORM_FIELDS,
+  MAX_YAML_BYTES,
+} from '@vaultplane/control-plane/admin/body-limits.ts';
 import { OPERATIONS } from '@vaultplane/control-plane/admin/openapi/operations.ts';
+import { MAX_VAULTS } from '@vaultplane/control-plane/declarative/config-document.ts';
 import { CONTROL_PLANE_SETTINGS } from '@vaultplane/control-plane/settings.ts';
 import { Metrics } from '@vaultplane/control-plane/status/metrics.ts';
 import { DATA_PLANE_SETTINGS } from '@vaultplane/data-plane/settings.ts';
@@ -8,6 +17,7 @@ import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
 import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
 
 import { policySchema } from '@vaultplane/shared/upstream-policy/policy-schema.ts';
+import { MAX_LIST_MEMBERS, MAX_TAGS } from '@vaultplane/shared/vaults/validation.ts';
 import { logEvents } from './log-events.ts';
 
 const NOTE = '_Made from the code by `node test/docs/write-reference.ts`._';
@@ -118,9 +128,18 @@ function adminApi(): string {
   const rows = Object.entries(OPERATIONS).map(([call, { summary }]) => [`\`${call}\``, summary]);
   return page(
     'Admin API',
-    'A control plane gives the whole as OpenAPI 3.1 at `GET /openapi.json`.',
+    `A control plane gives the whole as OpenAPI 3.1 at \`GET /openapi.json\`. Who calls, and whether they may, is checked before anything of a body is read. ${bodyLimits()}`,
     table(['call', 'what it does'], rows),
   );
+}
+
+function bodyLimits(): string {
+  const { values, depth, members } = BODY_BOUNDS;
+  return [
+    `A body has at most ${MAX_BODY_BYTES} bytes, one of \`/config\` and \`/config/diff\` ${MAX_DOCUMENT_BYTES}, or ${MAX_YAML_BYTES} as YAML (413 or 400).`,
+    `A form has at most ${MAX_FORM_FIELDS} fields; JSON ${values} values (a configuration ${DOCUMENT_BOUNDS.values}), ${depth} levels, and ${members} members an object;`,
+    `a vault ${MAX_TAGS} tags and ${MAX_LIST_MEMBERS} members in a list of its \`config\`; a configuration ${MAX_VAULTS} vaults. Whatever has more is answered 400.`,
+  ].join(' ');
 }
 
 function log(): string {
