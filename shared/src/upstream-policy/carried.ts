@@ -12,6 +12,8 @@ export type Carried =
   | { kind: 'identity' }
   /** A role that the AWS identity is to assume. */
   | { kind: 'role'; arn: string }
+  /** Nothing that is sent, and as good as a destination: whom TLS takes for the server is for the vault to say. */
+  | { kind: 'trust' }
   /** A request for a token, whose address the vault's credential names; the reference that this stands behind, if any. */
   | { kind: 'token_request'; reference?: string };
 
@@ -35,6 +37,8 @@ export function describeCarried(carried: Carried): string {
       return "the machine's own identity";
     case 'role':
       return `the role ${carried.arn}`;
+    case 'trust':
+      return 'anything under a ca_cert that the vault brings';
     case 'token_request':
       return 'a request for a token';
   }

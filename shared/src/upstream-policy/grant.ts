@@ -10,6 +10,7 @@ export interface GrantForm {
   environment?: string[];
   files?: string[];
   service_account_token?: boolean;
+  ca_cert?: boolean;
   identity?: boolean;
   roles?: string[];
 }
@@ -51,6 +52,8 @@ export class Grant {
         return form.identity === true;
       case 'service_account_token':
         return form.service_account_token === true;
+      case 'trust':
+        return form.ca_cert === true;
       case 'file':
         return form.files?.includes(carried.path) === true;
       case 'role':
@@ -109,6 +112,7 @@ export function grantsFor(type: string, refused: readonly UpstreamUse[]): GrantF
       ...(references.length > 0 && { references }),
       ...(files.length > 0 && { files }),
       ...(has('service_account_token') && { service_account_token: true }),
+      ...(has('trust') && { ca_cert: true }),
       ...(has('identity') && { identity: true }),
       ...(roles.length > 0 && { roles }),
     };

@@ -21,9 +21,17 @@ export const grantableTypes = () => [...VAULT_TYPES.values()].filter(({ local })
 const OF_TYPE: { readonly [type: string]: readonly string[] | undefined } = {
   aws: ['identity', 'roles'],
   gcp: ['identity', 'references', 'environment'],
-  hcv: ['references', 'environment', 'files', 'service_account_token'],
+  hcv: ['references', 'environment', 'files', 'service_account_token', 'ca_cert'],
 };
-const GRANT_MEMBERS = ['references', 'environment', 'files', 'service_account_token', 'identity', 'roles'] as const;
+const GRANT_MEMBERS = [
+  'references',
+  'environment',
+  'files',
+  'service_account_token',
+  'ca_cert',
+  'identity',
+  'roles',
+] as const;
 
 export interface PolicySurroundings {
   /** vault_env_prefix: what a reference to a variable means depends on it. */
@@ -79,6 +87,7 @@ function readGrant(at: string, given: unknown, envPrefix: string): Grant {
     ...list(given, 'environment', at, checkVariable),
     ...list(given, 'files', at, checkPath),
     ...flag(given, 'service_account_token', at),
+    ...flag(given, 'ca_cert', at),
     ...flag(given, 'identity', at),
     ...(given.roles !== undefined && { roles: readRoles(`${at}.roles`, given.roles) }),
   };
@@ -116,7 +125,7 @@ function list<K extends 'references' | 'environment' | 'files'>(
   return { [member]: readTexts(`${at}.${member}`, given[member], check) } as { [member in K]?: string[] };
 }
 
-function flag<K extends 'identity' | 'service_account_token'>(
+function flag<K extends 'identity' | 'service_account_token' | 'ca_cert'>(
   given: Record<string, unknown>,
   member: K,
   at: string,

@@ -50,6 +50,11 @@ function grantSchema(roles: object): object {
       }),
       files: texts('Files whose content may be shown.', { pattern: '^/' }),
       service_account_token: { type: 'boolean', description: "The token of the pod's service account." },
+      ca_cert: {
+        type: 'boolean',
+        description:
+          "Whether such a vault may say by its ca_cert who signs the server's certificate; without it whom the data plane itself trusts (ssl_trusted_certificate) decides.",
+      },
       identity: {
         type: 'boolean',
         description: "The machine's AWS identity (type aws) or Google identity (type gcp).",

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
+import { mergedGrants } from './grant.ts';
 import { DEFAULT_POLICY, UpstreamPolicy } from './policy.ts';
 import { parsePolicy } from './policy-form.ts';
 import { suggestedPolicy } from './testing/suggested-policy.ts';
@@ -43,6 +44,7 @@ describe('without a file', () => {
     ],
     ['hcv', { ...HCV, token: 'literal' }],
     ['hcv', { ...HCV, auth_method: 'cert', cert_auth_cert: '-----BEGIN C', cert_auth_cert_key: '-----BEGIN K' }],
+    ['hcv', { ...HCV, token: 'literal', ca_cert: '-----BEGIN C' }],
     ['env', { prefix: 'APP_' }],
   ];
   for (const [type, config] of LETS) {
@@ -75,6 +77,11 @@ describe('without a file', () => {
       'hcv',
       { ...HCV, token: 'literal', cert_auth_cert: '/etc/dp.crt', cert_auth_cert_key: '/etc/dp.key' },
       [{ destination: DESTINATION, files: ['/etc/dp.crt', '/etc/dp.key'] }],
+    ],
+    [
+      'hcv',
+      { ...HCV, token: '{vault://env/T}', ca_cert: '-----BEGIN C' },
+      [{ destination: DESTINATION, references: ['{vault://env/T}'], ca_cert: true }],
     ],
     ['aws', { endpoint_url: 'https://evil.example' }, [{ destination: 'https://evil.example', identity: true }]],
     [
@@ -217,6 +224,20 @@ describe('roles', () => {
   });
 });
 
+describe('grants of several vaults', () => {
+  it('are one for each destination and type', () => {
+    const merged = mergedGrants([
+      { type: 'hcv', destination: DESTINATION, files: ['/a'] },
+      { type: 'hcv', destination: DESTINATION, files: ['/b', '/a'], service_account_token: true },
+      { type: 'gcp', destination: DESTINATION, identity: true },
+    ]);
+    assert.deepEqual(merged, [
+      { type: 'hcv', destination: DESTINATION, files: ['/a', '/b'], service_account_token: true },
+      { type: 'gcp', destination: DESTINATION, identity: true },
+    ]);
+  });
+});
+
 describe('"defaults": false', () => {
   it('drops what goes without a grant, and keeps what is granted', () => {
     const none = policy({ defaults: false });
@@ -272,7 +293,14 @@ describe('the form of the file', () => {
         defaults: false,
         roles: ['arn:aws:iam::*:role/app-*'],
         grants: [
-          { ...grant, references: ['{vault://env/x}'], environment: ['X'], files: ['/x'], service_account_token: true },
+          {
+            ...grant,
+            references: ['{vault://env/x}'],
+            environment: ['X'],
+            files: ['/x'],
+            service_account_token: true,
+            ca_cert: false,
+          },
           { type: 'aws', destination: 'https://x.example', identity: true, roles: [ROLE] },
         ],
       }),

@@ -40,6 +40,8 @@ export function hcvCarries(config: VaultConfig): Carried[] {
       const value = config[name];
       if (isSet(value)) carried.push(...carriedBy(String(value), !isPem(String(value))));
     }
+    // Whoever says whom TLS believes says who is shown all of it.
+    if (carried.length > 0 && isSet(config.ca_cert)) carried.push({ kind: 'trust' });
   }
   return carried;
 }

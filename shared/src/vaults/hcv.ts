@@ -209,7 +209,7 @@ export const hcv: VaultType = {
       type: 'string',
       destination: true,
       description:
-        "Who signs the server's certificate: PEM, or a file on the data plane; besides ssl_trusted_certificate. (Not Kong's.)",
+        "Who signs the server's certificate: PEM, or a file on the data plane; besides ssl_trusted_certificate. (Not Kong's. In a vault of the control plane that shows the server something of the data plane's own it needs a grant in upstream_policy.)",
     },
     ...LIFETIME_FIELDS,
   ],
