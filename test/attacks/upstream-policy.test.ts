@@ -201,7 +201,7 @@ describe('upstream_policy', { skip: noOpenBao() ?? false }, () => {
     const controlPlane = await deployment.planControlPlane('cp');
     await controlPlane.start();
     const dataPlane = await deployment.planDataPlane('dp', controlPlane, { ...policy, ...PATIENT });
-    await dataPlane.start();
+    const data = await dataPlane.start();
     await controlPlane.putVault('hcv-vault', { ...bao.vaultForm, 'config.ttl': '1' });
     await dataPlane.caughtUpWith(controlPlane);
     const reference = '{vault://hcv-vault/db/password}';
@@ -263,6 +263,15 @@ describe('upstream_policy', { skip: noOpenBao() ?? false }, () => {
       'it is fresh again',
       async () => (await dataPlane.resolve(reference, { refresh: true })).state === 'fresh',
     );
+
+    // A command that finds no data plane goes by the same file.
+    await dataPlane.savedWhatIsOf(controlPlane);
+    await data.stop();
+    const get = () =>
+      spawnSync(process.execPath, [DATA_PLANE_MAIN, 'get', reference], { env: dataPlane.env, encoding: 'utf8' });
+    assert.equal(get().stdout, CANARY);
+    write('{"grants":[]}');
+    assert.match(get().stderr, /upstream_policy of the data plane does not let/);
   });
 });
 

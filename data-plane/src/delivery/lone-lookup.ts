@@ -8,16 +8,30 @@ import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { startResolver } from '../secrets/resolver.ts';
 import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
+import { readPolicy } from '../upstream-policy.ts';
 import type { LookupResult } from './lookup.ts';
 
-/** Resolves references once with no data plane running, from the settings and the configuration that the disk has. */
+/**
+ * Resolves references once with no data plane running, from the settings and the configuration that the disk has, under the
+ * same upstream_policy.
+ *
+ * @throws StartError where the file of upstream_policy can't be used
+ */
 export async function lookUpAlone(
   settings: DataPlaneSettings,
   references: readonly string[],
   { log, env }: { log: Log; env: NodeJS.ProcessEnv },
 ): Promise<LookupResult[]> {
   const saved = await savedConfiguration(settings, log);
-  const resolver = startResolver({ clock: systemClock, log, env, settings });
+  const policy = readPolicy(settings)?.policy;
+  const resolver = startResolver({
+    clock: systemClock,
+    log,
+    env,
+    settings,
+    upstreamPolicy: policy,
+    isCredentialVariable: (name) => policy?.namesVariable(name) === true,
+  });
   // The clock's timers keep no process alive; a command waits for its answer all the same.
   const stayAlive = setInterval(() => {}, 60_000);
   try {
