@@ -147,7 +147,8 @@ describe('an editor of the control plane', () => {
     }
     const rejected = await rejectedBy(dataPlane);
     assert.deepEqual(rejected.map(({ prefix }) => prefix).sort(), Object.keys(attacks).sort());
-    for (const { prefix, grant } of rejected) {
+    const granting = rejected.filter(({ prefix }) => prefix !== 'by-relative-path');
+    for (const { prefix, grant } of granting) {
       const grants = JSON.parse(`[${grant}]`) as Array<{ type: string; destination: string }>;
       assert.deepEqual([...new Set(grants.map(({ type }) => type))], [attacks[prefix]!.name], prefix);
     }
@@ -157,7 +158,7 @@ describe('an editor of the control plane', () => {
     for (const { prefix, grant } of rejected) {
       const found = says[`vault ${prefix}`] ?? '';
       assert.match(found, /^is not used: upstream_policy/, prefix);
-      assert.ok(found.endsWith(grant!), found);
+      assert.ok(found.endsWith(grant ?? ''), found);
     }
     await until('the control plane knows', async () => {
       return (await rejectedAt(controlPlane)).length === Object.keys(attacks).length;

@@ -1,3 +1,4 @@
+import { shownPath } from '../shown-text.ts';
 import type { Destination } from './destination.ts';
 
 /** Something of the node's own that a call carries, or that what it carries was made from. */
@@ -30,7 +31,7 @@ export function describeCarried(carried: Carried): string {
     case 'reference':
       return `what ${carried.reference} stands for`;
     case 'file':
-      return `what is in ${carried.path}`;
+      return `what is in ${shownPath(carried.path)}`;
     case 'service_account_token':
       return "the pod's service account token";
     case 'identity':

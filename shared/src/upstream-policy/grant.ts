@@ -1,3 +1,5 @@
+import { isAbsolute, normalize } from 'node:path';
+import { shownPath } from '../shown-text.ts';
 import type { Carried, UpstreamUse } from './carried.ts';
 import { type DestinationPattern, matches, printDestination } from './destination.ts';
 import { meaningOfReference, variableOfReference } from './reference-meaning.ts';
@@ -91,8 +93,15 @@ export function mergedGrants(grants: readonly GrantForm[]): GrantForm[] {
   return [...merged.values()];
 }
 
-/** The grants that would let through what was refused, one a destination. */
+/** A path that a grant may name: one that is where it says, whatever the folder, and no key that somebody took for a path. */
+export function isGrantablePath(path: string): boolean {
+  return isAbsolute(path) && normalize(path) === path && shownPath(path) === path;
+}
+
+/** The grants that would let through what was refused, one a destination; none where no grant could. */
 export function grantsFor(type: string, refused: readonly UpstreamUse[]): GrantForm[] {
+  const isUngrantable = (one: Carried) => one.kind === 'file' && !isGrantablePath(one.path);
+  if (refused.some(({ carries }) => carries.some(isUngrantable))) return [];
   const byDestination = Map.groupBy(refused, ({ destination }) => printDestination(destination));
   return [...byDestination].map(([destination, uses]) => {
     const carried = uses.flatMap(({ carries }) => carries);

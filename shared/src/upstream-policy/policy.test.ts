@@ -124,6 +124,15 @@ describe('without a file', () => {
   }
 });
 
+it('what is no path of its own is in no grant, and what looks like a key in no error', () => {
+  const key = 'hQ8dFzP2mK7vT1xYbN4sR9wLcE6uJ0aGiO3tVkZpXyM=';
+  for (const path of ['secrets.key', '/etc/vaultplane/../shadow', key, '{"a":1}']) {
+    const refusal = verdict('hcv', { ...HCV, auth_method: 'jwt', jwt_token_file: path });
+    assert.equal(refusal?.grant, undefined, path);
+    assert.ok(!refusal!.message.includes(key));
+  }
+});
+
 describe('a grant of a reference', () => {
   const lets = (granted: object, reference: string, envPrefix = '') => {
     const by = policy({ grants: [{ type: 'hcv', destination: DESTINATION, ...granted }] }, envPrefix);
