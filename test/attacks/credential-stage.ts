@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -76,6 +76,10 @@ export class CredentialStage {
   static async begin(): Promise<CredentialStage> {
     const stage = new CredentialStage(await VaultServer.start(), await VaultServer.start());
     writeFileSync(stage.keyring, randomBytes(32).toString('base64'), { mode: 0o600 });
+    // Its proof of being a control plane must not go with the keyring, which is what some attacks take away.
+    const exportKey = join(stage.deployment.folder, 'export.key');
+    const { privateKey } = generateKeyPairSync('ed25519');
+    writeFileSync(exportKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
     const out = join(stage.deployment.folder, 'certs');
     execFileSync(process.execPath, [CONTROL_PLANE_MAIN, 'certs', 'create', '--out', out], {
       env: cleanEnv(),
@@ -85,6 +89,7 @@ export class CredentialStage {
     stage.#postgres = postgres;
     stage.#database = await postgres.createDatabase();
     stage.controlPlane = await stage.deployment.planControlPlane('cp', {
+      VAULTPLANE_CONFIG_EXPORT_KEY_FILE: exportKey,
       VAULTPLANE_DATABASE: 'postgres',
       VAULTPLANE_PG_HOST: postgres.host,
       VAULTPLANE_PG_PORT: String(postgres.port),
