@@ -25,6 +25,8 @@ import { Enrolment } from './cluster/enrolment.ts';
 import { ensureExportKey, type OwnExportKey } from './cluster/export-key.ts';
 import { Fleet } from './cluster/fleet.ts';
 import { FleetCommands } from './cluster/fleet-commands.ts';
+import { LinkAdmission } from './cluster/link-admission.ts';
+import { applicationNameOf } from './cluster/link-peers.ts';
 import { type ClusterIdentity, clusterIdentity } from './cluster/peer-check.ts';
 import { Publisher } from './cluster/publisher.ts';
 import { ReferenceRegistry } from './cluster/reference-registry.ts';
@@ -133,7 +135,8 @@ export async function startControlPlane(
     const files = await certificateFiles(settings, log);
     // What is wrong with files is said before a database is waited for.
     const ofFiles = isAuthority ? undefined : clusterIdentity(settings, files!);
-    const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal));
+    const name = applicationNameOf(nodeId);
+    const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal, name));
     const database = observedDatabase(opened, metrics.databaseOperation);
     stoppers.add('database', () => database.close());
     if (isAuthority) await ensureKeyring(settings);
@@ -181,7 +184,9 @@ export async function startControlPlane(
         'credentials of vaults stand in the configuration, and so on every data plane; a reference such as {vault://env/HCV_TOKEN} keeps them out',
       );
     }
-    const fleet = await Fleet.start({ controlPlaneId: nodeId, database, clock, log });
+    const { fleetNodes } = store;
+    const purge = () => fleetNodes.purge(settings.cluster_data_plane_purge_delay);
+    const fleet = await Fleet.start({ controlPlaneId: nodeId, purge, database, clock, log });
     stoppers.add('fleet', () => fleet.stop());
     facts.fleet = fleet;
     const registryOptions = { controlPlaneId: nodeId, database, clock, log };
@@ -198,6 +203,8 @@ export async function startControlPlane(
       certificateExpiresAt: () => identity.current.expiresAt,
     });
 
+    const admission = await LinkAdmission.start({ controlPlaneId: nodeId, nodes: fleetNodes, database, clock, log });
+    stoppers.add('admission of links', () => admission.stop());
     const defaults = fleetDefaultsOf(settings);
     const { secrets_key_file: keyFile } = settings;
     const configExport = startExport(settings, {
@@ -223,6 +230,7 @@ export async function startControlPlane(
       defaults,
       publisher,
       fleet,
+      admission,
       metrics,
       clock,
       log,

@@ -9,6 +9,7 @@ import { createCertificates } from './cluster/certificates.ts';
 import { checkSetup } from './commands/check.ts';
 import { applyConfig, diffConfig, dumpConfig } from './commands/config.ts';
 import { exportKey } from './commands/export-key.ts';
+import { listNodes, nodeLines, removeNode, renameNode, revokeNode } from './commands/fleet-node.ts';
 import { showMigrations } from './commands/migrate.ts';
 import { type InviteOptions, inviteNode } from './commands/node.ts';
 import { createToken } from './commands/token.ts';
@@ -149,6 +150,23 @@ command('invite', 'Make a token by which a data plane joins, and print it: it is
     const made = await inviteNode(await settingsOf(options), options);
     print(options, made, [made.token]);
   });
+
+command('list', 'Print the nodes: those that have joined, and every data plane that was seen.', node)
+  .option('--json', 'print facts as JSON')
+  .action(async (options: Common) => {
+    const nodes = await listNodes(await settingsOf(options));
+    print(options, nodes, nodeLines(nodes));
+  });
+command('revoke', 'End the links of a node that has joined, and let it in no more.', node)
+  .argument('<id>', 'its id')
+  .action(async (id: string, options: Common) => revokeNode(await settingsOf(options), id));
+command('rename', 'Give a node that has joined another name.', node)
+  .argument('<id>', 'its id')
+  .argument('<name>', 'its name from now on')
+  .action(async (id: string, name: string, options: Common) => renameNode(await settingsOf(options), id, name));
+command('remove', 'Forget a node. One that has joined is let in no more; the id of any other is free again.', node)
+  .argument('<id>', 'its id')
+  .action(async (id: string, options: Common) => removeNode(await settingsOf(options), id));
 
 const config = program.command('config').description('The whole configuration as a file (_format_version 3.0 or 1.1).');
 command('dump', 'Print the configuration as YAML.', config)

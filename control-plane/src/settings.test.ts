@@ -25,7 +25,7 @@ const OF_THE_CONTRACT = `
   secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
   keyring_key_file config_versions_kept audit_log_record_ttl otel_traces_endpoint manager_path
-  cluster_strict_usage cluster_certificate_ttl cluster_renewal_grace
+  cluster_strict_usage cluster_certificate_ttl cluster_renewal_grace cluster_data_plane_purge_delay
 `
   .trim()
   .split(/\s+/);

@@ -58,6 +58,13 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     default: 2_592_000,
     description: 'seconds for which a certificate of cluster_mtls = enrolled that has ended may still be renewed',
   },
+  cluster_data_plane_purge_delay: {
+    type: 'integer',
+    min: 60,
+    max: 3_153_600_000,
+    default: 1_209_600,
+    description: 'seconds after which a data plane that nobody has seen is deleted from the list of data planes',
+  },
   keyring_key_file: {
     type: 'path',
     description: 'keys of 32 bytes, under which sensitive members of vaults are encrypted in the database',

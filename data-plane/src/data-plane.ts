@@ -244,6 +244,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       random,
     });
     link = linked;
+    credentials.onChange((renewed) => renewed && linked.recheck(renewed));
     parts.add('control plane link', () => linked.stop());
     const prefetching = await startPrefetching({ settings, resolver, clock, random, log });
     parts.add('prefetching', () => prefetching.stop());

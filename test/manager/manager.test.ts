@@ -17,6 +17,7 @@ const PLACES = [
   '#/outages',
   '#/history',
   '#/history/1',
+  '#/nodes',
   '#/audit',
 ];
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

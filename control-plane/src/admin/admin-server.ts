@@ -30,6 +30,7 @@ import { FleetFeed } from './fleet-feed.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
 import { invitationRoutes } from './invitation-routes.ts';
 import { notFound, toKongError } from './kong-error.ts';
+import { nodeRoutes } from './node-routes.ts';
 import { openApiRoute } from './openapi/document.ts';
 import { referenceRoutes } from './reference-routes.ts';
 import { refreshRoutes } from './refresh-routes.ts';
@@ -133,7 +134,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   vaultRoutes(app, store.config, current);
   schemaRoutes(app);
   tagRoutes(app, current);
-  clusteringRoutes(app, options);
+  clusteringRoutes(app, { ...options, nodes: store.fleetNodes });
+  nodeRoutes(app, store.fleetNodes, fleet);
   eventRoutes(app, new FleetFeed({ fleet, publisher, clock: options.clock, log }), options.clock);
   referenceRoutes(app, options.references);
   refreshRoutes(app, { store: store.config, commands: options.commands, clock: options.clock });

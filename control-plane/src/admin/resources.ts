@@ -24,8 +24,8 @@ declare module 'fastify' {
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 export interface Access {
-  /** Who may; otherwise a reader may GET and an editor everything. */
-  role?: Role;
+  /** Who may, for all methods or by method; otherwise a reader may GET and an editor everything. */
+  role?: Role | Partial<Record<Method, Role>>;
   /** Whatever the method, it changes nothing, and is in no audit log. */
   reads?: true;
   /** The body is a whole configuration (body-limits.ts). */
@@ -56,7 +56,8 @@ export function resource(
   methods: Partial<Record<Method, Handler>>,
   access: Access = {},
 ): void {
-  const roleOf = (method: Method) => access.role ?? (method === 'GET' ? 'reader' : 'editor');
+  const given = (method: Method) => (typeof access.role === 'object' ? access.role[method] : access.role);
+  const roleOf = (method: Method) => given(method) ?? (method === 'GET' ? 'reader' : 'editor');
   const own = Object.keys(methods) as Method[];
   const roles = Object.fromEntries(own.map((method) => [method, roleOf(method)]));
   RESOURCES.set(app, [...resourcesOf(app), { url, methods: own, roles }]);

@@ -449,8 +449,9 @@ describe('the cluster link with a certificate for each (cluster_mtls = pki)', ()
   it('takes renewed certificates into use without dropping a link, and none that can not be used', async () => {
     const before = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-1') });
     await before.untilVersion(0);
+    await createCertificates(certificates, 'dp-shown');
     const shown = async () => {
-      const dataPlane = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-1') });
+      const dataPlane = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-shown') });
       await dataPlane.untilVersion(0);
       const fingerprint = (dataPlane.socket as unknown as { _socket: TLSSocket })._socket.getPeerX509Certificate()!
         .fingerprint256;

@@ -20,9 +20,10 @@ import { EnrolmentRequests } from './enrolment-requests.ts';
 import type { Fleet } from './fleet.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { LastAcknowledgement } from './last-acknowledgement.ts';
+import type { LinkAdmission } from './link-admission.ts';
 import { MAX_UNREAD_BYTES } from './link-intake.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { type ClusterIdentity, type PeerVerdict, peerOf } from './peer-check.ts';
+import { type ClusterIdentity, chainOf, type PeerVerdict, peerNow, peerOf } from './peer-check.ts';
 import type { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
 import { SlowSends } from './slow-sends.ts';
@@ -37,7 +38,7 @@ const MAX_CONNECTIONS = 12_000;
 
 export interface ClusterServerOptions {
   listen: Address;
-  /** Followed: links that come after a change see the new one, and none is dropped. */
+  /** Followed: links that come after a change see the new one, and those that would not be let in by it end. */
   identity: FollowedFiles<ClusterIdentity>;
   /** Who joins, where this control plane is the CA. */
   enrolment?: Enrolment | undefined;
@@ -47,6 +48,7 @@ export interface ClusterServerOptions {
   defaults: ConfigDefaults;
   publisher: Publisher;
   fleet: Fleet;
+  admission: LinkAdmission;
   metrics: Metrics;
   clock: Clock;
   log: Log;
@@ -64,11 +66,22 @@ export interface ClusterServer {
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
   const { exportKey, identity, log, metrics, publisher } = options;
   const sessions = new Set<Session>();
+  /** What links were opened with, but those of nodes whose certificates the database knows. */
+  const chains = new WeakMap<Session, ReturnType<typeof chainOf>>();
   const slowSends = new SlowSends(options.clock);
   const unread = new MemoryBudget(MAX_UNREAD_BYTES);
   const lastAcknowledgement = new LastAcknowledgement();
   const server = createTlsServer(identity);
-  identity.onChange((renewed) => server.setSecureContext(defaultContextOf(renewed)));
+  identity.onChange((renewed) => {
+    server.setSecureContext(defaultContextOf(renewed));
+    for (const session of sessions) void judgeAgain(session, renewed);
+  });
+  const judgeAgain = async (session: Session, renewed: ClusterIdentity) => {
+    const chain = chains.get(session);
+    if (!chain) return;
+    const verdict = await renewed.check(peerNow(chain, renewed, options.clock.now()));
+    if ('refused' in verdict) session.end('certificate_not_accepted', verdict.refused);
+  };
   const { enrolment } = options;
   const enrolmentRequests = enrolment && new EnrolmentRequests(enrolment, log);
   const renewOver = async (request: IncomingMessage, csr: Buffer) => {
@@ -145,6 +158,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         lastAcknowledgement,
         ip: ipOf(request),
         node: verdict.node,
+        certificate: verdict.publicKey === undefined ? undefined : { ...verdict, publicKey: verdict.publicKey },
         renew: verdict.node && enrolment && ((csr) => renewOver(request, csr)),
         isEnrolled: enrolment && ((id) => enrolment.isEnrolled(id)),
         certExpiresAt: verdict.expiresAt,
@@ -155,6 +169,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         },
       });
       sessions.add(session);
+      if (!verdict.node) chains.set(session, chainOf(request.socket as TLSSocket));
       void session.ended.then(() => sessions.delete(session));
     });
   });

@@ -70,11 +70,11 @@ const UPSERT = `
     reference_counts = excluded.reference_counts, vault_counts = excluded.vault_counts,
     rejected_vaults = excluded.rejected_vaults,
     cert_expires_at = excluded.cert_expires_at, control_plane_id = excluded.control_plane_id,
-    connected = excluded.connected, connected_at = excluded.connected_at, last_seen = excluded.last_seen
+    connected = excluded.connected, connected_at = excluded.connected_at, last_seen = excluded.last_seen, written_at = now()
   where excluded.connected or excluded.control_plane_id = old.control_plane_id or not old.connected`;
 
 // No join, which a planner without statistics may make a loop in a loop.
 const UPDATE_POSITIONS = `
   update data_planes set config_timeline = $1, config_version = $2, config_hash = $3, sync_status = 'normal',
-    last_seen = to_timestamp($4)
+    last_seen = to_timestamp($4), written_at = now()
   where id = any(string_to_array($5, ',')::uuid[]) and control_plane_id = $6`;

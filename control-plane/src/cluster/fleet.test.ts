@@ -5,12 +5,14 @@ import { silentLog } from '@vaultplane/shared/log.ts';
 import type { HelloMessage } from '@vaultplane/shared/protocol.ts';
 import { FakeClock, settled } from '@vaultplane/shared/testing/fake-clock.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
+import { FleetNodes } from '../store/fleet-nodes.ts';
 import { describeOnBothDatabases, stayingOpen, storeOn } from '../store/testing/stores.ts';
 import { type DataPlane, Fleet } from './fleet.ts';
 
 const OTHER = '22222222-2222-4222-8222-222222222222';
 const CONTROL_PLANE = '11111111-1111-4111-8111-111111111111';
 const FACTS = { ip: '10.0.0.1', protocol: 1, certExpiresAt: new Date(1e12), bytes: 100, exceeded() {} };
+const purge = async () => {};
 /** Longer than changes are collected for. */
 const A_SECOND = 1000;
 /** After which the connected are written again. */
@@ -74,7 +76,7 @@ function stored(database: Database): Promise<Array<Pick<DataPlane, 'id' | 'hostn
 describeOnBothDatabases('the registry of data planes', (open) => {
   const start = async (database: Database, clock: FakeClock) => {
     await storeOn(database);
-    return Fleet.start({ controlPlaneId: CONTROL_PLANE, database, clock, log: silentLog });
+    return Fleet.start({ controlPlaneId: CONTROL_PLANE, purge, database, clock, log: silentLog });
   };
 
   it('has what happened to a data plane while its row was being written, within the same second too', async () => {
@@ -107,7 +109,7 @@ describeOnBothDatabases('the registry of data planes', (open) => {
       },
     };
     const here = await start(counted, clock);
-    const there = await Fleet.start({ controlPlaneId: OTHER, database, clock, log: silentLog });
+    const there = await Fleet.start({ controlPlaneId: OTHER, purge, database, clock, log: silentLog });
     const other = there.join(hello({ node_id: OTHER, hostname: 'there' }), FACTS);
     const written = async (connected: boolean) => {
       while (!(await stored(database)).some((row) => row.hostname === 'there' && row.connected === connected));
@@ -285,7 +287,7 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     const database = await open();
     const clock = new FakeClock(5_000_000);
     await storeOn(database);
-    const killed = await Fleet.start({ controlPlaneId: CONTROL_PLANE, database, clock, log: silentLog });
+    const killed = await Fleet.start({ controlPlaneId: CONTROL_PLANE, purge, database, clock, log: silentLog });
     killed.join(hello(), FACTS);
     await clock.advance(A_SECOND);
     // Its rows are written in their order.
@@ -293,6 +295,7 @@ describeOnBothDatabases('the registry of data planes', (open) => {
 
     const other = await Fleet.start({
       controlPlaneId: randomUUID(),
+      purge,
       database,
       clock: new FakeClock(5_000_000 + 80_000),
       log: silentLog,
@@ -300,6 +303,7 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     assert.equal((await other.dataPlanes())[0]?.connected, true);
     const later = await Fleet.start({
       controlPlaneId: randomUUID(),
+      purge,
       database,
       clock: new FakeClock(5_000_000 + 100_000),
       log: silentLog,
@@ -307,6 +311,7 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     assert.equal((await later.dataPlanes())[0]?.connected, false);
     const again = await Fleet.start({
       controlPlaneId: CONTROL_PLANE,
+      purge,
       database,
       clock: new FakeClock(5_000_000),
       log: silentLog,
@@ -315,17 +320,25 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     await Promise.all([other.stop(), later.stop(), again.stop()]);
   });
 
-  it('forgets who was not seen for two weeks', async () => {
+  it('has the data planes that nobody has seen for long deleted, every minute, by the clock of the database', async () => {
     const database = await open();
     const clock = new FakeClock(5_000_000);
-    const fleet = await start(database, clock);
-    fleet.leave(fleet.join(hello({ hostname: 'gone for good' }), FACTS));
+    await storeOn(database);
+    const nodes = new FleetNodes(database, clock);
+    const options = { controlPlaneId: CONTROL_PLANE, database, clock, log: silentLog };
+    const fleet = await Fleet.start({ ...options, purge: () => nodes.purge(100) });
+    for (const hostname of ['gone for good', 'gone just now']) fleet.leave(fleet.join(hello({ hostname }), FACTS));
     await clock.advance(A_SECOND);
-    while ((await stored(database)).length === 0) await clock.advance(1);
-    clock.set(5_000_000 + 15 * 86_400_000);
-    await clock.advance(HALF_A_MINUTE);
-    while ((await stored(database)).length > 0) await clock.advance(1);
-    assert.deepEqual(await fleet.dataPlanes(), []);
+    while ((await stored(database)).length < 2) await clock.advance(1);
+    await database.query(
+      "update data_planes set written_at = now() - interval '101 s' where hostname = 'gone for good'",
+    );
+    for (let minute = 0; minute < 2; minute++) for (let half = 0; half < 2; half++) await clock.advance(HALF_A_MINUTE);
+    while ((await stored(database)).length > 1) await clock.advance(1);
+    assert.deepEqual(
+      (await fleet.dataPlanes()).map(({ hostname }) => hostname),
+      ['gone just now'],
+    );
     await fleet.stop();
   });
 });

@@ -25,8 +25,8 @@ const STATUSES_EVERY_MS = 1000;
 const SEEN_EVERY_MS = 30_000;
 /** A data plane that was written as connected and not seen for this long is not: its control plane is gone. */
 const LOST_AFTER_MS = 3 * SEEN_EVERY_MS;
-/** Data planes not seen for this long are forgotten. Source: Kong's cluster_data_plane_purge_delay. */
-const FORGET_AFTER_MS = 14 * 24 * 3_600_000;
+/** How often rows of data planes that are gone for long are deleted. */
+const PURGE_EVERY_MS = 60_000;
 
 /**
  * Bytes, as they came, of what all data planes connected here say of themselves: of labels, counts by vault and vaults that
@@ -170,6 +170,8 @@ export class Member implements Commanded {
 
 export interface FleetOptions {
   controlPlaneId: string;
+  /** Deletes data planes that were not seen for longer than is wanted. */
+  purge: () => Promise<void>;
   database: Database;
   clock: Clock;
   log: Log;
@@ -195,7 +197,7 @@ export class Fleet {
   #cancelWrite: (() => void) | undefined;
   #cancelSeen: () => void = () => {};
   #writing: Promise<void> = Promise.resolve();
-  #forgottenAt = 0;
+  #purgedAt = 0;
 
   private constructor(options: FleetOptions) {
     this.#options = options;
@@ -264,17 +266,22 @@ export class Fleet {
     return member;
   }
 
-  leave(member: Member): void {
+  /** @param options.forget it is not listed any more */
+  leave(member: Member, { forget = false }: { forget?: boolean } = {}): void {
     const { row } = member;
     member.left();
     if (this.#members.get(row.id) !== member) return;
     this.#members.delete(row.id);
+    if (forget) {
+      this.forget(row.id);
+      return;
+    }
     row.connected = false;
     row.last_seen = this.#nowSeconds();
     this.#write(row);
   }
 
-  /** Every data plane that was seen within the last 14 days, on whichever control plane; without the database those here. */
+  /** Every data plane that has a row, on whichever control plane; without the database those here. */
   async dataPlanes(): Promise<DataPlane[]> {
     const rows = await this.#stored<DataPlane>(
       `select id, hostname, ip, version, config_hash, sync_status, extract(epoch from last_seen)::integer as last_seen,
@@ -319,6 +326,13 @@ export class Fleet {
     for (const rows of [this.#beingWritten, this.#unwritten]) for (const row of rows.values()) all.set(row.id, row);
     for (const { row } of this.#members.values()) all.set(row.id, { ...row, last_seen: this.#nowSeconds() });
     return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** One that is not connected here is not written again, so that its row can be deleted. */
+  forget(id: string): void {
+    if (this.#members.has(id)) return;
+    this.#unwritten.delete(id);
+    this.#moved.delete(id);
   }
 
   async stop(): Promise<void> {
@@ -383,18 +397,18 @@ export class Fleet {
       }
       // What could not be written before, of a data plane that is gone too.
       if (this.#unwritten.size > 0 || this.#moved.size > 0) this.#writeLater();
-      void this.#forget();
+      void this.#purge();
       this.#seeAgain();
     });
   }
 
-  async #forget(): Promise<void> {
-    const now = this.#options.clock.now();
-    if (now - this.#forgottenAt < 3_600_000) return;
-    this.#forgottenAt = now;
-    await this.#options.database
-      .query('delete from data_planes where last_seen < $1', [new Date(now - FORGET_AFTER_MS)])
-      .catch(() => {});
+  async #purge(): Promise<void> {
+    const now = this.#options.clock.monotonic();
+    if (now - this.#purgedAt < PURGE_EVERY_MS) return;
+    this.#purgedAt = now;
+    await this.#options.purge().catch((error) => {
+      this.#options.log.debug({ error: errorMessage(error) }, 'data planes that are gone could not be deleted');
+    });
   }
 
   #nowSeconds(): number {

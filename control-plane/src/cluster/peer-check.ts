@@ -1,6 +1,12 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { commonNameOf, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
+import {
+  certificatesIn,
+  chainProblem,
+  commonNameOf,
+  usageProblem,
+  validityProblem,
+} from '@vaultplane/shared/certificate-chain.ts';
 import type { EnrolmentRefusal } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -8,6 +14,8 @@ import { readPem, readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { EnrolledNode } from '../store/nodes.ts';
 import type { CertificateFiles } from './certificates.ts';
+
+const LONGEST_CHAIN = 8;
 
 /** Whom a control plane lets in, and as whom it shows itself. */
 export interface ClusterIdentity {
@@ -33,6 +41,8 @@ export type PeerVerdict =
   | {
       commonName: string;
       expiresAt: Date;
+      /** Where each has a certificate of its own, of an outside CA: SHA-256 of its public key, hexadecimal. */
+      publicKey?: string;
       /** Who it is, where the certificate says so. */
       node?: EnrolledNode;
     }
@@ -119,7 +129,34 @@ function checkSigned(
       refused: `the common name ${JSON.stringify(commonName.slice(0, 64))} is not in cluster_allowed_common_names`,
     };
   }
-  return verdict(certificate);
+  return { ...verdict(certificate), publicKey: keyHashOf(certificate) };
+}
+
+function keyHashOf({ publicKey }: X509Certificate): string {
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex');
+}
+
+/**
+ * A peer as its connection began, judged by the authority of now.
+ *
+ * @param chain what it showed: its certificate, and those that lead from it to an authority
+ */
+export function peerNow(chain: readonly X509Certificate[], { authority }: ClusterIdentity, now: number): Peer {
+  const problem = chainProblem(chain, certificatesIn(authority), now);
+  return { certificate: chain[0], authorized: problem === undefined, authorizationError: problem };
+}
+
+/** What a peer showed, for peerNow. */
+export function chainOf(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let certificate = socket.getPeerX509Certificate();
+  while (certificate && chain.length < LONGEST_CHAIN && !chain.some(({ raw }) => raw.equals(certificate!.raw))) {
+    chain.push(certificate);
+    certificate = certificate.issuerCertificate;
+  }
+  return chain;
 }
 
 function verdict(certificate: X509Certificate): PeerVerdict {

@@ -21,11 +21,14 @@ import {
 } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import type { WebSocket } from 'ws';
+import type { CertificateIdentity } from '../store/fleet-nodes.ts';
 import type { EnrolledNode } from '../store/nodes.ts';
 import { PROGRAM_VERSION } from '../version.ts';
 import type { Fleet, Member } from './fleet.ts';
 import type { LastAcknowledgement } from './last-acknowledgement.ts';
+import type { LinkAdmission, LinkClaim, LiveLink } from './link-admission.ts';
 import { LinkIntake } from './link-intake.ts';
+import { PING_ANSWER_MS } from './link-peers.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { isSamePosition, type Publication, type Publisher } from './publisher.ts';
 import { sharedFrame } from './shared-frame.ts';
@@ -57,6 +60,9 @@ export interface SessionOptions {
   certExpiresAt: Date;
   /** Who it is, where its certificate says so: its hello must say the same, and its labels are these. */
   node?: EnrolledNode | undefined;
+  /** Under `pki`: whose certificate it is, to which the id of its hello is bound. */
+  certificate?: CertificateIdentity | undefined;
+  admission: LinkAdmission;
   /** Whether an id belongs to a node with a certificate of its own: nobody without that certificate may claim it. */
   isEnrolled?: ((nodeId: string) => Promise<boolean>) | undefined;
   /** Makes this node another certificate (PEM), where this control plane is the CA. @throws EnrolmentRefused */
@@ -79,12 +85,19 @@ export interface SessionOptions {
 }
 
 /** The link to one data plane, from its hello to its end. Whatever comes by it, it harms no other link. */
-export class Session {
+export class Session implements LiveLink {
   readonly ended: Promise<void>;
   readonly #options: SessionOptions;
   readonly #log: Log;
   readonly #intake: LinkIntake;
   #member: Member | undefined;
+  /** As whom it was let in. */
+  #claim: LinkClaim | undefined;
+  #greeted = false;
+  /** As its hello says. */
+  #nodeId: string | undefined;
+  /** Somebody has removed it: its row is not to be written again. */
+  #forgotten = false;
   /** What the data plane has once it has read all that was sent; undefined: only the whole snapshot will do. */
   #sent: ConfigPosition | undefined;
   /** The version of the last whole snapshot that was sent. */
@@ -123,6 +136,33 @@ export class Session {
       this.#answered = true;
     });
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
+  }
+
+  /** Whether it answers a ping in time. */
+  isAlive(): Promise<boolean> {
+    const { socket, clock } = this.#options;
+    if (this.#closing || socket.readyState !== socket.OPEN) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const done = (alive: boolean) => {
+        cancel();
+        socket.off('pong', answered);
+        socket.off('close', ended);
+        resolve(alive);
+      };
+      const answered = () => done(true);
+      const ended = () => done(false);
+      // What has come by then is read first: it may be this control plane that was slow.
+      const cancel = clock.after(PING_ANSWER_MS, () => setImmediate(() => done(false)));
+      socket.on('pong', answered);
+      socket.on('close', ended);
+      socket.ping();
+    });
+  }
+
+  /** Closes it, with a reason that the data plane is told. */
+  end(code: string, reason: string): void {
+    this.#forgotten = code === 'removed';
+    this.#refuse(code, reason);
   }
 
   /** Says goodbye, since this control plane stops. */
@@ -211,7 +251,9 @@ export class Session {
   /** @param bytes of the message */
   async #hello(hello: HelloMessage, bytes: number): Promise<void> {
     const { publisher, fleet, controlPlaneId, defaults, ip, certExpiresAt, socket, prove } = this.#options;
-    if (this.#member) return this.#refuse('bad_message', 'a second hello');
+    if (this.#greeted) return this.#refuse('bad_message', 'a second hello');
+    this.#greeted = true;
+    this.#nodeId = hello.node_id;
     const protocol = chooseProtocol(hello.protocols);
     if (protocol === undefined) {
       return this.#refuse(
@@ -229,7 +271,15 @@ export class Session {
           : `node ${hello.node_id} has a certificate of its own, which was not shown`,
       );
     }
-    if (this.#closing || this.#member) return;
+    const claim: LinkClaim = {
+      nodeId: hello.node_id,
+      enrolled: node !== undefined,
+      certificate: this.#options.certificate,
+    };
+    const refused = this.#closing ? undefined : await this.#options.admission.admit(this, claim);
+    if (refused) return this.#refuse(refused.code, refused.reason);
+    this.#claim = claim;
+    if (this.#closing) return this.#leave();
     this.#cancelTimer();
     this.#intake.greeted();
     this.#acceptsCompressed = hello.accepts?.includes('compressed') ?? false;
@@ -360,6 +410,15 @@ export class Session {
 
   #pingLater(): void {
     this.#cancelTimer = this.#options.clock.after(PING_EVERY_MS, () => {
+      const { certExpiresAt, clock } = this.#options;
+      // A link lasts no longer than what it was opened with; whoever has renewed it opens another at once.
+      if (clock.now() > certExpiresAt.getTime()) {
+        this.#refuse(
+          'certificate_expired',
+          `the certificate of this link has expired (${certExpiresAt.toISOString()})`,
+        );
+        return;
+      }
       if (!this.#answered && this.#sending.length > 0) this.#excused = true;
       else if (!this.#answered) {
         this.#log.info(this.#facts(), 'a data plane does not answer; its link is closed');
@@ -399,12 +458,19 @@ export class Session {
     this.#intake.end();
     this.#unfollow();
     for (const sending of this.#sending.splice(0)) this.#options.slowSends.end(sending);
+    this.#leave();
     if (!this.#member) return;
-    this.#options.fleet.leave(this.#member);
+    this.#options.fleet.leave(this.#member, { forget: this.#forgotten });
     this.#log.info(this.#facts(), 'a data plane disconnected');
   }
 
+  /** Its identity is free for another link. */
+  #leave(): void {
+    if (this.#claim) this.#options.admission.leave(this, this.#claim);
+    this.#claim = undefined;
+  }
+
   #facts(): Record<string, unknown> {
-    return { node_id: this.#member?.row.id, ip: this.#options.ip };
+    return { node_id: this.#nodeId, ip: this.#options.ip };
   }
 }

@@ -6,6 +6,7 @@ import { ConfigStore, type ConfigStoreOptions } from './config-store.ts';
 import { type Database, DatabaseUnavailable } from './database.ts';
 import { DrillReports } from './drill-reports.ts';
 import { openEmbeddedDatabase } from './embedded-database.ts';
+import { FleetNodes } from './fleet-nodes.ts';
 import { Invitations } from './invitations.ts';
 import { keyringOf } from './keyring-file.ts';
 import { migrate } from './migrations.ts';
@@ -23,6 +24,7 @@ export interface Store {
   drills: DrillReports;
   invitations: Invitations;
   nodes: Nodes;
+  fleetNodes: FleetNodes;
   close(): Promise<void>;
 }
 
@@ -40,12 +42,13 @@ export async function openDatabase(
   clock: Clock,
   waitMs = 0,
   signal?: AbortSignal,
+  applicationName?: string,
 ): Promise<Database> {
   if (settings.database === 'embedded') return openEmbeddedDatabase(settings.data_dir);
   const end = clock.monotonic() + waitMs;
   for (let waiting = false; ; waiting = true) {
     try {
-      return await openPostgresDatabase(settings, log, clock);
+      return await openPostgresDatabase(settings, log, clock, applicationName);
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable) || clock.monotonic() >= end || signal?.aborted) throw error;
       if (!waiting) log.warn({ error: error.message }, 'waiting for the database');
@@ -77,6 +80,7 @@ export async function prepareStore(
     drills: new DrillReports(database, clock),
     invitations: new Invitations(database, clock),
     nodes: new Nodes(database, clock),
+    fleetNodes: new FleetNodes(database, clock),
     close: () => database.close(),
   };
 }

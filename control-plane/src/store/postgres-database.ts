@@ -33,10 +33,16 @@ export type PostgresSettings = Pick<
 /**
  * Connects to a Postgres server.
  *
+ * @param applicationName what the server's own views say of who is connected
  * @throws DatabaseUnavailable when it can't be reached; StartError when it refuses us
  */
-export async function openPostgresDatabase(settings: PostgresSettings, log: Log, clock: Clock): Promise<Database> {
-  const database = new PostgresDatabase(connectionOf(settings), log, clock);
+export async function openPostgresDatabase(
+  settings: PostgresSettings,
+  log: Log,
+  clock: Clock,
+  applicationName = 'vaultplane-cp',
+): Promise<Database> {
+  const database = new PostgresDatabase(connectionOf(settings, applicationName), log, clock);
   try {
     await database.query('select 1');
     return database;
@@ -53,7 +59,7 @@ export async function openPostgresDatabase(settings: PostgresSettings, log: Log,
   }
 }
 
-function connectionOf(settings: PostgresSettings): pg.PoolConfig {
+function connectionOf(settings: PostgresSettings, applicationName: string): pg.PoolConfig {
   let ssl: pg.PoolConfig['ssl'] = false;
   if (settings.pg_ssl) {
     ssl = { rejectUnauthorized: settings.pg_ssl_verify };
@@ -73,7 +79,7 @@ function connectionOf(settings: PostgresSettings): pg.PoolConfig {
     password: settings.pg_password ?? '',
     database: settings.pg_database,
     ssl,
-    application_name: 'vaultplane-cp',
+    application_name: applicationName,
     max: 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,

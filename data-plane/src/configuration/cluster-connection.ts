@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
-import { usageProblem } from '@vaultplane/shared/certificate-chain.ts';
+import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
@@ -177,6 +177,23 @@ function identityProblem(name: string, peer: PeerCertificate, credentials: LinkC
   );
 }
 
+/**
+ * Why the control plane at the other end would not be taken for one any more: its certificate has ended, or is not signed by
+ * the CA of now. Under `shared` another `cluster_cert` here is no reason: data planes get the new one first.
+ */
+export function peerProblem(connection: TLSSocket, { mtls, ca }: LinkCredentials, now: number): string | undefined {
+  const certificate = connection.getPeerX509Certificate();
+  if (!certificate) return undefined;
+  if (mtls === 'shared') return validityProblem(certificate, now);
+  const chain: X509Certificate[] = [];
+  for (let next: X509Certificate | undefined = certificate; next && chain.length < LONGEST_CHAIN; ) {
+    chain.push(next);
+    next = next.issuerCertificate;
+  }
+  return chainProblem(chain, certificatesIn(ca ?? ''), now);
+}
+
+const LONGEST_CHAIN = 8;
 const NOT_OURS =
   "the control plane shows another certificate than this data plane's cluster_cert; with cluster_mtls = shared both need the same";
 

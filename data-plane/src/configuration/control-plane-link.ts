@@ -26,6 +26,8 @@ export interface ControlPlaneLink {
   state(): LinkState;
   /** Sends what `report` gives now, if it differs from what was sent last. */
   reportNow(): void;
+  /** These are the credentials from now on: a session ends whose control plane they would not accept. */
+  recheck(credentials: LinkCredentials): void;
   /** Ends the session that goes on, as if the network had: another is tried for as always. */
   drop(reason: string): void;
   stop(): Promise<void>;
@@ -90,6 +92,10 @@ class Link implements ControlPlaneLink {
 
   reportNow(): void {
     this.#session?.report();
+  }
+
+  recheck(credentials: LinkCredentials): void {
+    this.#session?.recheck(credentials);
   }
 
   drop(reason: string): void {

@@ -12,7 +12,7 @@ import {
   type WelcomeMessage,
 } from '@vaultplane/shared/protocol.ts';
 import { type RawData, WebSocket } from 'ws';
-import { explainConnectionError, type LinkCredentials } from './cluster-connection.ts';
+import { explainConnectionError, type LinkCredentials, peerProblem } from './cluster-connection.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
 import { type Inventory, ReferenceTelling } from './reference-telling.ts';
 
@@ -82,6 +82,7 @@ export class LinkSession {
     this.#timers = [
       every(clock, PING_INTERVAL_MS, () => this.#isOpen && this.#socket.ping()),
       every(clock, REPORT_INTERVAL_MS, () => this.report({ always: true })),
+      every(clock, REPORT_INTERVAL_MS, () => this.recheck(options.credentials)),
       every(clock, TELL_INTERVAL_MS, () => this.#tell()),
       every(clock, REPORT_INTERVAL_MS, () => void this.#renew()),
     ];
@@ -96,6 +97,13 @@ export class LinkSession {
     if (text === this.#sentReport && !options.always) return;
     this.#sentReport = text;
     this.#conversation.report(report);
+  }
+
+  /** Ends the session where these credentials would not let it begin any more. */
+  recheck(credentials: LinkCredentials): void {
+    const { socket, clock } = this.#options;
+    const problem = this.#isOpen ? peerProblem(socket, credentials, clock.now()) : undefined;
+    if (problem !== undefined) this.abort(`the control plane's certificate is not accepted any more: ${problem}`);
   }
 
   #tell(): void {

@@ -113,6 +113,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'The data planes',
     answers: [200, object({ data: list(ref('DataPlane')), next: orNull(text) })],
   },
+  'DELETE /clustering/data-planes/:id': {
+    summary: 'Forget a data plane; one that is connected comes back as soon as it has another link',
+    answers: [204, null],
+  },
   'GET /clustering/export-key': {
     summary: 'The public half of the export key, for config_export_public_key of data planes',
     answers: [200, object({ public_key: text, sha256: text })],
@@ -158,6 +162,24 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: [201, ref('NewToken')],
   },
   'DELETE /tokens/:id': { summary: 'Revoke a token', answers: [204, null] },
+  'GET /nodes': {
+    summary: 'The nodes: those that have joined, and every data plane that was seen',
+    answers: [200, object({ data: list(ref('Node')), next: orNull(text) })],
+  },
+  'GET /nodes/:id': { summary: 'A node', answers: [200, ref('Node')] },
+  'PATCH /nodes/:id': {
+    summary: 'Rename a node that has joined',
+    body: object({ name: orNull(text) }),
+    answers: [200, ref('Node')],
+  },
+  'DELETE /nodes/:id': {
+    summary: 'Forget a node; its links end. One that has joined is let in no more; the id of any other is free again',
+    answers: [204, null],
+  },
+  'POST /nodes/:id/revoke': {
+    summary: 'End the links of a node that has joined, and let it in no more',
+    answers: [200, ref('Node')],
+  },
   'GET /nodes/invitations': {
     summary: 'Invitations by which data planes join, without what is secret of them; those that ended stay for 30 days',
     answers: [200, object({ data: list(ref('Invitation')), next: orNull(text) })],

@@ -7,6 +7,7 @@ import { FleetPage } from './fleet-page.ts';
 import { HistoryPage } from './history-page.ts';
 import { html } from './html.ts';
 import { Problem } from './loading.ts';
+import { NodesPage } from './nodes-page.ts';
 import { OutagesPage } from './outages-page.ts';
 import { ReferencesPage } from './references-page.ts';
 import { type Route, useRoute } from './route.ts';
@@ -31,6 +32,7 @@ interface Page {
 
 const PAGES: readonly Page[] = [
   { name: 'fleet', title: 'Fleet', icon: '▦', component: FleetPage },
+  { name: 'nodes', title: 'Nodes', icon: '◈', component: NodesPage },
   { name: 'vaults', title: 'Vaults', icon: '▣', component: VaultsPage },
   { name: 'references', title: 'References', icon: '⇄', component: ReferencesPage },
   { name: 'outages', title: 'Outages', icon: '▲', component: OutagesPage },
