@@ -50,6 +50,8 @@ export class LinkAdmission {
   readonly #enrolled = new Map<LiveLink, string>();
   /** By key: the links that are being let in, one after another. */
   readonly #turns = new Map<string, { last: Promise<unknown>; count: number }>();
+  /** Keys that another control plane was told are free, while a link of theirs is being let in here: that one gives way. */
+  readonly #yielded = new Set<string>();
   /** Under `pki`: whose an id was when the database was last asked, for as long as it can't be. */
   readonly #known = new Map<string, CertificateIdentity>();
   #peers: LinkPeers | undefined;
@@ -85,6 +87,7 @@ export class LinkAdmission {
     }
     const keys = keysOf(claim);
     return this.#inTurn(nodeId, keys, async () => {
+      for (const key of keys) this.#yielded.delete(key);
       for (const key of keys) {
         const other = this.#links.get(key);
         if (!other) continue;
@@ -93,6 +96,7 @@ export class LinkAdmission {
       }
       const elsewhere = await this.#peers?.findLive(keys);
       if (elsewhere !== undefined) return duplicate(nodeId, `control plane ${elsewhere}`);
+      if (keys.some((key) => this.#yielded.has(key))) return duplicate(nodeId, 'another control plane');
       for (const key of keys) this.#links.set(key, link);
       if (claim.enrolled) this.#enrolled.set(link, nodeId);
       return undefined;
@@ -145,7 +149,9 @@ export class LinkAdmission {
     } finally {
       for (const key of keys) {
         const turn = this.#turns.get(key)!;
-        if (--turn.count === 0) this.#turns.delete(key);
+        if (--turn.count > 0) continue;
+        this.#turns.delete(key);
+        this.#yielded.delete(key);
       }
     }
   }
@@ -156,7 +162,9 @@ export class LinkAdmission {
       if (link && (await link.isAlive())) return true;
       link?.end('replaced', 'another link of this node has taken its place, since it did not answer');
       // Both are being let in at the same time: one of them is to win, and both must know which.
-      if (this.#turns.has(key) && this.#options.controlPlaneId < asker) return true;
+      if (!this.#turns.has(key)) continue;
+      if (this.#options.controlPlaneId < asker) return true;
+      this.#yielded.add(key);
     }
     return false;
   }

@@ -292,4 +292,16 @@ describeOnBothDatabases('the publisher', (open) => {
     assert.equal(publisher.current.timeline, renewed);
     await publisher.stop();
   });
+
+  it('begins no new timeline again and again for a data plane that says so', async () => {
+    const store = await storeOn(await open());
+    const publisher = await publisherOf(store);
+    const timelines = new Set<string>();
+    for (let time = 0; time < 10; time++) {
+      timelines.add(publisher.current.timeline);
+      await publisher.compare(makeSnapshot(publisher.current.timeline, 7, []), 'a node');
+    }
+    assert.equal(timelines.size, 4);
+    await publisher.stop();
+  });
 });

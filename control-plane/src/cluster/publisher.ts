@@ -9,6 +9,7 @@ import {
   encodeForMany,
   snapshotMessage,
 } from '@vaultplane/shared/protocol.ts';
+import { RateLimit } from '@vaultplane/shared/rate-limit.ts';
 import {
   type ConfigPosition,
   changeSnapshot,
@@ -36,6 +37,10 @@ const MANY_VAULTS = 500;
 /** The delta of one step is made before anybody asks for it, unless the step has more changes than this. */
 const LARGEST_READY_STEP = 100;
 
+/** New timelines that data planes may bring about: a backup is seldom restored. */
+const RENEWALS_AT_ONCE = 3;
+const RENEWAL_EVERY_MS = 600_000;
+
 /** Bytes to send, and where they take their reader. */
 export interface Publication extends EncodedMessage {
   to: ConfigPosition;
@@ -51,6 +56,8 @@ export class Publisher {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #followers = new Set<() => void>();
+  /** Each sends the whole configuration to everybody: one data plane is not to have that done again and again. */
+  readonly #renewals: RateLimit;
   #current: Snapshot;
   #position: ConfigPosition;
   #publishedAt: number;
@@ -81,6 +88,7 @@ export class Publisher {
     this.#clock = clock;
     this.#log = log;
     this.#current = current;
+    this.#renewals = new RateLimit({ clock, atOnce: RENEWALS_AT_ONCE, everyMs: RENEWAL_EVERY_MS });
     this.#position = positionOf(current);
     this.#publishedAt = clock.monotonic();
     this.#history = [current];
@@ -170,6 +178,10 @@ export class Publisher {
       { node_id: nodeId, theirs, ours: this.position },
       'a data plane has another configuration than the database ever had: the database seems restored from a backup, a new timeline begins',
     );
+    if (this.#renewals.take() > 0) {
+      this.#log.warn({ node_id: nodeId }, 'timelines began too often: no new one begins for this data plane');
+      return;
+    }
     await renewTimeline(this.#database, timeline);
     await this.refresh();
   }
