@@ -12,6 +12,7 @@ export const SETTING_KEYS: ReadonlySet<string> = new Set([
   admin_listen manager_path admin_token admin_ssl_cert admin_ssl_cert_key
   cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names
   cluster_strict_usage cluster_certificate_ttl cluster_renewal_grace cluster_join_token cluster_join_token_file
+  cluster_data_plane_purge_delay
   cluster_control_plane cluster_dp_labels cluster_server_name proxy_server
   api_listen api_ssl_cert api_ssl_cert_key api_unix_socket api_token_file api_policies upstream_policy
   ssl_trusted_certificate lua_ssl_trusted_certificate upstream_connect_timeout upstream_timeout

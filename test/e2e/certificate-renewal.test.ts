@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
@@ -16,7 +16,14 @@ it('certificates are renewed by SIGHUP without dropping a link; one that has exp
   skip: noCertificates,
 }, async () => {
   const folder = join(deployment.folder, 'pki');
-  for (const node of ['cp', 'dp', 'cp-renewed', 'dp-renewed']) await createCertificates(folder, node);
+  for (const node of ['cp', 'dp', 'cp-renewed']) await createCertificates(folder, node);
+  // A renewed certificate of a data plane has the name that it had: by that it is known.
+  const renewals = join(deployment.folder, 'renewals');
+  mkdirSync(renewals, { mode: 0o700 });
+  for (const name of ['ca.crt', 'ca.key']) copyFileSync(join(folder, name), join(renewals, name));
+  await createCertificates(renewals, 'dp');
+  for (const suffix of ['crt', 'key'])
+    copyFileSync(join(renewals, `dp.${suffix}`), join(folder, `dp-renewed.${suffix}`));
   const file = (name: string) => join(folder, name);
   const own = (node: string) => ({
     VAULTPLANE_CLUSTER_MTLS: 'pki',

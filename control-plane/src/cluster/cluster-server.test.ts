@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -449,9 +449,17 @@ describe('the cluster link with a certificate for each (cluster_mtls = pki)', ()
   it('takes renewed certificates into use without dropping a link, and none that can not be used', async () => {
     const before = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-1') });
     await before.untilVersion(0);
-    await createCertificates(certificates, 'dp-shown');
+    // A node of its own, with another certificate of a name that is allowed.
+    const others = join(certificates, 'others');
+    mkdirSync(others);
+    for (const name of ['ca.crt', 'ca.key']) copyFileSync(join(certificates, name), join(others, name));
+    await createCertificates(others, 'dp-1');
+    const other = {
+      cert: readFileSync(join(others, 'dp-1.crt'), 'utf8'),
+      key: readFileSync(join(others, 'dp-1.key'), 'utf8'),
+    };
     const shown = async () => {
-      const dataPlane = await TestDataPlane.start({ controlPlane: cp, certificate: pair('dp-shown') });
+      const dataPlane = await TestDataPlane.start({ controlPlane: cp, certificate: other });
       await dataPlane.untilVersion(0);
       const fingerprint = (dataPlane.socket as unknown as { _socket: TLSSocket })._socket.getPeerX509Certificate()!
         .fingerprint256;
