@@ -79,8 +79,13 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   const judgeAgain = async (session: Session, renewed: ClusterIdentity) => {
     const chain = chains.get(session);
     if (!chain) return;
-    const verdict = await renewed.check(peerNow(chain, renewed, options.clock.now()));
-    if ('refused' in verdict) session.end('certificate_not_accepted', verdict.refused);
+    try {
+      const verdict = await renewed.check(peerNow(chain, renewed, options.clock.now()));
+      if ('refused' in verdict) session.end('certificate_not_accepted', verdict.refused);
+    } catch (error) {
+      // Whoever can't be judged now is judged when it comes back.
+      session.end('certificate_not_accepted', `the certificate can't be checked again: ${errorMessage(error)}`);
+    }
   };
   const { enrolment } = options;
   const enrolmentRequests = enrolment && new EnrolmentRequests(enrolment, log);
@@ -158,7 +163,10 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
         lastAcknowledgement,
         ip: ipOf(request),
         node: verdict.node,
-        certificate: verdict.publicKey === undefined ? undefined : { ...verdict, publicKey: verdict.publicKey },
+        certificate:
+          verdict.publicKey === undefined
+            ? undefined
+            : { commonName: verdict.commonName, publicKey: verdict.publicKey },
         renew: verdict.node && enrolment && ((csr) => renewOver(request, csr)),
         isEnrolled: enrolment && ((id) => enrolment.isEnrolled(id)),
         certExpiresAt: verdict.expiresAt,
