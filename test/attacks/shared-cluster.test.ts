@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { postgresMissing, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts';
 import { TestControlPlane } from '@vaultplane/data-plane/testing/test-control-plane.ts';
 import { snapshotOf } from '@vaultplane/data-plane/testing/vault-entities.ts';
-import { ExportKey } from '@vaultplane/shared/export-key.ts';
+import { ExportKey, publicKeyPem } from '@vaultplane/shared/export-key.ts';
 import {
   CLUSTER_PATH,
   decodeControlPlaneMessage,
@@ -259,14 +261,64 @@ it('another export key, such as after the loss of data_dir, is taken once the op
   writeFileSync(file, public_key);
   assert.equal((await trust(file)).stdout, `SHA-256 ${sha256} (pinned)\n`);
   await dp.until(({ control_plane }) => control_plane.connected);
+  // A link that lasts is judged by the keys of now.
+  const firstKey = join(deployment.folder, 'first.pub');
+  writeFileSync(
+    firstKey,
+    publicKeyPem(ExportKey.parse(readFileSync(join(first.dataDir, 'export.key'), 'utf8')).publicKey),
+  );
+  await trust(firstKey);
+  await refused(dp, POSES);
 
   // The other way: whoever comes next is believed.
   assert.match((await trust('--forget')).stdout, /no export key is pinned/);
+  await dp.until(({ control_plane }) => control_plane.connected);
   await assert.rejects(trust(join(deployment.folder, 'second', 'export.key')), (error: { stderr: string }) => {
     assert.match(
       error.stderr,
       /^vaultplane-dp: [^\n]*holds a private key; only the public half belongs there[^\n]*\n$/,
     );
     return !/PRIVATE KEY-----|MC4CAQ/.test(error.stderr);
+  });
+});
+
+describe('control planes on one Postgres', { skip: noCertificates || postgresMissing() }, () => {
+  it('prove the same export key by their keyring; one without it is refused, and stops for nothing else', async (t) => {
+    const deployment = begin(t);
+    const postgres = await startPostgresServer();
+    t.after(() => postgres.stop());
+    const pair = makeCertificate(deployment.folder, 'shared');
+    const keyring = join(deployment.folder, 'keyring');
+    writeFileSync(keyring, randomBytes(32).toString('base64'), { mode: 0o600 });
+    const settings = {
+      VAULTPLANE_DATABASE: 'postgres',
+      VAULTPLANE_PG_HOST: postgres.host,
+      VAULTPLANE_PG_PORT: String(postgres.port),
+      VAULTPLANE_PG_USER: postgres.user,
+      VAULTPLANE_PG_PASSWORD: postgres.password,
+      VAULTPLANE_PG_DATABASE: await postgres.createDatabase(),
+      VAULTPLANE_CLUSTER_CERT: pair.certFile,
+      VAULTPLANE_CLUSTER_CERT_KEY: pair.keyFile,
+    };
+    const withKeyring = { ...settings, VAULTPLANE_KEYRING_KEY_FILE: keyring };
+    const one = await deployment.planControlPlane('one', withKeyring);
+    const two = await deployment.planControlPlane('two', withKeyring);
+    const bare = await deployment.planControlPlane('bare', settings);
+    const [first] = await Promise.all([one.start(), two.start()]);
+    assert.equal(await one.exportKey(), await two.exportKey());
+    const dp = await deployment.planDataPlane('dp', one);
+    dp.env.VAULTPLANE_CLUSTER_CONTROL_PLANE = [one, two].map(({ clusterAddress }) => clusterAddress).join();
+    const dataPlane = await dp.start();
+    await first.kill('SIGKILL');
+    await two.putVault('made-after', { name: 'env' });
+    await dp.caughtUpWith(two);
+    await until('the key is pinned', async () => (await factsOf(dp)).control_plane.export_key.source === 'pinned');
+    await dataPlane.stop();
+
+    const program = await bare.start();
+    assert.match(program.output, /"event":"there_is_no_export_key".*keyring_key_file/);
+    dp.env.VAULTPLANE_CLUSTER_CONTROL_PLANE = bare.clusterAddress;
+    await dp.start();
+    await refused(dp, /it shows none/);
   });
 });

@@ -40,7 +40,7 @@ export interface LinkOptions {
   /** A control plane has refused this node, for a reason with a code. */
   onRefused?: (code: string) => void;
   /** Which control planes are believed where all have one certificate (`shared`). */
-  trusted: Pick<TrustedKeys, 'look' | 'check'>;
+  trusted: Pick<TrustedKeys, 'look' | 'check' | 'stillTrusts'>;
   /** A request for another certificate, where it is time for one. Never rejects. */
   renewal?: LinkSessionOptions['renewal'];
   /** Takes the answer to it. */
@@ -64,6 +64,9 @@ export const LONGEST_BACKOFF_MS = 10_000;
 const GOOD_LINK_MS = 10_000;
 /** For TCP, TLS, the upgrade and the welcome together. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** How often it is checked whether the control plane of a link that lasts is still trusted. */
+const TRUST_CHECK_MS = 5_000;
 
 /** Keeps a link to one of the control planes, for ever, until it is stopped. */
 export function startControlPlaneLink(options: LinkOptions): ControlPlaneLink {
@@ -136,6 +139,7 @@ class Link implements ControlPlaneLink {
     const endpoint = shownAddress(address);
     this.#state.endpoint = endpoint;
     const handshake = new AbortController();
+    let stopChecking = () => {};
     const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => handshake.abort());
     const signal = AbortSignal.any([this.#stopping.signal, handshake.signal]);
     try {
@@ -146,7 +150,13 @@ class Link implements ControlPlaneLink {
         socket,
         endpoint,
         credentials,
-        believe: credentials.mtls === 'shared' ? ({ proof }) => trusted.check(socket, proof) : undefined,
+        believe:
+          credentials.mtls === 'shared'
+            ? ({ proof }) => {
+                const key = trusted.check(socket, proof);
+                stopChecking = this.#keepChecking(session, () => trusted.stillTrusts(key));
+              }
+            : undefined,
         configuration,
         // Who has a certificate of its own is who that says.
         identity: credentials.nodeId === undefined ? identity : { ...identity, nodeId: credentials.nodeId },
@@ -175,8 +185,29 @@ class Link implements ControlPlaneLink {
       throw new Error(await session.ended);
     } finally {
       this.#session = undefined;
+      stopChecking();
       cancelTimeout();
     }
+  }
+
+  /** Ends the session once its control plane is not trusted any more. @returns the function that ends the checking */
+  #keepChecking(session: LinkSession, isTrusted: () => boolean): () => void {
+    const { clock, trusted } = this.#options;
+    let ended = false;
+    let cancel = () => {};
+    const later = () => {
+      cancel = clock.after(TRUST_CHECK_MS, async () => {
+        await trusted.look();
+        if (ended) return;
+        if (isTrusted()) later();
+        else session.abort('another export key is trusted now than the one of this control plane');
+      });
+    };
+    later();
+    return () => {
+      ended = true;
+      cancel();
+    };
   }
 
   #connected(endpoint: string, version: string): void {

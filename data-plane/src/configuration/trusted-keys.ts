@@ -176,9 +176,10 @@ export class TrustedKeys {
    * Checks the welcome of a control plane, and pins its key where none is trusted yet.
    *
    * @param proof undefined where it sent none, as a control plane of 0.1.0 or without an export key
+   * @returns the key that it has proven to have; undefined where it sent no proof
    * @throws UnprovenControlPlane where it is not to be believed
    */
-  check(socket: TLSSocket, proof: ControlPlaneProof | undefined): void {
+  check(socket: TLSSocket, proof: ControlPlaneProof | undefined): ExportPublicKey | undefined {
     const key = proof && provenKey(socket, proof);
     this.#refusal = this.#problemWith(proof, key);
     if (this.#refusal !== null) throw new UnprovenControlPlane(this.#refusal);
@@ -187,6 +188,12 @@ export class TrustedKeys {
       this.#source = 'pinned';
     }
     if (this.#source === 'pinned' && !this.#isOnDisk) this.#pin();
+    return key;
+  }
+
+  /** Whether a control plane that was believed would be believed now: the keys may have been changed since. */
+  stillTrusts(key: ExportPublicKey | undefined): boolean {
+    return this.#keys.length === 0 || this.#keys.some(({ fingerprint }) => fingerprint === key?.fingerprint);
   }
 
   async stop(): Promise<void> {
@@ -211,7 +218,7 @@ export class TrustedKeys {
   #problemWith(proof: ControlPlaneProof | undefined, key: ExportPublicKey | undefined): string | null {
     if (proof && !key) return 'the proof of the control plane that it is one is wrong';
     if (this.#keys.length === 0) return this.#unreadable;
-    if (key && this.#keys.some(({ fingerprint }) => fingerprint === key.fingerprint)) return null;
+    if (this.stillTrusts(key)) return null;
     const trusted = this.#keys.map(({ fingerprint }) => fingerprint).join(', ');
     const known = this.#source === SETTING ? `of ${SETTING}` : 'that is pinned in data_dir';
     const shown = key ? `it has another: SHA-256 ${key.fingerprint}` : 'it shows none';
