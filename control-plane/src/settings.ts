@@ -13,7 +13,11 @@ import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vault
 /** Every setting of the control plane (CONTRACT.md §2). */
 export const CONTROL_PLANE_SETTINGS = defineSettings({
   ...COMMON_SETTINGS,
-  data_dir: { type: 'path', default: './data/cp', description: 'where this control plane keeps its files; made 0700' },
+  data_dir: {
+    type: 'path',
+    default: './data/cp',
+    description: 'where this control plane keeps its files; made 0700, and refused where another user may write in it',
+  },
   status_listen: { type: 'listen', default: '127.0.0.1:8107', description: '/status and /metrics' },
   database: {
     type: 'enum',

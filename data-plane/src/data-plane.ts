@@ -96,6 +96,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   const parts = new Stoppers(log);
   try {
     refuseOwnEndpoint(settings, env);
+    await prepareDataDir(settings.data_dir, log, { group: true });
     const enrolled = settings.cluster_mtls === 'enrolled' ? await import('./enrolment/load-enrolled.ts') : undefined;
     const readCredentials = () =>
       enrolled ? enrolled.loadEnrolledUnlessToJoin(settings) : loadLinkCredentials(settings);
@@ -113,7 +114,6 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const diskKey = settings.secrets_key_file === undefined ? null : readSecretsKey(settings.secrets_key_file, log);
     const key = settings.secrets_persist ? diskKey : null;
     const keyring = diskKey ? new Keyring([diskKey]) : undefined;
-    await prepareDataDir(settings.data_dir, log, { group: true });
     const nodeId = await loadNodeId(settings.data_dir, log);
     const { data_dir: dataDir, config_export_public_key: exportKey } = settings;
     const trusted = await TrustedKeys.open({ setting: exportKey, dataDir, log });

@@ -31,7 +31,11 @@ import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 /** Every setting of the data plane (CONTRACT.md §2). */
 export const DATA_PLANE_SETTINGS = defineSettings({
   ...COMMON_SETTINGS,
-  data_dir: { type: 'path', default: './data/dp', description: 'where this data plane keeps its files; made 0700' },
+  data_dir: {
+    type: 'path',
+    default: './data/dp',
+    description: 'where this data plane keeps its files; made 0700, and refused where another user may write in it',
+  },
   status_listen: { type: 'listen', default: '127.0.0.1:8007', description: '/status and /metrics' },
   cluster_control_plane: {
     type: 'list',

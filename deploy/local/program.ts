@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
 
@@ -40,7 +40,8 @@ export class Program {
     this.#logFile = options.logFile;
     mkdirSync(dirname(options.logFile), { recursive: true });
     // A file, not a pipe: the program goes on when whoever started it is gone, and its words can be searched.
-    const log = openSync(options.logFile, 'a', 0o600);
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+    const log = openSync(options.logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
     try {
       const main = options.main instanceof URL ? options.main.pathname : options.main;
       const [command, ...args] = [

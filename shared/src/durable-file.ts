@@ -18,6 +18,7 @@ const cleared = new Set<string>();
  * full disk.
  *
  * @param options.mode of the file, 0600 unless told otherwise
+ * @param options.owner numbers of its user and group, -1 for those of this process
  * @param options.unless asked at the last moment: the old content stays where it says so
  * @param options.modified ms since 1970, for the file's mtime; undefined: what the file system says
  * @returns whether the file was written
@@ -25,12 +26,25 @@ const cleared = new Set<string>();
 export async function writeDurably(
   path: string,
   content: Content,
-  { mode = 0o600, unless = () => false, modified }: { mode?: number; unless?: () => boolean; modified?: number } = {},
+  {
+    mode = 0o600,
+    owner,
+    unless = () => false,
+    modified,
+  }: {
+    mode?: number;
+    owner?: { uid: number; gid: number } | undefined;
+    unless?: () => boolean;
+    modified?: number;
+  } = {},
 ): Promise<boolean> {
   await clearBeside(path);
-  const beside = `${path}.${randomBytes(8).toString('hex')}.new`;
+  // In the same folder, for the rename; hidden, so that whoever reads all files of a folder passes it by.
+  const beside = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.new`);
   try {
-    await using(await open(beside, 'wx', mode), async (file) => {
+    // Its owner and mode before its content.
+    await using(await open(beside, 'wx', 0o600), async (file) => {
+      if (owner) await file.chown(owner.uid, owner.gid);
       // Whatever the umask has left of it.
       await file.chmod(mode);
       await file.writeFile(content);
@@ -56,7 +70,8 @@ async function clearBeside(path: string): Promise<void> {
   cleared.add(path);
   const [folder, name] = [dirname(path), basename(path)];
   const isLeft = (other: string) =>
-    other.startsWith(`${name}.`) && /^(?:\.[0-9a-f]{16})?\.new$/.test(other.slice(name.length));
+    other === `${name}.new` ||
+    (other.startsWith(`.${name}.`) && /^[0-9a-f]{16}\.new$/.test(other.slice(name.length + 2)));
   const others = (await readdir(folder).catch(() => [])).filter(isLeft).map((other) => join(folder, other));
   for (const other of others) {
     const left = await lstat(other).catch(() => undefined);

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
-import { utimes } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { lutimes } from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 import { errorMessage } from './errors.ts';
 import type { Log } from './log.ts';
@@ -28,7 +28,7 @@ export class NotedTime {
 
   /** What the file says: milliseconds since 1970; 0 where there is none. @throws Error of the file system otherwise */
   read(): number {
-    this.#latest = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    this.#latest = lstatSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     return this.#latest;
   }
 
@@ -50,7 +50,7 @@ export class NotedTime {
     const now = this.#clock.now();
     if (now <= this.#latest) return;
     try {
-      await utimes(this.#path, now / 1000, now / 1000);
+      await lutimes(this.#path, now / 1000, now / 1000);
       this.#latest = now;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;

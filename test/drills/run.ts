@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 // Rehearsed outages: npm run drill -- NAME… | --all | --list
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DrillReporter } from '@vaultplane/shared/drill-report.ts';
+import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import { DRILLS } from './drills.ts';
 import type { Drill, DrillReport } from './stage/drill.ts';
@@ -64,7 +66,7 @@ async function drill(names: string[], options: Options): Promise<void> {
         ),
       );
   });
-  const files = write(options.out, reports, begun);
+  const files = await write(options.out, reports, begun);
   process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : reportTable(reports));
   process.stderr.write(`${files.join('\n')}\n`);
   const untold = (await Promise.all(told)).find((error) => error !== undefined);
@@ -96,13 +98,14 @@ async function playAll(
   return drills.flatMap((drill) => reports.get(drill) ?? []);
 }
 
-function write(folder: string, reports: readonly DrillReport[], begun: Date): string[] {
-  mkdirSync(folder, { recursive: true });
+async function write(folder: string, reports: readonly DrillReport[], begun: Date): Promise<string[]> {
+  await followOwnLinks(folder);
+  await mkdir(folder, { recursive: true });
   const files = { 'report.html': reportPage(reports, begun), 'report.json': `${JSON.stringify(reports, null, 2)}\n` };
-  return Object.entries(files).map(([name, content]) => {
-    writeFileSync(join(folder, name), content);
-    return join(folder, name);
-  });
+  for (const [name, content] of Object.entries(files)) {
+    await writeDurably(join(folder, name), content, { mode: 0o644 });
+  }
+  return Object.keys(files).map((name) => join(folder, name));
 }
 
 function parseCount(text: string): number {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { readPem } from '../pem.ts';
 import type { CertificatePair, Usage } from './certificate-maker.ts';
 
@@ -28,9 +29,10 @@ export async function ensureSharedCertificate(dataDir: string): Promise<Certific
  *
  * @param usage what the node's certificate is for
  * @returns the files that were made
- * @throws StartError when a file is there already: somebody may be using it
+ * @throws StartError when a file is there already: somebody may be using it; where a link of another user leads there
  */
 export async function createCertificates(directory: string, node?: string, usage: Usage = 'both'): Promise<string[]> {
+  await followOwnLinks(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const filesOf = (name: string) => ({
     certificateFile: join(directory, `${name}.crt`),

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
+import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
@@ -30,12 +31,20 @@ export async function dumpConfig(
   const text = json ? `${JSON.stringify(document, null, 2)}\n` : printYaml(document);
   if (output === undefined) return text;
   try {
-    writeFileSync(await followOwnLinks(output), text);
+    await writeOutput(output, text);
   } catch (error) {
     if (error instanceof StartError) throw error;
     throw new StartError(fileError('', output, "can't be written", error));
   }
   return undefined;
+}
+
+/** A file is replaced, and keeps its mode; what is none, such as /dev/stdout, is written to. */
+async function writeOutput(output: string, text: string): Promise<void> {
+  const found = statSync(output, { throwIfNoEntry: false });
+  if (found && !found.isFile()) return writeFileSync(output, text);
+  const mode = found ? found.mode & 0o777 : 0o666 & ~process.umask();
+  await writeDurably(await followOwnLinks(output), text, { mode });
 }
 
 /** `config diff`: what `config apply` of the same file would change. */

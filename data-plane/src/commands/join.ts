@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import type { JoinToken } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError, UsageError } from '@vaultplane/shared/errors.ts';
 import { type Address, parseAddress } from '@vaultplane/shared/settings.ts';
-import { fileError } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
 import { join } from '../enrolment/enrolment.ts';
 import { endOf, readIdentity } from '../enrolment/identity-file.ts';
 import { joinTokenOf, readJoinToken, tokenIn } from '../enrolment/load-enrolled.ts';
 import { type DataPlaneSettings, proxyOf } from '../settings.ts';
-import { readSettings } from './program-settings.ts';
+import { quietLog, readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -58,9 +57,7 @@ async function joinOnce(settings: DataPlaneSettings, address: Address, options: 
     return { node_id: identity.nodeId, joined: false, expires_at: new Date(endOf(identity)).toISOString() };
   }
   const token = await tokenOf(settings, options);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error) => {
-    throw new StartError(fileError('data_dir = ', dataDir, "can't be made", error));
-  });
+  await prepareDataDir(dataDir, quietLog(), { group: true, forItsUser: true });
   const ask = { signal: AbortSignal.timeout(TIMEOUT_MS), proxy: proxyOf(settings) };
   try {
     const answer = await join(dataDir, address, token, ask, { fresh: options.force === true });

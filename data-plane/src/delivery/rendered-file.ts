@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { syncDirectory } from '@vaultplane/shared/durable-file.ts';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
@@ -25,7 +24,7 @@ export class RenderedFile {
       // A link stays, and what it leads to is replaced.
       const path = await followOwnLinks(this.path);
       if (await this.#isAlready(path, text)) return false;
-      await this.#replace(path, text);
+      await writeDurably(path, text, { mode: this.#mode, owner: this.#owner });
       return true;
     } catch (error) {
       if (error instanceof StartError) throw error;
@@ -34,36 +33,20 @@ export class RenderedFile {
   }
 
   async #isAlready(path: string, text: string): Promise<boolean> {
-    try {
-      const { mode, uid, gid } = await stat(path);
-      const owner = this.#owner;
-      if ((mode & 0o7777) !== this.#mode) return false;
-      if (owner && ((owner.uid !== -1 && owner.uid !== uid) || (owner.gid !== -1 && owner.gid !== gid))) return false;
-      return (await readFile(path, 'utf8')) === text;
-    } catch {
-      return false;
-    }
-  }
-
-  async #replace(path: string, text: string): Promise<void> {
-    const directory = dirname(path);
-    // In the same folder, for the rename; a name that nobody else can have put a link at.
-    const beside = join(directory, `.${basename(path)}.${randomBytes(8).toString('hex')}`);
     let file: FileHandle | undefined;
     try {
-      file = await open(beside, 'wx', 0o600);
-      if (this.#owner) await file.chown(this.#owner.uid, this.#owner.gid);
-      await file.chmod(this.#mode);
-      await file.writeFile(text);
-      await file.sync();
-      await file.close();
-      file = undefined;
-      await rename(beside, path);
-    } catch (error) {
+      // What was put there since, a link or a pipe, is not followed and not waited for.
+      file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      const found = await file.stat();
+      const { mode, uid, gid } = found;
+      const owner = this.#owner;
+      if (!found.isFile() || (mode & 0o7777) !== this.#mode) return false;
+      if (owner && ((owner.uid !== -1 && owner.uid !== uid) || (owner.gid !== -1 && owner.gid !== gid))) return false;
+      return (await file.readFile('utf8')) === text;
+    } catch {
+      return false;
+    } finally {
       await file?.close();
-      await unlink(beside).catch(() => {});
-      throw error;
     }
-    await syncDirectory(directory);
   }
 }

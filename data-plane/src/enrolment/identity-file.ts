@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { chown, readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { certificatesIn } from '@vaultplane/shared/certificate-chain.ts';
 import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
@@ -51,8 +51,8 @@ export async function writeIdentity(
   { key, certificate, ca }: Omit<Identity, 'nodeId'>,
 ): Promise<void> {
   const path = join(dataDir, IDENTITY_FILE);
-  await writeDurably(path, [key, certificate, ca].map((pem) => `${pem.trim()}\n`).join(''));
-  await likeItsFolder(path);
+  const text = [key, certificate, ca].map((pem) => `${pem.trim()}\n`).join('');
+  await writeDurably(path, text, { owner: await ownerOf(dataDir) });
   await removeDurably(join(dataDir, NEXT_KEY_FILE));
 }
 
@@ -69,8 +69,7 @@ export async function nextKey(dataDir: string, { fresh = false } = {}): Promise<
     if (kept !== undefined && isKey(kept)) return kept;
   }
   const key = makePrivateKey();
-  await writeDurably(path, key);
-  await likeItsFolder(path);
+  await writeDurably(path, key, { owner: await ownerOf(dataDir) });
   return key;
 }
 
@@ -96,8 +95,8 @@ function isKey(text: string): boolean {
 }
 
 /** Joined by root, it is still for the user that the data plane runs as, whose data_dir is. */
-async function likeItsFolder(path: string): Promise<void> {
-  if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(dirname(path));
-  if (uid !== 0) await chown(path, uid, gid);
+async function ownerOf(dataDir: string): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(dataDir);
+  return uid === 0 ? undefined : { uid, gid };
 }

@@ -1,5 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '../durable-file.ts';
+import { followOwnLinks } from '../own-links.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, placeError, tooLarge } from './place.ts';
 import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
 
@@ -26,7 +28,8 @@ export class FilePlace implements Place {
   async write(document: Buffer): Promise<void> {
     try {
       // Other users of this machine may read it: it holds nothing secret, and data planes may be such.
-      await writeDurably(this.#path, document, { mode: 0o644 });
+      const folder = await followOwnLinks(dirname(this.#path));
+      await writeDurably(join(folder, basename(this.#path)), document, { mode: 0o644 });
     } catch (error) {
       placeError(this.name, error);
     }
