@@ -113,7 +113,6 @@ describe('data_dir', () => {
       ['cluster.key', 0o644, '600'],
       ['identity.pem', 0o660, '600'],
       ['export.key', 0o400, '400'],
-      ['admin-token', 0o640, '600'],
       ['api-token', 0o666, '640'],
       ['cluster.crt', 0o644, '644'],
     ] as const) {

@@ -9,7 +9,8 @@ import { fileError, fileProblem, shownPath } from './shown-text.ts';
 const ROOT = 0;
 /** Applications may have it from there by their group, or as their own. */
 const APPLICATION_TOKEN = 'api-token';
-const KEY_FILE = /^(?:api-token|admin-token|identity\.pem|.+\.key)$/;
+/** Not admin-token, which a control plane looks at where it reads it. */
+const KEY_FILE = /^(?:api-token|identity\.pem|.+\.key)$/;
 
 export interface DataDirOptions {
   /** The group may keep the right to read: applications may have their token from there. */
@@ -88,7 +89,12 @@ async function keepKeyFile(path: string, file: string, own: number, log: Log): P
 }
 
 /** @returns what is to be logged, where something had to be changed @throws StartError */
-async function mend(path: string, name: string, found: Stats, wanted: number): Promise<Record<string, string> | undefined> {
+async function mend(
+  path: string,
+  name: string,
+  found: Stats,
+  wanted: number,
+): Promise<Record<string, string> | undefined> {
   if ((found.mode & 0o777) === wanted) return undefined;
   const problem = `is open to other users (mode ${modeOf(found)})`;
   try {

@@ -4,7 +4,9 @@ import {
   lchownSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -12,7 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { followOwnLinks } from './own-links.ts';
+import { writeDurably } from './durable-file.ts';
+import { followOwnLinks, inHeldFolder } from './own-links.ts';
 
 const ANOTHER_USER = 65_534;
 
@@ -53,5 +56,25 @@ describe('links on the way to a file that is written', () => {
       const wrong = { name: 'StartError', message: /leads over a link of another user \(.*, user 65534\)/ };
       await assert.rejects(followOwnLinks(join(shared, path)), wrong, path);
     }
+  });
+
+  it('that take the place of a folder while something is written there change nothing', async () => {
+    const [folder, elsewhere] = [at('held'), at('elsewhere')];
+    mkdirSync(folder);
+    mkdirSync(elsewhere);
+    await inHeldFolder(folder, async (path) => {
+      renameSync(folder, at('moved'));
+      symlinkSync(elsewhere, folder);
+      await writeDurably(join(path, 'file'), 'text');
+    });
+    assert.deepEqual(readdirSync(elsewhere), []);
+    assert.deepEqual(readdirSync(at('moved')), ['file']);
+    // The link was there before the folder was opened, on it or on the way to it.
+    await assert.rejects(inHeldFolder(folder, async () => assert.fail()));
+    mkdirSync(at('elsewhere', 'below'));
+    await assert.rejects(
+      inHeldFolder(at('held', 'below'), async () => assert.fail()),
+      { name: 'StartError', message: /leads elsewhere/ },
+    );
   });
 });

@@ -1,4 +1,5 @@
-import { lstat, readlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, readlink } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { StartError } from './errors.ts';
 import { shownPath } from './shown-text.ts';
@@ -40,6 +41,28 @@ export async function followOwnLinks(path: string): Promise<string> {
     waiting = [...segmentsOf(target), ...waiting];
   }
   return at;
+}
+
+/**
+ * Does something in a folder that is held open meanwhile: where somebody moves it away, and puts a link in its place, what
+ * is written is still written in that folder. Where there is no /proc, the folder is named.
+ *
+ * @param folder a path without links, as followOwnLinks gives it
+ * @param task is given a path of the folder, good until it has ended
+ * @throws StartError where there is a link on the path by now; Error of the file system
+ */
+export async function inHeldFolder<T>(folder: string, task: (path: string) => Promise<T>): Promise<T> {
+  const held = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const path = `/proc/self/fd/${held.fd}`;
+    const real = await readlink(path).catch(() => undefined);
+    if (real === undefined) return await task(folder);
+    if (real !== folder)
+      throw new StartError(`${shownPath(folder)} leads elsewhere than a moment ago; write elsewhere`);
+    return await task(path);
+  } finally {
+    await held.close();
+  }
 }
 
 function segmentsOf(path: string): string[] {

@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
-import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
+import { followOwnLinks, inHeldFolder } from '@vaultplane/shared/own-links.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
 import type { FileOwner } from './file-owner.ts';
 
@@ -23,13 +24,16 @@ export class RenderedFile {
     try {
       // A link stays, and what it leads to is replaced.
       const path = await followOwnLinks(this.path);
-      if (await this.#isAlready(path, text)) return false;
-      await writeDurably(path, text, { mode: this.#mode, owner: this.#owner });
-      return true;
+      return await inHeldFolder(dirname(path), (folder) => this.#writeAt(join(folder, basename(path)), text));
     } catch (error) {
       if (error instanceof StartError) throw error;
       throw new StartError(fileError('', this.path, "can't be written", error));
     }
+  }
+
+  async #writeAt(path: string, text: string): Promise<boolean> {
+    if (await this.#isAlready(path, text)) return false;
+    return writeDurably(path, text, { mode: this.#mode, owner: this.#owner });
   }
 
   async #isAlready(path: string, text: string): Promise<boolean> {
