@@ -325,6 +325,6 @@ describe('the program', () => {
     writeFileSync(file, '');
     const { status, err } = await run(['start'], { VAULTPLANE_DATA_DIR: join(file, 'data') });
     assert.equal(status, 1);
-    assert.match(err, /^vaultplane-cp: data_dir = .*a-file\/data can't be used: [^\n]+\n$/);
+    assert.match(err, /^vaultplane-cp: data_dir = .*a-file\/data can't be made: [^\n]+\n$/);
   });
 });
