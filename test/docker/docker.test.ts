@@ -108,7 +108,8 @@ describe('containers', { skip: leftOut }, () => {
           );
           await new Composition(engine!, 'none', {}).healthy(name);
           await engine!.docker('stop', '--time', '20', name);
-          assert.equal(await inspect(name, '.State.ExitCode'), 0, name);
+          const { stdout, stderr } = await tryCommand('docker', ['logs', '--tail', '20', name], { env: engine!.env });
+          assert.equal(await inspect(name, '.State.ExitCode'), 0, `${name}:\n${stdout}${stderr}`);
         }
       } finally {
         await remove();
