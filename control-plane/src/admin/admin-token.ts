@@ -12,8 +12,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { fileError, fileProblem, shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 
 /** In data_dir: the token that `admin_token = auto` has made. */
@@ -40,7 +41,7 @@ export function ensureAdminToken({ admin_token, data_dir }: TokenSettings, log: 
   try {
     writeNewFile(path, `${token}\n`);
   } catch (error) {
-    throw new StartError(`admin_token = auto: ${path} can't be made: ${errorMessage(error)}`);
+    throw new StartError(fileError('admin_token = auto: ', path, "can't be made", error));
   }
   log.info({ path }, 'made an admin token');
   return token;
@@ -65,14 +66,14 @@ function readTokenFile(path: string, log?: Log): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
-    const why = code === 'ELOOP' ? 'it is a symbolic link' : errorMessage(error);
-    throw new StartError(`${path} can't be used as the admin token: ${why}; remove it to have one made`);
+    const why = code === 'ELOOP' ? 'it is a symbolic link' : fileProblem(error);
+    throw new StartError(`${shownPath(path)} can't be used as the admin token: ${why}; remove it to have one made`);
   }
   try {
     const { mode, uid } = fstatSync(file);
     // A command may be root's, on the file of the program's user.
     if (log && uid !== 0 && uid !== process.getuid?.()) {
-      throw new StartError(`${path} belongs to another user; remove it to have an admin token made`);
+      throw new StartError(`${shownPath(path)} belongs to another user; remove it to have an admin token made`);
     }
     if (log && (mode & 0o077) !== 0) {
       fchmodSync(file, 0o600);
@@ -80,7 +81,9 @@ function readTokenFile(path: string, log?: Log): string | undefined {
     }
     const token = readFileSync(file, 'utf8').trim();
     if (TOKEN.test(token)) return token;
-    throw new StartError(`${path} must hold one token of at least 22 characters; remove it to have one made`);
+    throw new StartError(
+      `${shownPath(path)} must hold one token of at least 22 characters; remove it to have one made`,
+    );
   } finally {
     closeSync(file);
   }
