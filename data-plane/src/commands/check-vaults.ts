@@ -11,7 +11,7 @@ import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
-import { vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { fleetDefaultsOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { backendContextOf } from '../backend-context.ts';
@@ -44,7 +44,9 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
 
   const lookUpCredential = (reference: string) => {
     const known = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-    return settingResolver({ settings: { ...saved?.defaults, ...known }, ...options, backends })(reference);
+    return settingResolver({ settings: { ...fleetDefaultsOf(saved?.defaults ?? {}), ...known }, ...options, backends })(
+      reference,
+    );
   };
   const context = { ...backendContextOf(settings, options), upstreamPolicy: () => policy };
   const backends = new Backends(context, { lookUpCredential });

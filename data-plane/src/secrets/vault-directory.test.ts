@@ -41,3 +41,22 @@ describe('a vault whose credential the control plane can not give any more', () 
     assert.ok(withheldAfter({ host: 'vault.internal' }, '22222222-2222-4222-8222-222222222222'));
   });
 });
+
+describe("a control plane's default region", () => {
+  const regionOf = (region: string) => {
+    const directory = new VaultDirectory({});
+    directory.configure(null, { vault_aws_region: region });
+    return directory.get('aws').config.region;
+  };
+
+  it("is that of the data plane's own aws vault", () => {
+    assert.equal(regionOf('eu-central-1'), 'eu-central-1');
+  });
+
+  it('is not used where it would make a host name of something else than a region', () => {
+    // secretsmanager.s3.amazonaws.com is a bucket.
+    for (const region of ['s3', 'fips-s3.x', 'evil.example', 'evil.example/#', 'x@evil.example', '']) {
+      assert.equal(regionOf(region), undefined, region);
+    }
+  });
+});

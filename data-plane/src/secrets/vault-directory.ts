@@ -10,7 +10,12 @@ import { destinationChanges } from '@vaultplane/shared/vaults/destination.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';
 import { isCredentialReference, isWithheld } from '@vaultplane/shared/vaults/sensitive.ts';
-import { type VaultSettings, vaultConfigOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
+import {
+  fleetDefaultsOf,
+  type VaultSettings,
+  vaultConfigOf,
+  vaultSettingKey,
+} from '@vaultplane/shared/vaults/vault-settings.ts';
 import { type ConfigField, faultsOf, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 
@@ -126,7 +131,8 @@ export class VaultDirectory {
   }
 
   /** @returns whether a vault has gone, means other secrets now, or allows other roles: what was had by it may not be kept */
-  configure(snapshot: Snapshot | null, defaults: ConfigDefaults): boolean {
+  configure(snapshot: Snapshot | null, given: ConfigDefaults): boolean {
+    const defaults = fleetDefaultsOf(given);
     const before = this.#vaults;
     this.#vaults = new Map();
     this.#unusable = [];

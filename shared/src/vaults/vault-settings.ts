@@ -1,6 +1,7 @@
 import { StartError } from '../errors.ts';
 import type { SettingSpec } from '../settings.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
+import { fits } from './field-value.ts';
 import { type ConfigField, faultsOf, type VaultType } from './vault-type.ts';
 import { VAULT_TYPES } from './vault-types.ts';
 
@@ -53,19 +54,26 @@ export function checkVaultSettings(settings: VaultSettings): void {
   }
 }
 
-/** What a control plane's settings say that its data planes use where nothing else says it, by the setting's key. */
+const FLEET_DEFAULTS: ReadonlyMap<VaultSettingKey, ConfigField> = new Map(
+  [...VAULT_TYPES.values()].flatMap((type) =>
+    type.fields.filter(({ fleetDefault }) => fleetDefault).map((field) => [vaultSettingKey(type, field), field]),
+  ),
+);
+
+export const FLEET_DEFAULT_KEYS: readonly VaultSettingKey[] = [...FLEET_DEFAULTS.keys()];
+
+/**
+ * What a control plane's settings say that its data planes use where nothing else says it, by the setting's key. Only what
+ * the field may hold: a data plane uses it in vaults of its own too, and a region becomes part of a host's name.
+ */
 export function fleetDefaultsOf(settings: VaultSettings): { [key: VaultSettingKey]: string } {
   const defaults: { [key: VaultSettingKey]: string } = {};
-  for (const key of FLEET_DEFAULT_KEYS) {
+  for (const [key, field] of FLEET_DEFAULTS) {
     const value = settings[key];
-    if (typeof value === 'string') defaults[key] = value;
+    if (typeof value === 'string' && fits(field, value)) defaults[key] = value;
   }
   return defaults;
 }
-
-export const FLEET_DEFAULT_KEYS: readonly VaultSettingKey[] = [...VAULT_TYPES.values()].flatMap((type) =>
-  type.fields.filter(({ fleetDefault }) => fleetDefault).map((field) => vaultSettingKey(type, field)),
-);
 
 /** The region of the program itself, where neither the environment nor the profile names one. */
 export function homeRegionOf({ vault_aws_region: region }: VaultSettings): string | undefined {
