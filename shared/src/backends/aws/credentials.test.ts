@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { quickestRunMs } from '../../testing/quickest-run.ts';
+import { withDefaults } from '../../vaults/vault-type.ts';
+import { VAULT_TYPES } from '../../vaults/vault-types.ts';
+import { OWN } from '../backend.ts';
 import { BARE_ENV, openAws } from '../testing/open-aws.ts';
 import { answerlessPort, silentPort } from '../testing/silent-port.ts';
 
@@ -260,6 +263,23 @@ describe('AWS credentials', () => {
       await using aws = await openAws(null, { assume_role_arn: role('reader') }, { env: { ...env, ...APP_KEYS } });
       await Promise.all(Array.from({ length: 100 }, () => aws.read('db')));
       assert.equal(emulator.counts().AssumeRole, 1);
+    });
+
+    it('are kept of a hundred roles, however many sessions and regions are named', async () => {
+      await using aws = await openAws(null, {}, { env: { ...env, ...APP_KEYS } });
+      const type = VAULT_TYPES.get('aws')!;
+      const open = (role_session_name: string) =>
+        aws.backends.open('aws', withDefaults(type, { assume_role_arn: role('reader'), role_session_name }), OWN);
+      const readAsFirst = async () => {
+        const query = { path: 'db', version: { stage: 'AWSCURRENT' } };
+        await (await open('first')).fetch(query, new AbortController().signal);
+        return emulator.counts().AssumeRole;
+      };
+      assert.equal(await readAsFirst(), 1);
+      for (let other = 0; other < 99; other++) await open(`other-${other}`);
+      assert.equal(await readAsFirst(), 1);
+      for (let other = 0; other < 100; other++) await open(`another-${other}`);
+      assert.equal(await readAsFirst(), 2);
     });
 
     it('are had anew at once when they have expired, and the call is made again', async () => {

@@ -28,6 +28,9 @@ const NO_RETRIES: NonNullable<SecretsManagerClientConfig['retryStrategy']> = {
   retry: (next, args) => next(args),
 };
 
+/** Roles that are kept; what was used longest ago goes first. A role is one a region, and references name regions freely. */
+const MAX_ROLES = 100;
+
 /** Vaults of type `aws` of one program: one chain of credentials, one pool of connections. */
 class AwsFamily implements BackendFamily {
   readonly #context: BackendContext;
@@ -109,9 +112,9 @@ class AwsFamily implements BackendFamily {
     const { assume_role_arn: roleArn, role_session_name: sessionName, sts_endpoint_url: stsEndpoint } = config;
     if (typeof roleArn !== 'string') return this.#base;
     const key = JSON.stringify([opening.origin, roleArn, sessionName, stsEndpoint, region]);
-    let store = this.#roles.get(key);
-    if (!store) {
-      store = await assumeRole({
+    const store =
+      this.#roles.get(key) ??
+      (await assumeRole({
         roleArn,
         sessionName: textOf(sessionName) ?? 'KongVault',
         stsEndpoint: textOf(stsEndpoint),
@@ -121,9 +124,11 @@ class AwsFamily implements BackendFamily {
         connections: this.#connections,
         context: this.#context,
         signal: this.#stop.signal,
-      });
-      this.#roles.set(key, store);
-    }
+      }));
+    this.#roles.delete(key);
+    this.#roles.set(key, store);
+    const [oldest] = this.#roles.keys();
+    if (this.#roles.size > MAX_ROLES && oldest !== undefined) this.#roles.delete(oldest);
     return store;
   }
 }
