@@ -3,7 +3,8 @@ import { BlockList, isIP } from 'node:net';
 /**
  * Addresses that hand credentials or the machine's own facts to whoever asks from this machine. Sources: RFC 3927 and
  * RFC 4291 (link-local); AWS (169.254.169.254, fd00:ec2::254, container credentials at 169.254.170.2 and fd00:ec2::23);
- * Google (fd20:ce::254); Azure (168.63.129.16); Alibaba Cloud (100.100.100.200); Oracle Cloud (192.0.0.192).
+ * Google (fd20:ce::254); Azure (168.63.129.16); Alibaba Cloud (100.100.100.200); Oracle Cloud (192.0.0.192,
+ * fd00:c1::a9fe:a9fe); Scaleway (fd00:42::42).
  */
 const METADATA = new BlockList();
 METADATA.addSubnet('169.254.0.0', 16, 'ipv4');
@@ -13,6 +14,8 @@ METADATA.addAddress('192.0.0.192', 'ipv4');
 METADATA.addSubnet('fe80::', 10, 'ipv6');
 METADATA.addSubnet('fd00:ec2::', 32, 'ipv6');
 METADATA.addAddress('fd20:ce::254', 'ipv6');
+METADATA.addAddress('fd00:c1::a9fe:a9fe', 'ipv6');
+METADATA.addAddress('fd00:42::42', 'ipv6');
 
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
