@@ -5,16 +5,19 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 const REMEMBERED_MS = 600_000;
 /** Told events remembered of all watches together; the watch that left first is forgotten first. */
 const MOST_TOLD = 200_000;
+/** Told events that one watch remembers one by one; a reader that missed more is told everything again. */
+export const MAX_TOLD_OF_ONE = 5000;
 
 /** What one watch was told, by digests: enough to go on where its reader left off, and no value. */
 export class WatchStory {
   readonly id = randomBytes(12).toString('base64url');
-  /** What the reader had before this watch began. */
-  readonly #before: ReadonlyMap<string, string>;
+  /** What the reader had before this watch began, and then by the first `#folded` events. */
+  readonly #before: Map<string, string>;
+  #folded = 0;
   readonly #told: Array<{ reference: string; digest: string }> = [];
 
   constructor(before: ReadonlyMap<string, string>) {
-    this.#before = before;
+    this.#before = new Map(before);
   }
 
   get size(): number {
@@ -24,14 +27,23 @@ export class WatchStory {
   /** @returns the event's id, as the reader will show it when it comes back */
   tell(reference: string, digest: string): string {
     this.#told.push({ reference, digest });
-    return `${this.id}.${this.#told.length}`;
+    if (this.#told.length > MAX_TOLD_OF_ONE) this.#fold();
+    return `${this.id}.${this.#folded + this.#told.length}`;
   }
 
   /** By reference the digest of what a reader has that had so many events. */
   upTo(count: number): Map<string, string> {
+    if (count < this.#folded) return new Map();
     const had = new Map(this.#before);
-    for (const { reference, digest } of this.#told.slice(0, count)) had.set(reference, digest);
+    for (const { reference, digest } of this.#told.slice(0, count - this.#folded)) had.set(reference, digest);
     return had;
+  }
+
+  /** A watch may last for months, of secrets that rotate every second. */
+  #fold(): void {
+    const oldest = this.#told.splice(0, MAX_TOLD_OF_ONE / 2);
+    for (const { reference, digest } of oldest) this.#before.set(reference, digest);
+    this.#folded += oldest.length;
   }
 }
 
