@@ -8,7 +8,7 @@ import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
-import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
+import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { fleetDefaultsOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
@@ -93,12 +93,15 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
   }
 }
 
-/** One that can't be used is told of by itself; the vaults are then looked at under what holds without one. */
+/**
+ * A policy that can't be used is told of by itself. It may have said less than what holds without one, so that nothing of
+ * the node's own leaves for vaults of the control plane then.
+ */
 function policyOf(settings: DataPlaneSettings): UpstreamPolicy {
   try {
     return readPolicy(settings)?.policy ?? DEFAULT_POLICY;
   } catch {
-    return DEFAULT_POLICY;
+    return new UpstreamPolicy({ defaults: false, roles: [], grants: [] });
   }
 }
 
