@@ -7,7 +7,7 @@ import { settingResolver } from '@vaultplane/shared/backends/setting-references.
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
-import { shownPath } from '@vaultplane/shared/shown-text.ts';
+import { shownPath, shownUrl } from '@vaultplane/shared/shown-text.ts';
 import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
@@ -69,7 +69,7 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       plainDestinationsOf(vault).map((server) => ({
         what: `vault ${vault.prefix}`,
         ok: true,
-        says: `WARNING: asks ${server} over plain http: its credentials and secrets cross the network readable`,
+        says: `WARNING: asks ${shownUrl(server)} over plain http: its credentials and secrets cross the network readable`,
       })),
     );
     const findings = asked.map(async (vault) => {

@@ -1,4 +1,5 @@
 import type { Log } from '@vaultplane/shared/log.ts';
+import { shownUrl } from '@vaultplane/shared/shown-text.ts';
 import { isThisMachine } from '@vaultplane/shared/upstream-policy/default-hosts.ts';
 import { printDestination } from '@vaultplane/shared/upstream-policy/destination.ts';
 import type { Vault } from './vault-directory.ts';
@@ -26,7 +27,7 @@ export class PlainDestinations {
         const known = `${vault.prefix} ${server}`;
         if (!this.#told.has(known) && !now.has(known)) {
           this.#log.warn(
-            { vault: vault.prefix, server },
+            { vault: vault.prefix, server: shownUrl(server) },
             'a vault is asked over plain http: its credentials and secrets cross the network readable',
           );
         }
