@@ -26,6 +26,7 @@ import { CurrentVaults } from './current-vaults.ts';
 import { drillRoutes } from './drill-routes.ts';
 import { emptyListRoutes } from './empty-list-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { FailedTries } from './failed-tries.ts';
 import { FleetFeed } from './fleet-feed.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
 import { invitationRoutes } from './invitation-routes.ts';
@@ -112,10 +113,15 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   app.addHook('onSend', async (request, reply) => {
     if (request.method !== 'GET' && reply.statusCode < 400) await publisher.caughtUp();
   });
+  const strangers = new FailedTries(options.clock);
   app.addHook('onSend', async (request, reply) => {
     if (!isRefusedWrite(request, reply)) return;
     const { actor } = request;
-    const caller = actor ?? { name: 'unknown', role: null, remoteAddress: request.socket.remoteAddress ?? null };
+    const remoteAddress = request.socket.remoteAddress ?? null;
+    // Whoever did not get in, with no token at all too, is not to fill the database.
+    if (!actor && strangers.waitSeconds(remoteAddress) > 0) return;
+    if (!actor) strangers.failed(remoteAddress);
+    const caller = actor ?? { name: 'unknown', role: null, remoteAddress };
     await store.audit.note(caller, writeRequest(request, reply.statusCode)).catch((error) => {
       log.warn({ request_id: request.id, error: errorMessage(error) }, 'a refused request is not in the audit log');
     });
@@ -161,10 +167,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   };
 }
 
-/**
- * A write that changed nothing, since it was not allowed, or wrong, or failed. Of wrong tokens, the tries beyond an
- * address' share are left out: whoever may not get in is not to fill the database.
- */
+/** A write that changed nothing, since it was not allowed, or wrong, or failed; not one beyond an address' share of tries. */
 function isRefusedWrite(request: FastifyRequest, reply: FastifyReply): boolean {
   if (reply.statusCode < 400 || reply.statusCode === 429 || request.routeOptions.config?.reads === true) return false;
   return !['GET', 'HEAD', 'OPTIONS'].includes(request.method);

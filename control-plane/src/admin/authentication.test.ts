@@ -133,6 +133,20 @@ describe('wrong tokens', () => {
     assert.ok(cp.logged().some(({ msg, ip }) => msg === 'a wrong token for the Admin API' && ip === '127.0.0.1'));
   });
 
+  it('and writes without any token are in the audit log only as often as that', async () => {
+    const own = await openEmbeddedDatabase(undefined);
+    const flooded = await startTestControlPlane({ database: own, clock, env: { VAULTPLANE_ADMIN_TOKEN: ADMIN_TOKEN } });
+    const noted = async () => (await own.query("select from audit_requests where actor = 'unknown'")).length;
+    const flood = () => Promise.all(Array.from({ length: 40 }, () => flooded.call('POST', '/vaults', { name: 'env' })));
+    assert.ok((await flood()).every(({ status }) => status === 401));
+    assert.equal(await noted(), 10);
+    await clock.advance(6000);
+    await flood();
+    assert.equal(await noted(), 11);
+    await flooded.stop();
+    await own.close();
+  });
+
   it('count for a short admin_token too, which could be guessed otherwise', async () => {
     const own = await openEmbeddedDatabase(undefined);
     const short = await startTestControlPlane({ database: own, clock, env: { VAULTPLANE_ADMIN_TOKEN: 'guess-me' } });
