@@ -20,12 +20,12 @@ export class FailedTries {
 
   /** Seconds until an address may try again; 0: now. Whether its token is right is not looked at before that. */
   waitSeconds(address: string | null): number {
-    const waitMs = this.#owedMs(keyOf(address)) - (TRIES - 1) * TRY_AGAIN_MS;
+    const waitMs = this.#owedMs(addressKey(address)) - (TRIES - 1) * TRY_AGAIN_MS;
     return waitMs > 0 ? Math.ceil(waitMs / 1000) : 0;
   }
 
   failed(address: string | null): void {
-    const key = keyOf(address);
+    const key = addressKey(address);
     const owedMs = this.#owedMs(key) + TRY_AGAIN_MS;
     this.#recoveredAt.delete(key);
     this.#recoveredAt.set(key, this.#clock.monotonic() + owedMs);
@@ -38,7 +38,7 @@ export class FailedTries {
 }
 
 /** Whoever has an IPv6 address has 2^64 of them: its first half is the one that counts. */
-function keyOf(address: string | null): string {
+export function addressKey(address: string | null): string {
   if (address === null) return '';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
   if (!isIPv6(plain)) return plain;

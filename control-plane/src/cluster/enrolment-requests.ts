@@ -3,11 +3,14 @@ import type { TLSSocket } from 'node:tls';
 import { JOIN_PATH, MAX_ENROLMENT_BYTES, RENEW_PATH, type Refused } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { addressKey } from '../admin/failed-tries.ts';
 import { DatabaseUnavailable } from '../store/database.ts';
 import { type Enrolment, EnrolmentRefused } from './enrolment.ts';
 
 /** Requests that are worked on at once; further ones are told to come again, as data planes do by themselves. */
-const MAX_AT_ONCE = 64;
+const MAX_AT_ONCE = 256;
+/** Of one address: whoever guesses tokens there, or sends bodies slowly, keeps no others from joining. */
+const MAX_OF_AN_ADDRESS = 64;
 /** A body has to be here by then. */
 const BODY_WITHIN_MS = 10_000;
 
@@ -16,6 +19,7 @@ export class EnrolmentRequests {
   readonly #enrolment: Enrolment;
   readonly #log: Log;
   #running = 0;
+  readonly #runningOf = new Map<string, number>();
 
   constructor(enrolment: Enrolment, log: Log) {
     this.#enrolment = enrolment;
@@ -43,8 +47,13 @@ export class EnrolmentRequests {
     request: IncomingMessage,
     remoteAddress: string | null,
   ): Promise<[status: number, body: unknown]> {
-    if (this.#running >= MAX_AT_ONCE) return [503, refusal('slow_down', 'too many nodes join at once; try again')];
+    const from = addressKey(remoteAddress);
+    const ofAddress = this.#runningOf.get(from) ?? 0;
+    if (this.#running >= MAX_AT_ONCE || ofAddress >= MAX_OF_AN_ADDRESS) {
+      return [503, refusal('slow_down', 'too many nodes join at once; try again')];
+    }
     this.#running++;
+    this.#runningOf.set(from, ofAddress + 1);
     try {
       if (request.method !== 'POST') return [405, refusal('bad_request', 'only POST is known here')];
       const { token, csr } = await readObject(request);
@@ -68,6 +77,9 @@ export class EnrolmentRequests {
       return [500, refusal('unavailable', 'the control plane failed to make a certificate')];
     } finally {
       this.#running--;
+      const left = this.#runningOf.get(from)! - 1;
+      if (left > 0) this.#runningOf.set(from, left);
+      else this.#runningOf.delete(from);
     }
   }
 }
