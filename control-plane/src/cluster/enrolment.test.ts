@@ -154,6 +154,19 @@ describeOnBothDatabases('enrolment', (open) => {
     await assert.rejects(plane.admit(second), { code: 'not_newest' });
   });
 
+  it('renews no certificate again and again', async () => {
+    const plane = await enrolment();
+    let certificate = await join(plane);
+    const renew = async () => {
+      certificate = new X509Certificate((await plane.renew(certificate, await request(), null)).certificate);
+    };
+    for (let n = 0; n < 10; n++) await renew();
+    await assert.rejects(renew(), { code: 'slow_down' });
+    // Others are not in its way.
+    const other = await join(plane);
+    await plane.renew(other, await request(), null);
+  });
+
   it('renews a certificate that ended less than the grace ago, once it has ended for nothing else, and not a day later', async () => {
     const plane = await enrolment();
     const certificate = await join(plane);

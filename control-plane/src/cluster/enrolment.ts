@@ -4,6 +4,7 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import { type Enrolled, type EnrolmentRefusal, parseJoinToken, printJoinToken } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { FailedTries } from '../admin/failed-tries.ts';
 import type { Actor, WriteRequest } from '../store/audit-log.ts';
 import { DatabaseUnavailable } from '../store/database.ts';
 import type { Invitation, InvitationState, Invitations, NewInvitation } from '../store/invitations.ts';
@@ -55,11 +56,14 @@ const ANOTHER = '; `vaultplane-cp node invite` makes another';
 export class Enrolment {
   readonly #options: EnrolmentOptions;
   readonly #guesses: GuessBrake;
+  /** By node: each renewal makes rows, and whoever has taken over a node is not to fill the database with them. */
+  readonly #renewals: FailedTries;
   #cancelPrune: () => void = () => {};
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
     this.#guesses = new GuessBrake(options.clock);
+    this.#renewals = new FailedTries(options.clock);
   }
 
   /** Prunes now and then until it is stopped. */
@@ -124,6 +128,12 @@ export class Enrolment {
   async renew(certificate: X509Certificate | undefined, csr: Buffer, remoteAddress: string | null): Promise<Enrolled> {
     const { authority, nodes, certificateSeconds, clock, log } = this.#options;
     const { node, serial } = await this.#recordOf(certificate, this.#options.graceSeconds);
+    const waitSeconds = this.#renewals.waitSeconds(node.id);
+    if (waitSeconds > 0) {
+      const message = `this data plane renews its certificate too often; try again in ${waitSeconds} s`;
+      throw new EnrolmentRefused('slow_down', message, 429);
+    }
+    this.#renewals.failed(node.id);
     const publicKey = await keyOf(csr);
     const issued = await authority.issueNode(node.id, publicKey, clock.now(), certificateSeconds * 1000);
     const renewed = await nodes.renew(serial, issued, { remoteAddress });
