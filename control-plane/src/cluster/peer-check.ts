@@ -116,6 +116,9 @@ function checkSigned(
   if (!authorized) {
     return { refused: `the client certificate is not accepted: ${inWords(certificate, authorizationError)}` };
   }
+  // A TLS session that is resumed has the verdict of its beginning, which may be days ago.
+  const expiry = validityProblem(certificate, Date.now());
+  if (expiry !== undefined) return { refused: `the client certificate is not accepted: ${expiry}` };
   const usage = usageProblem(certificate, 'client', strict);
   if (usage !== undefined) {
     return {
