@@ -164,6 +164,25 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     await fleet.stop();
   });
 
+  it('keeps no more than some of those that come and go while nothing can be written', async () => {
+    const database = await open();
+    const { database: failing, gate } = gated(database);
+    const clock = new FakeClock(5_000_000);
+    const fleet = await start(failing, clock);
+    const comeAndGo = () => fleet.leave(fleet.join(hello({ node_id: randomUUID() }), FACTS));
+    comeAndGo();
+    await clock.advance(A_SECOND);
+    (await gate.next()).fail();
+    await settled();
+    for (let n = 0; n < 5000; n++) comeAndGo();
+    const kept = (await fleet.dataPlanes()).length;
+    assert.ok(kept < 1100, `${kept} are kept`);
+    await clock.advance(HALF_A_MINUTE);
+    await (await gate.next()).pass();
+    assert.equal((await stored(database)).length, kept);
+    await fleet.stop();
+  });
+
   it('writes a position that could not be written again as soon as it is acknowledged again', async () => {
     const database = await open();
     const { database: failing, gate } = gated(database);
@@ -333,11 +352,22 @@ describeOnBothDatabases('the registry of data planes', (open) => {
     await database.query(
       "update data_planes set written_at = now() - interval '101 s' where hostname = 'gone for good'",
     );
+    // Ids that were claimed by links which were not let in are nobody's after a while.
+    const claimed = [randomUUID(), randomUUID()];
+    for (const [n, id] of claimed.entries()) await nodes.claim(id, { commonName: '', publicKey: `key ${n}` });
+    await database.query("update data_plane_identities set first_seen = now() - interval '11 min' where node_id = $1", [
+      claimed[0],
+    ]);
     for (let minute = 0; minute < 2; minute++) for (let half = 0; half < 2; half++) await clock.advance(HALF_A_MINUTE);
     while ((await stored(database)).length > 1) await clock.advance(1);
     assert.deepEqual(
       (await fleet.dataPlanes()).map(({ hostname }) => hostname),
       ['gone just now'],
+    );
+    const left = await database.query<{ node_id: string }>('select node_id from data_plane_identities');
+    assert.deepEqual(
+      left.map(({ node_id }) => node_id),
+      [claimed[1]],
     );
     await fleet.stop();
   });

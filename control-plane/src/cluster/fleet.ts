@@ -34,6 +34,9 @@ const PURGE_EVERY_MS = 60_000;
  */
 const MAX_TOLD_BYTES = 64 * 1024 * 1024;
 
+/** While the database is away, so many data planes that have gone are still to be written; it will say of others that they are lost. */
+const MAX_GONE_UNWRITTEN = 1000;
+
 /** `normal`: works with what it was sent. `unknown`: has not said yet. `rejected`: could not apply what it was sent. */
 export type SyncStatus = 'unknown' | 'normal' | 'rejected';
 
@@ -198,6 +201,8 @@ export class Fleet {
   #cancelSeen: () => void = () => {};
   #writing: Promise<void> = Promise.resolve();
   #purgedAt = 0;
+  /** The last write did not succeed. */
+  #isFailing = false;
 
   private constructor(options: FleetOptions) {
     this.#options = options;
@@ -278,6 +283,13 @@ export class Fleet {
     }
     row.connected = false;
     row.last_seen = this.#nowSeconds();
+    if (this.#isFailing) {
+      // Whoever comes and goes under ever other ids is not to fill the memory meanwhile.
+      Object.assign(row, { vaults: [], rejected_vaults: [] });
+      this.#unwritten.delete(row.id);
+      this.#moved.delete(row.id);
+      if (this.#unwritten.size >= this.#members.size + MAX_GONE_UNWRITTEN) return;
+    }
     this.#write(row);
   }
 
@@ -380,7 +392,9 @@ export class Fleet {
       if (moved.size > 0) await writePositions(database, controlPlaneId, [...moved.values()]);
       // What was read before has them as they were.
       this.#statuses = undefined;
+      this.#isFailing = false;
     } catch (error) {
+      this.#isFailing = true;
       for (const row of rows.values()) if (!this.#unwritten.has(row.id)) this.#unwritten.set(row.id, row);
       for (const row of moved.values()) this.#moved.set(row.id, row);
       for (const id of this.#unwritten.keys()) this.#moved.delete(id);

@@ -10,6 +10,9 @@ import { POLL_MS } from './publisher.ts';
 /** So many links of one node may be waiting for what becomes of the first. */
 const MAX_WAITING = 4;
 
+/** Ids whose certificate is remembered; those that came longest ago go first. */
+const MAX_KNOWN = 20_000;
+
 /** A link, as far as it is in the way of another, or is to end. */
 export interface LiveLink {
   /** Whether it answers a ping, within PING_ANSWER_MS. */
@@ -119,8 +122,9 @@ export class LinkAdmission {
   async #ownsId(nodeId: string, certificate: CertificateIdentity): Promise<boolean> {
     try {
       const owns = await this.#options.nodes.claim(nodeId, certificate);
+      this.#known.delete(nodeId);
       if (owns) this.#known.set(nodeId, certificate);
-      else this.#known.delete(nodeId);
+      if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!);
       return owns;
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error;

@@ -164,6 +164,11 @@ export class FleetNodes {
          delete from data_plane_identities where node_id in (select id from gone)`,
         [delaySeconds],
       );
+      // Of ids that were claimed by links which were not let in then.
+      await transaction.query(
+        `delete from data_plane_identities where first_seen < now() - interval '10 minutes'
+           and not exists (select from data_planes where id = node_id)`,
+      );
     });
   }
 
