@@ -224,7 +224,9 @@ function allows(patterns: readonly string[], { vault, name, key, scope }: Truth)
   return patterns.some((text) => {
     const [allowedVault, path, ...options] = piecesOf(text);
     if (allowedVault !== '*' && allowedVault !== vault) return false;
-    const own = Object.fromEntries(options.filter(([option]) => option in SCOPES));
+    // An option of another vault type can stand in no reference to these vaults, so that such a pattern allows none.
+    if (options.some(([option]) => !(option in SCOPES))) return false;
+    const own = Object.fromEntries(options);
     for (const option of Object.keys(SCOPES)) if (own[option] !== scope[option]) return false;
     const segments = path
       .split('/')
