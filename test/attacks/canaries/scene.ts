@@ -69,10 +69,11 @@ export function leaksOf(what: string, said: string, canaries: readonly Canary[])
   });
 }
 
-/** An answer over plain http, head and all; empty for another URL. */
+/** An answer over plain http, head and all; empty for another URL, and the system's code where the connection broke. */
 export function ask(url: string, { token, body }: { token?: string | undefined; body?: string } = {}): Promise<string> {
   if (!url.startsWith('http://')) return Promise.resolve('');
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
+    const broken = (error: NodeJS.ErrnoException) => resolve(`no answer (${error.code})`);
     const headers = {
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -82,9 +83,9 @@ export function ask(url: string, { token, body }: { token?: string | undefined; 
       answer.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
       });
-      answer.on('end', () => resolve(text)).on('error', reject);
+      answer.on('end', () => resolve(text)).on('error', broken);
     });
-    call.on('error', reject).end(body);
+    call.on('error', broken).end(body);
   });
 }
 
