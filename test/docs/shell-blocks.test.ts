@@ -144,7 +144,9 @@ aws() {
 /** What makes an object makes it here only; what applies a folder builds it; what asks a cluster is only read. */
 const KUBECTL_WITHOUT_CLUSTER = `
 kubectl() {
-  case " $* " in
+  # What stands behind -- is a command of the container's.
+  local asked="$* "
+  case " \${asked%% -- *} " in
     *" create "*) command kubectl "$@" --dry-run=client --output=yaml ;;
     *" apply --kustomize "*) command kubectl kustomize "\${@: -1}" ;;
     *) local args=() arg
