@@ -1,6 +1,7 @@
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import {
+  type ClusterMtls,
   COMMON_SETTINGS,
   defineSettings,
   type LoadOptions,
@@ -101,7 +102,7 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
 });
 
 export type ControlPlaneSettings = Omit<SettingsOf<typeof CONTROL_PLANE_SETTINGS>, 'cluster_mtls'> & {
-  cluster_mtls: 'shared' | 'pki' | 'enrolled';
+  cluster_mtls: ClusterMtls;
 } & VaultSettings;
 
 /**

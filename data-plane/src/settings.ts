@@ -7,6 +7,7 @@ import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/share
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import {
   type Address,
+  type ClusterMtls,
   COMMON_SETTINGS,
   defineSettings,
   isLoopback,
@@ -98,7 +99,7 @@ export const DATA_PLANE_SETTINGS = defineSettings({
 });
 
 export type DataPlaneSettings = Omit<SettingsOf<typeof DATA_PLANE_SETTINGS>, 'cluster_mtls'> & {
-  cluster_mtls: 'shared' | 'pki' | 'enrolled';
+  cluster_mtls: ClusterMtls;
 } & VaultSettings;
 
 /** @throws StartError for what loadSettings refuses, and for settings that do not go together */

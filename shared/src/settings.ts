@@ -96,6 +96,10 @@ export function defineSettings<const S extends SettingsSchema>(schema: S): S {
   return schema;
 }
 
+/** How the members of a cluster know each other. */
+const CLUSTER_MTLS = ['shared', 'pki', 'enrolled'] as const;
+export type ClusterMtls = (typeof CLUSTER_MTLS)[number];
+
 /** What both programs have (CONTRACT.md §2). */
 export const COMMON_SETTINGS = defineSettings({
   log_level: { type: 'enum', values: LOG_LEVELS, default: 'info', description: 'how much is logged' },
@@ -107,7 +111,7 @@ export const COMMON_SETTINGS = defineSettings({
   cluster_cert_key: { type: 'path', description: "the cluster link's private key (PEM)" },
   cluster_mtls: {
     type: 'enum',
-    values: ['shared', 'pki', 'enrolled'],
+    values: CLUSTER_MTLS,
     // A data plane that has joined, or is to join, is `enrolled`.
     filledInLater: 'shared',
     description:

@@ -197,7 +197,7 @@ function typedForm(form: Form, type: VaultType | undefined): Record<string, unkn
 
 /** Its time goes with the square of the length of a text that is none. */
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const LONGEST_NUMBER = 64;
+const MAX_NUMBER_LENGTH = 64;
 
 function put(target: Record<string, unknown>, name: string, kind: string, text: string): void {
   const own = (value: unknown) =>
@@ -207,7 +207,7 @@ function put(target: Record<string, unknown>, name: string, kind: string, text: 
   if (text === '') own(null);
   else if (kind === 'array' && Array.isArray(there)) there.push(text);
   else if (kind === 'array') own([text]);
-  else if (kind === 'number') own(text.length <= LONGEST_NUMBER && NUMBER.test(text) ? Number(text) : text);
+  else if (kind === 'number') own(text.length <= MAX_NUMBER_LENGTH && NUMBER.test(text) ? Number(text) : text);
   else if (kind === 'boolean') own(text === 'true' ? true : text === 'false' ? false : text);
   else own(text);
 }

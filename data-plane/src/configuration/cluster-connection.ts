@@ -6,7 +6,13 @@ import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@va
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
-import { type Address, printAddress, shownAddress, withoutBrackets } from '@vaultplane/shared/settings.ts';
+import {
+  type Address,
+  type ClusterMtls,
+  printAddress,
+  shownAddress,
+  withoutBrackets,
+} from '@vaultplane/shared/settings.ts';
 import { fileError, shownName, shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
@@ -18,7 +24,7 @@ export interface LinkCredentials {
    * `shared`: the peer must show the very same certificate. `pki`: one signed by `ca`, for the right name. `enrolled`: one
    * signed by `ca`, the cluster's own, which is for a server alone.
    */
-  mtls: 'shared' | 'pki' | 'enrolled';
+  mtls: ClusterMtls;
   ca?: string;
   /** `enrolled`: who this node is. */
   nodeId?: string;

@@ -147,8 +147,11 @@ function post(socket: TLSSocket, address: Address, path: string, body: object, s
 function read(status: number, text: string): Enrolled {
   let answer: Record<string, unknown> = {};
   try {
-    answer = JSON.parse(text) as Record<string, unknown>;
-  } catch {}
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null) answer = parsed as Record<string, unknown>;
+  } catch {
+    // What is no JSON has none of the members that are looked for below.
+  }
   const { code, message } = answer;
   if (status >= 400 && typeof code === 'string' && typeof message === 'string') {
     const plain = message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, 1000);
