@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ERROR_STATUS, type ErrorCode } from '@vaultplane/shared/errors.ts';
+import { wearConnections } from '@vaultplane/shared/testing/worn-connections.ts';
 import { type Client, type ClientErrorCode, connect, DataPlaneUnreachable, Secret } from './client.ts';
 import type { SecretBody } from './secret.ts';
 
@@ -122,6 +123,18 @@ describe('the client beside a data plane that does what is wanted', () => {
     dataPlane.values.set(USER, '2:user');
     await secrets.get(USER, { refresh: true });
     assert.equal(await secrets.get(USER), '3:user');
+  });
+
+  it('asks once more where its kept connection died while it was idle', async () => {
+    dataPlane.tellsAtOnce = false;
+    await using way = await wearConnections(Number(new URL(url).port));
+    const beyond = connect({ url: `http://127.0.0.1:${way.port}`, token: 'a-token', patienceMs: 0 });
+    try {
+      for (let turn = 0; turn < 3; turn++) assert.equal(await beyond.get(USER, { refresh: true }), '1:user');
+    } finally {
+      beyond.close();
+    }
+    assert.ok(way.resets() >= 2, `${way.resets()} connections were used again`);
   });
 
   it('asks the data plane for what it has not told of yet', async () => {

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
 import { ClientError, type ClientErrorCode, DataPlaneUnreachable } from './client-error.ts';
 
 export interface TransportOptions {
@@ -88,7 +89,16 @@ export class Transport {
     return this.#token;
   }
 
-  #send(method: string, path: string, options: CallOptions, token: string): Promise<IncomingMessage> {
+  async #send(method: string, path: string, options: CallOptions, token: string): Promise<IncomingMessage> {
+    try {
+      return await retryIdleClosed(this.#agent, () => this.#sendOnce(method, path, options, token));
+    } catch (error) {
+      throw this.#failure(error, options.signal);
+    }
+  }
+
+  /** @throws Error of the connection */
+  #sendOnce(method: string, path: string, options: CallOptions, token: string): Promise<IncomingMessage> {
     const { body, signal, timeoutMs, keepsAlive } = options;
     const text = body === undefined ? undefined : JSON.stringify(body);
     const request = (this.#isTls ? httpsRequest : httpRequest)({
@@ -102,6 +112,7 @@ export class Transport {
         ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
       },
     });
+    const errorOf = idleErrors(request);
     request.on('socket', (socket) => (keepsAlive ? socket.ref() : socket.unref()));
     return new Promise((resolve, reject) => {
       const late = setTimeout(
@@ -116,7 +127,7 @@ export class Transport {
       // Not once: a connection that breaks later ends the answer too, and must not end the process.
       request.on('error', (error) => {
         clearTimeout(late);
-        reject(this.#failure(error, signal));
+        reject(errorOf(error));
       });
       request.end(text);
     });

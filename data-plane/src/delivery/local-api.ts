@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { readTokenFile } from '../api/token.ts';
@@ -60,7 +61,23 @@ export class LocalApi {
   }
 
   /** The answer, once its head is here. @throws NotRunning */
-  open(method: Method, path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<IncomingMessage> {
+  async open(
+    method: Method,
+    path: string,
+    options: { body?: unknown; signal?: AbortSignal } = {},
+  ): Promise<IncomingMessage> {
+    const agent = this.#isTls ? https.globalAgent : http.globalAgent;
+    try {
+      return await retryIdleClosed(agent, () => this.#openOnce(method, path, options));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const message = `${this.#name()}: ${errorMessage(error)}`;
+      throw code === 'ECONNREFUSED' || code === 'ENOENT' ? new NotRunning(message) : new Error(message);
+    }
+  }
+
+  /** @throws Error of the connection */
+  #openOnce(method: Method, path: string, options: { body?: unknown; signal?: AbortSignal }): Promise<IncomingMessage> {
     const text = options.body === undefined ? undefined : JSON.stringify(options.body);
     const request = this.#request({
       ...this.#where,
@@ -72,13 +89,10 @@ export class LocalApi {
         ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
       },
     });
+    const errorOf = idleErrors(request);
     return new Promise((resolve, reject) => {
       request.once('response', resolve);
-      request.once('error', (error: NodeJS.ErrnoException) => {
-        const absent = error.code === 'ECONNREFUSED' || error.code === 'ENOENT';
-        const message = `${this.#name()}: ${errorMessage(error)}`;
-        reject(absent ? new NotRunning(message) : new Error(message));
-      });
+      request.once('error', (error) => reject(errorOf(error)));
       request.end(text);
     });
   }

@@ -1,6 +1,7 @@
 import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
+import { idleErrors, retryIdleClosed } from '../idle-connections.ts';
 import { http, https } from '../node-modules.ts';
 import { type AnswerBudget, answerBudget } from './answer-budget.ts';
 import { BackendError } from './backend.ts';
@@ -36,7 +37,8 @@ export interface HttpLimits {
 }
 
 /**
- * Sends one request and reads its answer to the end; once more where the connection had been closed while it was idle.
+ * Sends one request and reads its answer to the end. Where it went out on a kept connection that turns out dead, it is sent
+ * once more on a new one: the other side may close an idle connection just when it is used again.
  *
  * @param agent keeps connections alive, and says whom they trust
  * @throws Error of the connection, with its `code`; BackendError unavailable for an answer that is too large, alone or
@@ -48,31 +50,14 @@ export async function exchange(
   limits: HttpLimits,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
-  try {
-    return await exchangeOnce(request, agent, limits, signal);
-  } catch (error) {
-    if (!(error instanceof IdleConnectionClosed)) throw error;
-    // The others that are idle may be closed as well: the second attempt gets a connection of its own.
-    closeIdle(agent);
-    return exchangeOnce(request, agent, limits, signal);
-  }
-}
-
-/** Closes the connections that nothing is under way on. */
-export function closeIdle(agent: Agent): void {
-  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
-}
-
-/** The other side may close a connection that was idle just when it is used again; then nothing has been done. */
-class IdleConnectionClosed extends Error {
-  readonly code = 'ECONNRESET';
+  return retryIdleClosed(agent, () => exchangeOnce(request, agent, limits, signal));
 }
 
 /**
- * As `exchange`, whatever comes of the one request. Made of events: an async iteration and a request's own `signal` take
+ * One attempt. Made of events: an async iteration and a request's own `signal` take
  * longer than all the rest of it.
  */
-export function exchangeOnce(
+function exchangeOnce(
   { method, url, headers, body }: HttpRequest,
   agent: Agent,
   limits: HttpLimits,
@@ -83,7 +68,7 @@ export function exchangeOnce(
     const secure = url.protocol === 'https:';
     const target = url instanceof URL ? urlToHttpOptions(url) : url;
     const call = (secure ? https : http).request({ ...target, method, headers, agent });
-    let answering = false;
+    const errorOf = idleErrors(call);
     const onAbort = () => fail(givenUp(signal));
     const fail = (error: Error) => {
       signal.removeEventListener('abort', onAbort);
@@ -92,13 +77,9 @@ export function exchangeOnce(
     };
     signal.addEventListener('abort', onAbort, { once: true });
     // Stays: what is destroyed may fail once more.
-    call.on('error', (error: NodeJS.ErrnoException) => {
-      const idle = !answering && call.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
-      fail(idle ? new IdleConnectionClosed() : error);
-    });
+    call.on('error', (error) => fail(errorOf(error)));
     call.once('socket', (socket) => limitConnecting(socket, secure, limits.connect));
     call.once('response', (message) => {
-      answering = true;
       readBody(message, destinationOf(url), limits, fail, (whole) => {
         signal.removeEventListener('abort', onAbort);
         resolve({ status: message.statusCode ?? 0, headers: message.headers, body: whole });

@@ -1,16 +1,25 @@
-import type { IncomingMessage } from 'node:http';
-import { type Agent, request } from 'node:https';
-import type { BackendContext } from '../backends/backend.ts';
+import type { Agent } from 'node:https';
+import { AnswerBudget } from '../backends/answer-budget.ts';
+import { type BackendContext, BackendError } from '../backends/backend.ts';
+import { exchange, type HttpAnswer, type HttpLimits } from '../backends/http-exchange.ts';
 import { trustingAgent } from '../backends/trusted-certificates.ts';
 import { withoutBrackets } from '../settings.ts';
-import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError, tooLarge } from './place.ts';
+import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError } from './place.ts';
 import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
+
+/** Milliseconds for a connection: nobody waits for a document as for a secret. */
+const CONNECT_MS = 10_000;
 
 /** What is at an https URL: read by GET, written by PUT; a user and password of the URL go as Basic authorization. */
 export class HttpsPlace implements Place {
   readonly name: string;
   readonly #url: URL;
   readonly #context: BackendContext;
+  readonly #limits: HttpLimits = {
+    connect: CONNECT_MS,
+    answer: LARGEST_DOCUMENT_BYTES,
+    budget: new AnswerBudget(2 * LARGEST_DOCUMENT_BYTES),
+  };
   #agent: Agent | undefined;
 
   constructor(url: Extract<PlaceUrl, { scheme: 'https' }>, context: BackendContext) {
@@ -20,59 +29,43 @@ export class HttpsPlace implements Place {
   }
 
   async read(signal: AbortSignal): Promise<Buffer | undefined> {
-    try {
-      const answer = await this.#send('GET', undefined, signal);
-      if (answer.statusCode === 404 || answer.statusCode === 410) {
-        answer.resume();
-        return undefined;
-      }
-      this.#requireSuccess(answer);
-      const chunks: Buffer[] = [];
-      let size = 0;
-      for await (const chunk of answer as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > LARGEST_DOCUMENT_BYTES) throw tooLarge(this.name);
-        chunks.push(chunk);
-      }
-      return Buffer.concat(chunks);
-    } catch (error) {
-      return placeError(this.name, error);
-    }
+    const answer = await this.#send('GET', undefined, signal);
+    if (answer.status === 404 || answer.status === 410) return undefined;
+    this.#requireSuccess(answer);
+    return answer.body;
   }
 
   async write(document: Buffer, signal: AbortSignal): Promise<void> {
-    try {
-      const answer = await this.#send('PUT', document, signal);
-      answer.resume();
-      this.#requireSuccess(answer);
-    } catch (error) {
-      placeError(this.name, error);
-    }
+    this.#requireSuccess(await this.#send('PUT', document, signal));
   }
 
   stop(): void {
     this.#agent?.destroy();
   }
 
-  #requireSuccess(answer: IncomingMessage): void {
-    const status = answer.statusCode ?? 0;
-    if (status >= 200 && status < 300) return;
-    answer.destroy();
-    throw new PlaceError(`${this.name}: it answered HTTP ${status}`);
+  #requireSuccess({ status }: HttpAnswer): void {
+    if (status < 200 || status >= 300) throw new PlaceError(`${this.name}: it answered HTTP ${status}`);
   }
 
-  #send(method: 'GET' | 'PUT', body: Buffer | undefined, signal: AbortSignal): Promise<IncomingMessage> {
-    this.#agent ??= trustingAgent(this.#context.trustedCertificates);
-    const { username, password } = this.#url;
-    const auth = username === '' ? undefined : `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    const headers = body && { 'content-type': 'application/octet-stream', 'content-length': body.length };
-    const { hostname, port, pathname, search } = this.#url;
+  /** @throws PlaceError */
+  async #send(method: 'GET' | 'PUT', body: Buffer | undefined, signal: AbortSignal): Promise<HttpAnswer> {
+    const { username, password, hostname, port, pathname, search } = this.#url;
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    const headers: Record<string, string> = {
+      ...(body && { 'content-type': 'application/octet-stream', 'content-length': String(body.length) }),
+      ...(username !== '' && { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+    };
     const host = withoutBrackets(hostname);
-    return new Promise((resolve, reject) => {
-      const options = { method, host, port: port || 443, path: pathname + search, agent: this.#agent, signal };
-      const call = request({ ...options, ...(headers && { headers }), ...(auth !== undefined && { auth }) }, resolve);
-      call.once('error', (error) => reject(signal.aborted ? new PlaceError(`${this.name}: no answer in time`) : error));
-      call.end(body);
-    });
+    const url = { protocol: 'https:', host, port: Number(port) || 443, path: pathname + search } as const;
+    try {
+      this.#agent ??= trustingAgent(this.#context.trustedCertificates);
+      return await exchange({ method, url, headers, ...(body && { body }) }, this.#agent, this.#limits, signal);
+    } catch (error) {
+      if (signal.aborted) throw new PlaceError(`${this.name}: no answer in time`);
+      if (error instanceof BackendError) {
+        throw new PlaceError(`${this.name}: ${error.message.replace(/^an answer /, '')}`, { cause: error });
+      }
+      return placeError(this.name, error);
+    }
   }
 }

@@ -6,7 +6,13 @@ import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
 import { AnswerBudget } from '../answer-budget.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
-import { exchangeOnce, type HttpLimits } from '../http-exchange.ts';
+import {
+  exchange,
+  type HttpAnswer,
+  type HttpLimits,
+  type HttpTarget,
+  type HttpRequest as PlainRequest,
+} from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 
 type Handle = HttpHandler['handle'];
@@ -58,6 +64,17 @@ export class AwsConnections {
     this.#agents.stop();
   }
 
+  /**
+   * Asks an endpoint of this machine's, such as its metadata service, for what it needs itself.
+   *
+   * @throws Error of the connection, with its `code`; BackendError unavailable
+   */
+  async ask(request: PlainRequest & { url: URL }, signal: AbortSignal): Promise<HttpAnswer> {
+    const { protocol, hostname, port, pathname, search } = request.url;
+    const url = targetOf(protocol, hostname, port === '' ? undefined : Number(port), pathname + search);
+    return this.#exchange({ ...request, url }, OWN_GUARD, { answer: MAX_ANSWER_BYTES }, signal);
+  }
+
   /** The answer is read to its end before the SDK has it, which takes longer over a stream than over all the rest of it. */
   async #send(
     request: HttpRequest,
@@ -65,26 +82,25 @@ export class AwsConnections {
     guard: UpstreamGuard,
     limits: Pick<HttpLimits, 'answer' | 'budget'> = { answer: maxBytesOf(request) },
   ): ReturnType<Handle> {
-    const { method, protocol, path, query, headers, body } = request;
-    const secure = protocol === 'https:';
-    const port = portOf(request);
-    if (this.#own.mayBeAt(port)) await this.#refuseOwn(request.hostname, port);
+    const { method, protocol, hostname, port, path, query, headers, body } = request;
     const search = buildQueryString(query);
-    const target = {
-      protocol: secure ? 'https:' : 'http:',
-      host: withoutBrackets(request.hostname),
-      port,
-      path: search === '' ? path : `${path}?${search}`,
-    } as const;
-    const { connect, total } = this.#context.deadlines;
-    const origin = guard.check(target);
-    const answer = await exchangeOnce(
-      { method, url: target, headers, body },
-      this.#agents.of(target.protocol, origin),
-      { connect, ...limits },
-      (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(total),
-    );
+    const url = targetOf(protocol, hostname, port, search === '' ? path : `${path}?${search}`);
+    const signal = (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(this.#context.deadlines.total);
+    const answer = await this.#exchange({ method, url, headers, body }, guard, limits, signal);
     return { response: new HttpResponse({ statusCode: answer.status, headers: textsOf(answer), body: answer.body }) };
+  }
+
+  async #exchange(
+    request: PlainRequest & { url: HttpTarget },
+    guard: UpstreamGuard,
+    limits: Pick<HttpLimits, 'answer' | 'budget'>,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const { protocol, host, port } = request.url;
+    if (this.#own.mayBeAt(port)) await this.#refuseOwn(host, port);
+    const origin = guard.check(request.url);
+    const { connect } = this.#context.deadlines;
+    return exchange(request, this.#agents.of(protocol, origin), { connect, ...limits }, signal);
   }
 
   /**
@@ -118,8 +134,14 @@ function maxBytesOf({ headers }: HttpRequest): number {
   return /\.(?:BatchGetSecretValue|ListSecrets)$/.test(target) ? MAX_BATCH_BYTES : MAX_ANSWER_BYTES;
 }
 
-function portOf({ port, protocol }: HttpRequest): number {
-  return port ?? (protocol === 'https:' ? 443 : 80);
+function targetOf(protocol: string, hostname: string, port: number | undefined, path: string): HttpTarget {
+  const isSecure = protocol === 'https:';
+  return {
+    protocol: isSecure ? 'https:' : 'http:',
+    host: withoutBrackets(hostname),
+    port: port ?? (isSecure ? 443 : 80),
+    path,
+  };
 }
 
 function textsOf({ headers }: { headers: NodeJS.Dict<string | string[]> }): Record<string, string> {

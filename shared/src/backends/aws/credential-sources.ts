@@ -1,13 +1,15 @@
-import { fromHttp, fromIni, fromInstanceMetadata, fromTokenFile } from '@aws-sdk/credential-providers';
+import { fromIni, fromTokenFile } from '@aws-sdk/credential-providers';
 import { shownName, shownPath } from '../../shown-text.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import type { AwsConnections } from './connections.ts';
+import { containerCredentials } from './container-credentials.ts';
 import type { AwsCredentials } from './credential-store.ts';
 import { configuredEndpoint } from './endpoint.ts';
+import { instanceCredentials } from './instance-metadata.ts';
 import { type Profile, readableFiles, readProfile } from './profile.ts';
 
 /** What sources need to ask for credentials. */
-export interface SourceContext extends Pick<BackendContext, 'env' | 'log'> {
+export interface SourceContext extends Pick<BackendContext, 'env'> {
   connections: AwsConnections;
   /** Where STS is asked on behalf of a profile or a web identity. */
   homeRegion: string;
@@ -102,26 +104,13 @@ function refuseUnsupported({ name, sections }: Profile): void {
 
 const container: CredentialSource = {
   name: 'container',
-  async find({ env, log }) {
+  async find({ env, connections }) {
     const relative = env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;
     const full = env.AWS_CONTAINER_CREDENTIALS_FULL_URI;
     if (!relative && !full) {
       return { none: 'neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set' };
     }
-    const tokenFile = env.AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE;
-    const token = env.AWS_CONTAINER_AUTHORIZATION_TOKEN;
-    // Only one of each pair is handed on, as the SDK would choose, since it warns on the console about two.
-    return fromHttp({
-      ...(relative
-        ? { awsContainerCredentialsRelativeUri: relative }
-        : full && { awsContainerCredentialsFullUri: full }),
-      ...(tokenFile
-        ? { awsContainerAuthorizationTokenFile: tokenFile }
-        : token && { awsContainerAuthorizationToken: token }),
-      timeout: ECS_TIMEOUT_MS,
-      maxRetries: 1,
-      logger: sdkLogger(log),
-    })();
+    return containerCredentials(connections, env, ECS_TIMEOUT_MS);
   },
 };
 
@@ -148,10 +137,10 @@ const webIdentity: CredentialSource = {
 
 const instanceMetadata: CredentialSource = {
   name: 'EC2 instance metadata',
-  async find({ env, log }) {
+  async find({ env, connections }) {
     if (env.AWS_EC2_METADATA_DISABLED?.toLowerCase() === 'true') return { none: 'AWS_EC2_METADATA_DISABLED is true' };
     try {
-      return await fromInstanceMetadata({ timeout: IMDS_TIMEOUT_MS, maxRetries: 0, logger: sdkLogger(log) })();
+      return await instanceCredentials(connections, env, IMDS_TIMEOUT_MS);
     } catch (error) {
       return { none: `no answer with credentials (${reasonOf(error)})` };
     }
@@ -194,15 +183,10 @@ function reasonOf(error: unknown): string {
   const { name, code, statusCode, $metadata, message } = error as Record<string, unknown> & {
     $metadata?: { httpStatusCode?: number };
   };
+  if (code === 'ETIMEDOUT') return 'timeout';
   if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) return code;
   const status = statusCode ?? $metadata?.httpStatusCode ?? /status: (\d{3})/.exec(String(message))?.[1];
   const timeout = /timeout|timed out/i.test(String(message)) ? 'timeout' : undefined;
   const shown = timeout ?? (typeof name === 'string' && /^[A-Z][A-Za-z]{2,60}$/.test(name) ? name : 'error');
   return status === undefined ? shown : `${shown}, HTTP ${status}`;
-}
-
-/** The SDK's own loggers default to the console; what they say may quote answers, so only that they spoke is logged. */
-function sdkLogger(log: BackendContext['log']) {
-  const spoke = () => log.debug({}, 'the AWS SDK warned while it looked for credentials');
-  return { debug() {}, info() {}, warn: spoke, error: spoke };
 }

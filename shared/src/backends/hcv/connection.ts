@@ -1,10 +1,11 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { closeIdle } from '../../idle-connections.ts';
 import { shownName } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { connectionOptions } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
-import { closeIdle, exchange, type HttpAnswer } from '../http-exchange.ts';
+import { exchange, type HttpAnswer } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 import type { HcvConfig } from './config.ts';
 import { type Answer, isAboutTrust } from './errors.ts';
