@@ -35,9 +35,18 @@ export async function withStore<T>(settings: ControlPlaneSettings, work: Ways<T>
   const database = await openDatabase(settings, silentLog, systemClock);
   try {
     const store = await prepareStore(database, silentLog, systemClock, storeOptions(settings));
-    return await work(store, { name: `command of ${userInfo().username}`, role: 'admin', remoteAddress: null });
+    return await work(store, { name: `command of ${userName()}`, role: 'admin', remoteAddress: null });
   } finally {
     await database.close();
+  }
+}
+
+/** For the audit log; a uid without an entry in the list of users, as in containers, is told by its number. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`;
   }
 }
 

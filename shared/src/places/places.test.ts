@@ -193,7 +193,8 @@ describe('an object in S3', () => {
     await assert.rejects(placeAt('s3://configs/a folder/config', { env: nobody }).read(signal()), {
       name: 'PlaceError',
       message:
-        's3://configs/a folder/config: access denied: arn:aws:iam::123456789012:user/nobody may not s3:GetObject',
+        's3://configs/a folder/config: access denied: arn:aws:iam::123456789012:user/nobody may not s3:GetObject ' +
+        '(AccessDenied: no identity-based policy allows the s3:GetObject action)',
     });
     await assert.rejects(
       placeAt('s3://configs/x', { env: { AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nonexistent' } }).read(signal()),

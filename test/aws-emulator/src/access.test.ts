@@ -110,7 +110,11 @@ describe('permissions', () => {
   it('on another account end where the secret is not shared', async () => {
     const account = '210987654321';
     const own = emulator.putSecret('us-east-1', 'theirs', 'x', { account });
-    const shared = emulator.putSecret('us-east-1', 'shared', 'y', { account, sharedWith: ['123456789012'] });
+    const shared = emulator.putSecret('us-east-1', 'shared', 'y', {
+      account,
+      sharedWith: ['123456789012'],
+      kmsKeyId: 'shared',
+    });
     const client = secretsClient(emulator);
     assert.equal((await client.send(get(shared.arn))).SecretString, 'y');
     await assert.rejects(client.send(get(own.arn)), { message: /no resource-based policy allows/ });

@@ -83,6 +83,23 @@ export function credentialError(service: AwsService, fault: CredentialFault, mes
 export const secretNotFound = (): AwsError =>
   new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
 
+/** The caller may not decrypt with the secret's key, by its own policy or by that of the key. */
+export const kmsDenied = (): AwsError => new AwsError('AccessDeniedException', 'Access to KMS is not allowed');
+
+/** The key is there, and is disabled or marked for deletion. */
+export const kmsKeyUnusable = (): AwsError =>
+  new AwsError(
+    'DecryptionFailure',
+    "Secrets Manager can't decrypt the protected secret text using the provided KMS key.",
+  );
+
+/** The key aws/secretsmanager opens secrets to callers of its own account only. */
+export const defaultKeyOfOtherAccount = (): AwsError =>
+  new AwsError(
+    'InvalidRequestException',
+    "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS service key.",
+  );
+
 export const markedForDeletion = (): AwsError =>
   new AwsError(
     'InvalidRequestException',

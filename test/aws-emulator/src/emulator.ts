@@ -6,6 +6,7 @@ import { CONTROL_PATH } from './control-server.ts';
 import { Exchange } from './exchange.ts';
 import { type Address, HttpListener, type Serve, startListeners, type Tls } from './http-listener.ts';
 import { type Credential, Iam } from './iam.ts';
+import { type KmsKeyState, KmsKeys, kmsKeyArn } from './kms-keys.ts';
 import { type ImdsMode, type Machine, MetadataEndpoint } from './metadata-endpoint.ts';
 import { AwsOrderBook, parseMatch } from './order-book.ts';
 import { OrderedEmulator } from './ordered-emulator.ts';
@@ -65,6 +66,8 @@ export type PutOptions = {
   description?: string;
   tags?: Record<string, string>;
   sharedWith?: string[];
+  /** A customer's key, by id or ARN; without it the secret is under aws/secretsmanager. */
+  kmsKeyId?: string;
 };
 
 /** Starts an emulator; the caller stops it. Rejects with the system's error when the port is taken. */
@@ -80,6 +83,7 @@ export class Emulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
   readonly #clock: () => number;
   readonly #store: SecretStore;
   readonly #iam: Iam;
+  readonly #keys = new KmsKeys();
   readonly #s3: S3;
   readonly #metadata: MetadataEndpoint;
   readonly #listener: HttpListener;
@@ -121,7 +125,7 @@ export class Emulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
       this.#clock,
     );
     const aws = new AwsEndpoint({
-      secretsManager: new SecretsManager(this.#store, this.#iam, this.#clock),
+      secretsManager: new SecretsManager(this.#store, this.#iam, this.#keys, this.#clock),
       sts: new Sts(this.#iam, this.#clock),
       s3: this.#s3,
       iam: this.#iam,
@@ -207,6 +211,7 @@ export class Emulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
       description: options.description ?? null,
       tags: Object.entries(options.tags ?? {}),
       sharedWith: options.sharedWith ?? [],
+      kmsKeyId: options.kmsKeyId ?? null,
     });
   }
 
@@ -221,9 +226,15 @@ export class Emulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
     }
     const { secret, version } = last!;
     if (seeded.description !== null) secret.description = seeded.description;
+    if (seeded.kmsKeyId !== null) secret.kmsKeyId = seeded.kmsKeyId;
     for (const [key, tag] of seeded.tags) secret.tags.set(key, tag);
     for (const other of seeded.sharedWith) secret.sharedWith.add(other);
     return { arn: secret.arn, name: secret.name, versionId: version.id };
+  }
+
+  /** Enables a KMS key, disables it, or marks it for deletion. @param key an id in the default account, or an ARN */
+  setKmsKey(region: string, key: string, state: KmsKeyState): void {
+    this.#keys.setState(kmsKeyArn(region, DEFAULT_ACCOUNT, key), state);
   }
 
   seed(seed: Seed): void {

@@ -1,5 +1,6 @@
-import { secretNotFound } from './aws-error.ts';
+import { defaultKeyOfOtherAccount, kmsDenied, kmsKeyUnusable, secretNotFound } from './aws-error.ts';
 import { accessDenied, type Caller, type Iam } from './iam.ts';
+import { type KmsKeys, kmsKeyArn } from './kms-keys.ts';
 import type { Secret } from './secret.ts';
 import { parseSecretArn, type SecretStore } from './secret-store.ts';
 
@@ -10,10 +11,12 @@ export type SecretCall = { operation: string; caller: Caller; region: string };
 export class SecretAccess {
   readonly #store: SecretStore;
   readonly #iam: Iam;
+  readonly #keys: KmsKeys;
 
-  constructor(store: SecretStore, iam: Iam) {
+  constructor(store: SecretStore, iam: Iam, keys: KmsKeys) {
     this.#store = store;
     this.#iam = iam;
+    this.#keys = keys;
   }
 
   /**
@@ -46,6 +49,18 @@ export class SecretAccess {
     const action = `secretsmanager:${call.operation}`;
     const reason = this.#iam.refusal(call.caller, action, { name, arn }, call.region);
     if (reason !== null) throw accessDenied(call.caller, action, name, reason);
+  }
+
+  /** Whether the secret's KMS key opens it for the caller. Secrets Manager decrypts in the caller's name. */
+  checkKey({ caller, region }: SecretCall, secret: Secret): void {
+    const { kmsKeyId, account } = secret;
+    if (kmsKeyId === null) {
+      if (caller.account !== account) throw defaultKeyOfOtherAccount();
+      return;
+    }
+    const arn = kmsKeyArn(secret.region, account, kmsKeyId);
+    if (this.#iam.refusal(caller, 'kms:Decrypt', { name: kmsKeyId, arn }, region) !== null) throw kmsDenied();
+    if (!this.#keys.isEnabled(arn)) throw kmsKeyUnusable();
   }
 
   #check(call: SecretCall, operation: string, id: string, secret: Secret | null): void {

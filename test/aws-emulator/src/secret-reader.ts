@@ -125,6 +125,7 @@ export class SecretReader {
     const secret = this.#access.open(call, id);
     if (secret.deletion) throw markedForDeletion();
     const version = secret.find(versionId, stage);
+    this.#access.checkKey(call, secret);
     const now = this.#clock();
     // AWS records the day of the last access, not the time.
     secret.accessedAt = now - (now % DAY_MS);

@@ -1,5 +1,6 @@
 import { AwsError } from './aws-error.ts';
 import type { Iam } from './iam.ts';
+import type { KmsKeys } from './kms-keys.ts';
 import { RequestFields } from './request-fields.ts';
 import { SecretAccess, type SecretCall } from './secret-access.ts';
 import { type SecretFault, SecretReader } from './secret-reader.ts';
@@ -14,8 +15,8 @@ export class SecretsManager {
   readonly #reader: SecretReader;
   readonly #writer: SecretWriter;
 
-  constructor(store: SecretStore, iam: Iam, clock: () => number) {
-    const access = new SecretAccess(store, iam);
+  constructor(store: SecretStore, iam: Iam, keys: KmsKeys, clock: () => number) {
+    const access = new SecretAccess(store, iam, keys);
     this.#reader = new SecretReader(store, access, clock);
     this.#writer = new SecretWriter(store, access, clock);
   }

@@ -15,6 +15,8 @@ export type SeededSecret = {
   description: string | null;
   tags: [key: string, value: string][];
   sharedWith: string[];
+  /** A customer's key, by id or ARN; null for aws/secretsmanager. */
+  kmsKeyId: string | null;
 };
 
 export type Seed = { secrets: SeededSecret[]; principals: Principal[]; roles: Role[] };
@@ -63,6 +65,7 @@ export function parseSecret(json: unknown, region: string): SeededSecret {
     'description',
     'tags',
     'sharedWith',
+    'kmsKeyId',
   ]);
   const { name, versions, tags = {}, account = DEFAULT_ACCOUNT } = spec;
   if (typeof name !== 'string' || !/^[\w/+=.@!-]{1,512}$/.test(name)) {
@@ -88,6 +91,7 @@ export function parseSecret(json: unknown, region: string): SeededSecret {
     description: optionalText(spec, 'description'),
     tags: tagPairs as [string, string][],
     sharedWith: stringsOrNull(spec, 'sharedWith') ?? [],
+    kmsKeyId: optionalText(spec, 'kmsKeyId'),
   };
 }
 

@@ -14,6 +14,7 @@ import {
   type HttpRequest as PlainRequest,
 } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
+import { giveSdkAHome } from './home.ts';
 
 type Handle = HttpHandler['handle'];
 
@@ -31,6 +32,7 @@ export class AwsConnections {
   readonly #agents: Agents;
 
   constructor(context: BackendContext) {
+    giveSdkAHome();
     this.#context = context;
     this.#own = new OwnAddress(context);
     this.#agents = new Agents(context.trustedCertificates);

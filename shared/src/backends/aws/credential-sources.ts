@@ -3,6 +3,7 @@ import { shownName, shownPath } from '../../shown-text.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import type { AwsConnections } from './connections.ts';
 import { containerCredentials } from './container-credentials.ts';
+import { credentialProblem } from './credential-problem.ts';
 import type { AwsCredentials } from './credential-store.ts';
 import { configuredEndpoint } from './endpoint.ts';
 import { instanceCredentials } from './instance-metadata.ts';
@@ -142,7 +143,7 @@ const instanceMetadata: CredentialSource = {
     try {
       return await instanceCredentials(connections, env, IMDS_TIMEOUT_MS);
     } catch (error) {
-      return { none: `no answer with credentials (${reasonOf(error)})` };
+      return { none: `no answer with credentials (${credentialProblem(error)})` };
     }
   },
 };
@@ -168,7 +169,8 @@ export async function findCredentials(
       }
       tried.push(`${source.name}: ${found.none}`);
     } catch (error) {
-      const reason = error instanceof BackendError ? error.message : `it is configured but failed (${reasonOf(error)})`;
+      const reason =
+        error instanceof BackendError ? error.message : `it is configured but failed (${credentialProblem(error)})`;
       throw new BackendError(
         'unavailable',
         `no AWS credentials: ${[...tried, `${source.name}: ${reason}`].join('; ')}`,
@@ -176,17 +178,4 @@ export async function findCredentials(
     }
   }
   throw new BackendError('unavailable', `no AWS credentials: ${tried.join('; ')}`);
-}
-
-/** What is known to be safe of a provider's error: its messages may quote an answer, and so a credential. */
-function reasonOf(error: unknown): string {
-  const { name, code, statusCode, $metadata, message } = error as Record<string, unknown> & {
-    $metadata?: { httpStatusCode?: number };
-  };
-  if (code === 'ETIMEDOUT') return 'timeout';
-  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) return code;
-  const status = statusCode ?? $metadata?.httpStatusCode ?? /status: (\d{3})/.exec(String(message))?.[1];
-  const timeout = /timeout|timed out/i.test(String(message)) ? 'timeout' : undefined;
-  const shown = timeout ?? (typeof name === 'string' && /^[A-Z][A-Za-z]{2,60}$/.test(name) ? name : 'error');
-  return status === undefined ? shown : `${shown}, HTTP ${status}`;
 }

@@ -301,7 +301,7 @@ describe('AWS credentials', () => {
     await using aws = await openAws(null, {}, { env: { ...env, ...keys } });
     await assert.rejects(aws.read('db'), {
       code: 'unavailable',
-      message: /AWS refuses the credentials \(InvalidSignatureException\)/,
+      message: /AWS refuses the credentials \(InvalidSignatureException: The request signature .*secret access key/,
     });
     assert.equal(emulator.counts().GetSecretValue, 1);
   });

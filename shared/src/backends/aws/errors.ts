@@ -1,4 +1,6 @@
 import { BackendError } from '../backend.ts';
+import { codeOf, unreached } from '../connection-problem.ts';
+import { awsReason, deniedIn } from './reason.ts';
 
 /** The AWS credentials were refused, or have expired: others may do. */
 export class CredentialsRefused extends BackendError {
@@ -16,7 +18,8 @@ export class OperationUnknown extends BackendError {
 
 const NOT_FOUND = new Set([
   'ResourceNotFoundException',
-  // Scheduled for deletion: AWS gives no value any more, so to whoever asks the secret is gone.
+  // AWS gives no value as things are: the secret is marked for deletion, or another account's under its default key. The
+  // message says which.
   'InvalidRequestException',
   // A name or version id that AWS takes for none: there can be no such secret.
   'InvalidParameterException',
@@ -27,7 +30,13 @@ const DENIED = new Set([
   'AccessDenied',
   // The secret is there, and its KMS key does not open it.
   'DecryptionFailure',
+  'KMSAccessDeniedException',
+  'KMSDisabledException',
+  'KMSInvalidStateException',
+  'KMSNotFoundException',
+  'KMSOptInRequired',
 ]);
+const TRUST_SETTING = 'ssl_trusted_certificate says whom to trust';
 const THROTTLED = new Set([
   'ThrottlingException',
   'Throttling',
@@ -38,6 +47,7 @@ const THROTTLED = new Set([
   'RequestLimitExceeded',
   'LimitExceededException',
   'SlowDown',
+  'KMSThrottlingException',
 ]);
 const OPERATION_UNKNOWN = new Set(['UnknownOperationException', 'UnsupportedOperation', 'NotImplemented']);
 const CREDENTIALS_REFUSED = new Set([
@@ -57,7 +67,6 @@ const CREDENTIALS_REFUSED = new Set([
 
 interface AwsLikeError {
   name?: unknown;
-  code?: unknown;
   message?: unknown;
   $metadata?: { httpStatusCode?: unknown };
   $response?: unknown;
@@ -66,22 +75,27 @@ interface AwsLikeError {
 /** Errors of AWS by name, as an exception or as a partial error of BatchGetSecretValue. */
 export function fromAwsCode(code: string, status: number | undefined, subject: string, message = ''): BackendError {
   const upstreamCode = code;
-  if (NOT_FOUND.has(code)) return new BackendError('not_found', `${subject}: not found (${code})`, { upstreamCode });
-  if (DENIED.has(code)) {
-    return new BackendError('access_denied', `${subject}: access denied${denied(message)}`, { upstreamCode });
+  const { words, look } = awsReason(code, message);
+  const said = `${words && `: ${words}`})${look && `; ${look}`}`;
+  if (NOT_FOUND.has(code)) {
+    return new BackendError('not_found', `${subject}: not found (${code}${said}`, { upstreamCode });
   }
-  if (THROTTLED.has(code) || status === 429) {
-    return new BackendError('unavailable', `${subject}: AWS throttles calls (${named(code, status)})`, {
-      throttled: true,
-    });
+  if (DENIED.has(code)) {
+    const denied = deniedIn(message);
+    const text = `${subject}: access denied${denied && `: ${denied}`} (${code}${said}`;
+    return new BackendError('access_denied', text, { upstreamCode });
   }
   if (CREDENTIALS_REFUSED.has(code)) {
-    return new CredentialsRefused(`${subject}: AWS refuses the credentials (${code})`);
+    return new CredentialsRefused(`${subject}: AWS refuses the credentials (${code}${said}`);
+  }
+  const why = `(${named(code, status)}${said}`;
+  if (THROTTLED.has(code) || status === 429) {
+    return new BackendError('unavailable', `${subject}: AWS throttles calls ${why}`, { throttled: true });
   }
   if (OPERATION_UNKNOWN.has(code) || status === 501) {
-    return new OperationUnknown(`${subject}: the endpoint does not know the operation (${named(code, status)})`);
+    return new OperationUnknown(`${subject}: the endpoint does not know the operation ${why}`);
   }
-  return new BackendError('unavailable', `${subject}: AWS failed (${named(code, status)})`);
+  return new BackendError('unavailable', `${subject}: AWS failed ${why}`);
 }
 
 /**
@@ -90,26 +104,16 @@ export function fromAwsCode(code: string, status: number | undefined, subject: s
  */
 export function fromAwsException(error: unknown, subject: string, target: string): BackendError {
   if (error instanceof BackendError) return error;
-  const { name, code, message, $metadata, $response } = (error ?? {}) as AwsLikeError;
+  const { name, message, $metadata, $response } = (error ?? {}) as AwsLikeError;
   const status = typeof $metadata?.httpStatusCode === 'number' ? $metadata.httpStatusCode : undefined;
-  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) {
-    const hint = /CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY/.test(code)
-      ? '; ssl_trusted_certificate says whom to trust'
-      : '';
-    return new BackendError('unavailable', `${subject}: ${target} can't be reached (${code}${hint})`);
+  if (codeOf(error) !== undefined) {
+    return new BackendError('unavailable', `${subject}: ${unreached(error, target, TRUST_SETTING)}`);
   }
   if (name === 'TimeoutError') return new BackendError('unavailable', `${subject}: ${target} did not answer in time`);
   if (name === 'SyntaxError' || ($response !== undefined && status === undefined)) {
     return new BackendError('unavailable', `${subject}: ${target} answered with something that is not AWS's protocol`);
   }
   return fromAwsCode(typeof name === 'string' ? name : '', status, subject, typeof message === 'string' ? message : '');
-}
-
-/** Who was denied what, out of AWS's message; nothing else of it. */
-function denied(message: string): string {
-  const who = /User: (arn:[\w:+=,.@/-]{1,300})/.exec(message)?.[1];
-  const what = /not authorized to perform: (\w+:\w+)/.exec(message)?.[1];
-  return who && what ? `: ${who} may not ${what}` : '';
 }
 
 /** An error's name is shown only where it looks like one. */

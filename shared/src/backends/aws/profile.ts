@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeDirectory } from './home.ts';
 
 /** One section of the shared AWS files. */
 export type Section = Record<string, string | undefined>;
@@ -20,7 +20,7 @@ export interface Profile {
 
 /** Reads the shared AWS files anew, since others (a login, a rotation) write them. */
 export async function readProfile(env: NodeJS.ProcessEnv): Promise<Profile> {
-  const directory = join(env.HOME ?? homedir(), '.aws');
+  const directory = join(homeDirectory(env), '.aws');
   const files = {
     filepath: env.AWS_SHARED_CREDENTIALS_FILE ?? join(directory, 'credentials'),
     configFilepath: env.AWS_CONFIG_FILE ?? join(directory, 'config'),

@@ -2,9 +2,9 @@ import { shownName } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
+import { isAboutTrust } from '../connection-problem.ts';
 import { exchange, type HttpAnswer, type HttpRequest } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
-import { isAboutTrust } from './errors.ts';
 
 /** A value has at most 64 KiB; tokens and metadata are small. */
 const MAX_ANSWER_BYTES = 1024 * 1024;

@@ -1,4 +1,5 @@
 import { BackendError } from '../backend.ts';
+import { unreached } from '../connection-problem.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 
 /** There was no answer: the next secret would get none either. */
@@ -105,17 +106,10 @@ export function jsonOf(body: Buffer): Record<string, unknown> | undefined {
 /** What a thrown error means; of its own words only the system's code is shown. */
 export function fromConnection(error: unknown, subject: string, target: string): BackendError {
   if (error instanceof BackendError) return error;
-  const reason = connectionProblem(error);
-  const hint = isAboutTrust(error) ? '; ssl_trusted_certificate says whom to trust' : '';
-  return new NoAnswer(`${subject}: ${target} can't be reached (${reason}${hint})`);
+  return new NoAnswer(`${subject}: ${noAnswer(error, target)}`);
 }
 
-export function isAboutTrust(error: unknown): boolean {
-  return /CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY/.test(connectionProblem(error));
-}
-
-export function connectionProblem(error: unknown): string {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) return code;
-  return name === 'AbortError' || name === 'TimeoutError' ? 'timeout' : 'unknown error';
+/** Why nothing came from `target`. */
+export function noAnswer(error: unknown, target: string): string {
+  return unreached(error, target, 'ssl_trusted_certificate says whom to trust');
 }

@@ -4,7 +4,7 @@ import type { BackendContext } from '../backend.ts';
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
-import { connectionProblem, jsonOf } from './errors.ts';
+import { jsonOf, noAnswer } from './errors.ts';
 import type { AccessToken } from './token-request.ts';
 
 /** Its address on every machine and in every pod of Google's; by number, since a name may take long to be unknown. */
@@ -79,7 +79,7 @@ export class MetadataServer {
       answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, OWN_GUARD, soon);
     } catch (error) {
       if (error instanceof BackendError) return none(error.message);
-      return none(soon.aborted ? 'timeout' : connectionProblem(error));
+      return soon.aborted ? none('timeout') : { none: noAnswer(error, shownHost(base)) };
     }
     if (answer.headers['metadata-flavor'] !== 'Google') return none('something else answers there');
     this.#seen = true;
@@ -93,7 +93,7 @@ export class MetadataServer {
       answer = await this.#connections.send(request, OWN_GUARD, signal);
     } catch (error) {
       if (error instanceof BackendError) throw error;
-      throw new BackendError('unavailable', `${shownHost(base)} can't be reached (${connectionProblem(error)})`);
+      throw new BackendError('unavailable', noAnswer(error, shownHost(base)));
     }
     if (answer.status === 404 && path.startsWith('instance/service-accounts/')) {
       throw new BackendError(

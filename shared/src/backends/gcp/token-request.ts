@@ -3,7 +3,7 @@ import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
-import { connectionProblem, jsonOf } from './errors.ts';
+import { jsonOf, noAnswer } from './errors.ts';
 import { GOOGLE_TOKEN_URL, type GoogleKey } from './key.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
@@ -129,6 +129,5 @@ function problemOf(error: unknown, key: GoogleKey): string {
   const { code } = error as { code?: unknown };
   // What OpenSSL says of a key that it can't read.
   if (typeof code === 'string' && /^ERR_(OSSL|CRYPTO)/.test(code)) return 'its private_key is no RSA key in PEM';
-  const problem = connectionProblem((error as { cause?: unknown }).cause ?? error);
-  return `${shownUrl(new URL(key.token_uri).origin)} can't be reached (${problem})`;
+  return noAnswer((error as { cause?: unknown }).cause ?? error, shownUrl(new URL(key.token_uri).origin));
 }

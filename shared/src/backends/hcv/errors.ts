@@ -1,4 +1,5 @@
 import { BackendError } from '../backend.ts';
+import { codeOf, unreached } from '../connection-problem.ts';
 
 /** What a server has answered. `body` is undefined where it was no JSON object. */
 export interface Answer {
@@ -100,13 +101,9 @@ export function garbage(subject: string, target: string): BackendError {
 /** What came instead of an answer. Of a connection's error only its code is passed on. */
 export function fromConnection(error: unknown, subject: string, target: string): BackendError {
   if (error instanceof BackendError) return error;
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  const known = typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code) ? code : undefined;
-  const hint =
-    known !== undefined && isAboutTrust(known) ? '; ca_cert or ssl_trusted_certificate say whom to trust' : '';
-  const what = known ?? (typeof name === 'string' && /^\w+$/.test(name) ? name : 'an unknown error');
-  if (known?.startsWith('HPE_')) return garbage(subject, target);
-  return new BackendError('unavailable', `${subject}: ${target} can't be reached (${what}${hint})`);
+  if (codeOf(error)?.startsWith('HPE_')) return garbage(subject, target);
+  const why = unreached(error, target, 'ca_cert or ssl_trusted_certificate say whom to trust');
+  return new BackendError('unavailable', `${subject}: ${why}`);
 }
 
 /** Whether an error's code says that one side of a TLS connection does not take the other for what it should be. */
