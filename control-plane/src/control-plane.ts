@@ -6,6 +6,7 @@ import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
+import { shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
@@ -350,7 +351,7 @@ async function certificateFiles(settings: ControlPlaneSettings, log: Log): Promi
   if (certificateFile !== undefined && keyFile !== undefined) {
     if (isAuthority) {
       log.warn(
-        { cluster_cert: certificateFile },
+        { cluster_cert: shownPem(certificateFile) },
         'data planes with the shared certificate are accepted too; unset cluster_cert, or set cluster_strict_usage = on, when all have joined',
       );
     }

@@ -1,29 +1,19 @@
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
-
-/** @throws StartError naming the setting whose file can't be read */
-export function readPem(setting: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new StartError(fileError(`${setting} = `, file, "can't be read", error));
-  }
-}
+import { readPemSetting, shownPem } from '@vaultplane/shared/pem-setting.ts';
 
 /**
- * A certificate and its key, from the files that `setting` and `setting`_key name.
+ * A certificate and its key, as `setting` and `setting`_key have them: paths, PEM, or base64 of PEM.
  *
  * @throws StartError when one can't be read, or TLS can't use the two together
  */
-export function readPemPair(setting: string, certificateFile: string, keyFile: string): { cert: string; key: string } {
-  const pair = { cert: readPem(setting, certificateFile), key: readPem(`${setting}_key`, keyFile) };
+export function readPemPair(setting: string, certificate: string, privateKey: string): { cert: string; key: string } {
+  const pair = { cert: readPemSetting(setting, certificate), key: readPemSetting(`${setting}_key`, privateKey) };
   try {
     createSecureContext(pair);
   } catch (error) {
     throw new StartError(
-      `${setting} = ${shownPath(certificateFile)} and ${setting}_key = ${shownPath(keyFile)} can't be used together: ${errorMessage(error)}`,
+      `${setting} = ${shownPem(certificate)} and ${setting}_key = ${shownPem(privateKey)} can't be used together: ${errorMessage(error)}`,
     );
   }
   return pair;

@@ -33,15 +33,15 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   pg_database: { type: 'string', default: 'vaultplane', description: 'the database' },
   pg_ssl: { type: 'boolean', default: false, description: 'whether the server is spoken to over TLS' },
   pg_ssl_verify: { type: 'boolean', default: true, description: "whether the server's certificate is checked" },
-  pg_ssl_ca: { type: 'path', description: "the CA of the server's certificate (PEM)" },
+  pg_ssl_ca: { type: 'pem', description: "the CA of the server's certificate" },
   admin_listen: { type: 'listen', default: '127.0.0.1:8001', description: 'the Admin API' },
   admin_token: {
     type: 'string',
     secret: true,
     description: 'the first admin token; auto: made at the first start, in data_dir/admin-token',
   },
-  admin_ssl_cert: { type: 'path', description: "admin_listen's certificate (PEM)" },
-  admin_ssl_cert_key: { type: 'path', description: "admin_listen's private key (PEM)" },
+  admin_ssl_cert: { type: 'pem', description: "admin_listen's certificate" },
+  admin_ssl_cert_key: { type: 'pem', description: "admin_listen's private key" },
   manager_path: {
     type: 'string',
     default: '/manager',
@@ -95,7 +95,7 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     description: `where a signed snapshot is kept for data planes: ${PLACE_URL_FORMS}`,
   },
   config_export_key_file: {
-    type: 'path',
+    type: 'pem',
     description:
       'the export key (a private key, Ed25519 or P-384, PEM), the same for every control plane; without it one is made and kept in the database under keyring_key_file, or, embedded, in data_dir',
   },

@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,16 +7,15 @@ import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts'
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
+import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress, shownAddress } from '@vaultplane/shared/settings.ts';
 import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
-import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { Access } from './api/access.ts';
 import { startApiServer } from './api/api-server.ts';
@@ -389,11 +387,10 @@ export async function readApiCertificate(
 ): Promise<{ cert: string; key: string } | undefined> {
   const { api_ssl_cert, api_ssl_cert_key } = settings;
   if (api_ssl_cert === undefined || api_ssl_cert_key === undefined) return undefined;
-  const read = (key: string, path: string) =>
-    readFile(path, 'utf8').catch((error) => {
-      throw new StartError(fileError(`${key} = `, path, "can't be read", error));
-    });
-  return { cert: await read('api_ssl_cert', api_ssl_cert), key: await read('api_ssl_cert_key', api_ssl_cert_key) };
+  return {
+    cert: await readPemLater('api_ssl_cert', api_ssl_cert),
+    key: await readPemLater('api_ssl_cert_key', api_ssl_cert_key),
+  };
 }
 
 function urlOf(scheme: string, address: Address): string {

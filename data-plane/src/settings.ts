@@ -60,8 +60,8 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   // Not of type url: a proxy's URL may carry a user and a password.
   proxy_server: { type: 'string', secret: true, description: 'an HTTP proxy to reach the control plane through' },
   api_listen: { type: 'listen', default: '127.0.0.1:2773', description: 'where applications ask' },
-  api_ssl_cert: { type: 'path', description: "api_listen's certificate (PEM)" },
-  api_ssl_cert_key: { type: 'path', description: "api_listen's private key (PEM)" },
+  api_ssl_cert: { type: 'pem', description: "api_listen's certificate" },
+  api_ssl_cert_key: { type: 'pem', description: "api_listen's private key" },
   api_unix_socket: { type: 'path', description: 'a Unix socket to answer on too; mode 0660' },
   api_token_file: { type: 'path', description: 'the token of application calls; data_dir/api-token where not set' },
   api_policies: {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { distance } from 'fastest-levenshtein';
 import { StartError } from './errors.ts';
 import { LOG_LEVELS } from './log.ts';
+import { isCutPem, PEM_FORMS, PEM_NEEDS_ONE_LINE } from './pem-setting.ts';
 import { isPlainUrl } from './plain-url.ts';
 import { looksLikeReference, vaultOf } from './reference-text.ts';
 import { SETTING_KEYS } from './setting-keys.ts';
@@ -37,7 +38,8 @@ interface Spec {
   filledInLater?: string | number | boolean | readonly string[];
 }
 interface TextSpec extends Spec {
-  type: 'string' | 'path' | 'url';
+  /** `pem`: a certificate or a key, in one of Kong's three forms (pem-setting.ts). */
+  type: 'string' | 'path' | 'url' | 'pem';
   default?: string;
   match?: RegExp;
   /** What `match` allows, for the error. */
@@ -107,8 +109,8 @@ export const COMMON_SETTINGS = defineSettings({
     type: 'url',
     description: 'where OpenTelemetry traces are sent (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces',
   },
-  cluster_cert: { type: 'path', description: "the cluster link's certificate (PEM)" },
-  cluster_cert_key: { type: 'path', description: "the cluster link's private key (PEM)" },
+  cluster_cert: { type: 'pem', description: "the cluster link's certificate" },
+  cluster_cert_key: { type: 'pem', description: "the cluster link's private key" },
   cluster_mtls: {
     type: 'enum',
     values: CLUSTER_MTLS,
@@ -117,7 +119,7 @@ export const COMMON_SETTINGS = defineSettings({
     description:
       "shared: one certificate for all; enrolled: one each, from the control plane's own CA; pki: one each, from another CA",
   },
-  cluster_ca_cert: { type: 'path', description: 'the CA that signed the certificates of cluster_mtls = pki (PEM)' },
+  cluster_ca_cert: { type: 'pem', description: 'the CA that signed the certificates of cluster_mtls = pki' },
   cluster_allowed_common_names: {
     type: 'list',
     description: 'common names that a peer of cluster_mtls = pki may have',
@@ -139,7 +141,7 @@ export const COMMON_SETTINGS = defineSettings({
     type: 'list',
     default: ['system'],
     aliases: ['lua_ssl_trusted_certificate'],
-    description: 'system and/or PEM files, for AWS endpoints',
+    description: 'whom to trust for AWS and other vaults: system and/or PEM, each a path, PEM itself, or base64 of PEM',
   },
   upstream_connect_timeout: {
     type: 'number',
@@ -241,7 +243,7 @@ function nextToResolve(waiting: ReadonlyMap<string, string>): string | undefined
 
 /** What a vault has given for a setting is shown nowhere: not in an error about a file that it names either. */
 function hide(spec: SettingSpec, text: string): void {
-  if (spec.type === 'string' || spec.type === 'path' || spec.type === 'url') neverShow(text);
+  if (spec.type === 'string' || spec.type === 'path' || spec.type === 'url' || spec.type === 'pem') neverShow(text);
   if (spec.type === 'list') for (const item of itemsOf(text)) neverShow(item);
 }
 
@@ -272,6 +274,7 @@ function readFile(schema: SettingsSchema, confFile: string | undefined): Map<str
     if (content === '') continue;
     const where = `${shownPath(path)}:${index + 1}`;
     const at = content.indexOf('=');
+    if (isCutPem(content)) throw new StartError(`${where}: ${PEM_NEEDS_ONE_LINE}`);
     if (at < 1) throw new StartError(`${where}: a line must have the form key = value`);
     const name = content.slice(0, at).trim();
     const key = keys.get(name);
@@ -301,6 +304,9 @@ function parse(key: string, spec: SettingSpec, { text, where }: RawSetting): unk
     case 'path':
       if (spec.match && !spec.match.test(text)) refuse(spec.allowed ?? `like ${spec.match.source}`);
       return text === '' ? refuse('not empty') : text;
+    case 'pem':
+      if (isCutPem(text)) throw new StartError(`${where}: ${key} holds PEM without its end; it must be ${PEM_FORMS}`);
+      return text === '' ? refuse(PEM_FORMS) : text;
     case 'url':
       return isPlainUrl(text) ? text : refuse('an http:// or https:// URL without credentials, query or fragment');
     case 'integer':

@@ -97,9 +97,11 @@ export function systemErrorMessage(error: Error): string | undefined {
  *
  * @param name of the setting or option, with what stands between it and its value
  * @param problem such as `can't be read`
+ * @param forms what it may be, where that is not only a path
  */
-export function fileError(name: string, path: string, problem: string, error: unknown): string {
-  const hint = isPath(path) ? '' : '; it takes the path of a file, not what the file holds';
+export function fileError(name: string, path: string, problem: string, error: unknown, forms?: string): string {
+  const allowed = forms === undefined ? 'it takes the path of a file, not what the file holds' : `it must be ${forms}`;
+  const hint = isPath(path) ? '' : `; ${allowed}`;
   return `${name}${shownPath(path)} ${problem}: ${fileProblem(error)}${hint}`;
 }
 

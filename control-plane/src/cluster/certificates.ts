@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
-import { readPem } from '../pem.ts';
+import { readPemSetting } from '@vaultplane/shared/pem-setting.ts';
 import type { CertificatePair, Usage } from './certificate-maker.ts';
 
+/** Paths; where settings name them, possibly PEM or base64 of PEM in place of a path. */
 export interface CertificateFiles {
   certificateFile: string;
   keyFile: string;
@@ -60,7 +61,10 @@ export async function createCertificates(directory: string, node?: string, usage
   refuse(filesOf(node));
   const ca = filesOf('ca');
   if (!existsSync(ca.certificateFile) && !existsSync(ca.keyFile)) await make(ca, await (await maker()).makeAuthority());
-  const authority = { certificate: readPem('the CA', ca.certificateFile), key: readPem("the CA's key", ca.keyFile) };
+  const authority = {
+    certificate: readPemSetting('the CA', ca.certificateFile),
+    key: readPemSetting("the CA's key", ca.keyFile),
+  };
   await make(filesOf(node), await (await maker()).makeNodeCertificate(authority, node, usage));
   return made;
 }

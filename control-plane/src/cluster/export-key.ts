@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExportKey } from '@vaultplane/shared/export-key.ts';
+import { inlinePem } from '@vaultplane/shared/pem-setting.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
@@ -94,22 +95,24 @@ function fileInDataDir({ data_dir }: ExportKeySettings): string {
 /** @returns undefined where it is data_dir's and not there */
 function readKeyFile(setting: 'config_export_key_file' | 'data_dir', path: string): ExportKey | undefined {
   const named = setting === 'data_dir' ? path : setting;
+  const inline = setting === 'data_dir' ? undefined : inlinePem(path);
   let pem: string;
   try {
-    pem = readFileSync(path, 'utf8');
+    pem = inline ?? readFileSync(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     if (setting === 'data_dir' && code === 'ENOENT') return undefined;
-    throw new StartError(`${named} can't be read (${code}); it must be the path of ${KEY_FILE}`);
+    throw new StartError(`${named} can't be read (${code}); it must be ${KEY_FORMS}`);
   }
   try {
     return ExportKey.parse(pem);
   } catch (error) {
-    throw new StartError(`${named} can't be used: ${errorMessage(error)}; it must be ${KEY_FILE}`);
+    throw new StartError(`${named} can't be used: ${errorMessage(error)}; it must be ${KEY_FORMS}`);
   }
 }
 
-const KEY_FILE = 'a file with a private key, as `openssl genpkey -algorithm ed25519` makes one';
+const KEY_FORMS =
+  'the path of a file with a private key, as `openssl genpkey -algorithm ed25519` makes one, that PEM itself, or base64 of it';
 
 async function writeKey(path: string, key: ExportKey): Promise<ExportKey> {
   await writeDurably(path, key.pem);

@@ -9,8 +9,8 @@ import {
 } from '@vaultplane/shared/certificate-chain.ts';
 import type { EnrolmentRefusal } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { shownPath } from '@vaultplane/shared/shown-text.ts';
-import { readPem, readPemPair } from '../pem.ts';
+import { readPemSetting, shownPem } from '@vaultplane/shared/pem-setting.ts';
+import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { EnrolledNode } from '../store/nodes.ts';
 import type { CertificateFiles } from './certificates.ts';
@@ -64,14 +64,14 @@ export function clusterIdentity(
   if (settings.cluster_mtls === 'shared') {
     return { ...shared, authority: certificate, check: (peer) => checkShared(own, peer) };
   }
-  const authority = readPem('cluster_ca_cert', settings.cluster_ca_cert!);
+  const authority = readPemSetting('cluster_ca_cert', settings.cluster_ca_cert!);
   parse('cluster_ca_cert', settings.cluster_ca_cert!, authority);
   const allowed = new Set(settings.cluster_allowed_common_names);
   const strict = settings.cluster_strict_usage === true;
   const usage = strict ? usageProblem(own, 'server', true) : undefined;
   if (usage !== undefined) {
     throw new StartError(
-      `cluster_cert = ${shownPath(files.certificateFile)} can't be used with cluster_strict_usage = on: ${usage}; \`vaultplane-cp certs create --node NAME --for control-plane\` makes one`,
+      `cluster_cert = ${shownPem(files.certificateFile)} can't be used with cluster_strict_usage = on: ${usage}; \`vaultplane-cp certs create --node NAME --for control-plane\` makes one`,
     );
   }
   return { ...shared, authority, check: (peer) => checkSigned(allowed, strict, peer) };
@@ -190,6 +190,6 @@ function parse(setting: string, file: string, pem: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new StartError(`${setting} = ${shownPath(file)} is no PEM certificate: ${errorMessage(error)}`);
+    throw new StartError(`${setting} = ${shownPem(file)} is no PEM certificate: ${errorMessage(error)}`);
   }
 }

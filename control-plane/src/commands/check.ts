@@ -4,6 +4,7 @@ import { systemClock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
+import { shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -71,7 +72,7 @@ function checkCertificates(settings: ControlPlaneSettings): Finding {
     return {
       what,
       ok,
-      says: `${shownPath(certificateFile)}, ${ok ? 'until' : 'expired'} ${expiresAt.toISOString().slice(0, 10)}`,
+      says: `${shownPem(certificateFile)}, ${ok ? 'until' : 'expired'} ${expiresAt.toISOString().slice(0, 10)}`,
     };
   } catch (error) {
     return { what, ok: false, says: errorMessage(error) };
@@ -83,7 +84,7 @@ function checkAdminCertificate({ admin_ssl_cert: certificateFile, admin_ssl_cert
   const what = 'admin_ssl_cert';
   try {
     readPemPair(what, certificateFile, keyFile!);
-    return [{ what, ok: true, says: shownPath(certificateFile) }];
+    return [{ what, ok: true, says: shownPem(certificateFile) }];
   } catch (error) {
     return [{ what, ok: false, says: errorMessage(error) }];
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -46,6 +46,11 @@ describe('a Postgres that speaks TLS only, and asks for a password', { skip: pos
 
   it('is spoken to where its certificate is of the CA and has its name', async () => {
     assert.equal(await opens({}), true);
+  });
+
+  it('is known by pg_ssl_ca as PEM and as base64 of PEM too', async () => {
+    const pem = readFileSync(join(directory, 'ca.crt'));
+    for (const pg_ssl_ca of [pem.toString(), pem.toString('base64')]) assert.equal(await opens({ pg_ssl_ca }), true);
   });
 
   it('is refused with a certificate of nobody known, of another CA, or of another name', async () => {

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { fileError, shownName } from '@vaultplane/shared/shown-text.ts';
+import { readPemSetting } from '@vaultplane/shared/pem-setting.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import pg from 'pg';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
@@ -63,13 +63,7 @@ function connectionOf(settings: PostgresSettings, applicationName: string): pg.P
   let ssl: pg.PoolConfig['ssl'] = false;
   if (settings.pg_ssl) {
     ssl = { rejectUnauthorized: settings.pg_ssl_verify };
-    if (settings.pg_ssl_ca !== undefined) {
-      try {
-        ssl.ca = readFileSync(settings.pg_ssl_ca, 'utf8');
-      } catch (error) {
-        throw new StartError(fileError('pg_ssl_ca = ', settings.pg_ssl_ca, "can't be read", error));
-      }
-    }
+    if (settings.pg_ssl_ca !== undefined) ssl.ca = readPemSetting('pg_ssl_ca', settings.pg_ssl_ca);
   }
   return {
     host: settings.pg_host,

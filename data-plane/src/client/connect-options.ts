@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inlinePem } from '@vaultplane/shared/pem-setting.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { ClientError, DataPlaneUnreachable } from './client-error.ts';
 import { Transport } from './transport.ts';
@@ -66,7 +67,8 @@ function whereIn({ url, socketPath }: ConnectOptions, env: NodeJS.ProcessEnv): {
 }
 
 function certificateIn(env: NodeJS.ProcessEnv): string | undefined {
-  return env.VAULTPLANE_API_SSL_CERT ? readFileSync(env.VAULTPLANE_API_SSL_CERT, 'utf8') : undefined;
+  const value = env.VAULTPLANE_API_SSL_CERT;
+  return value ? (inlinePem(value) ?? readFileSync(value, 'utf8')) : undefined;
 }
 
 async function readTokenFile(path: string): Promise<string> {

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
+import { shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -124,7 +125,7 @@ async function checkClusterCertificate(settings: DataPlaneSettings): Promise<str
   if (!credentials) return 'joins at the start';
   const { certificate, nodeId } = credentials;
   const { validTo } = new X509Certificate(certificate);
-  const file = enrolled ? `node ${nodeId}` : shownPath(settings.cluster_cert!);
+  const file = enrolled ? `node ${nodeId}` : shownPem(settings.cluster_cert!);
   if (Date.parse(validTo) < Date.now()) {
     if (enrolled) return `${file}, ended ${validTo}; it is renewed at the next link if that is not too long ago`;
     throw new StartError(`${file} has expired (${validTo}); no control plane will take it`);

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
 import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
+import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
 import {
   type Address,
   type ClusterMtls,
@@ -13,7 +13,7 @@ import {
   shownAddress,
   withoutBrackets,
 } from '@vaultplane/shared/settings.ts';
-import { fileError, shownName, shownPath } from '@vaultplane/shared/shown-text.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
 /** How this data plane shows who it is, and whom it takes for its control plane (CONTRACT.md §2, cluster_mtls). */
@@ -83,15 +83,11 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
   };
 }
 
-const shown = (path: string | undefined) => shownPath(path ?? '');
+const shown = (value: string | undefined) => shownPem(value ?? '');
 
-async function readPem(key: keyof LinkSettings, path: string | undefined, hint: string): Promise<string> {
-  if (path === undefined) throw new StartError(`${key} is not set; it must be a PEM file (${hint})`);
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new StartError(fileError(`${key} = `, path, "can't be read", error));
-  }
+async function readPem(key: keyof LinkSettings, value: string | undefined, hint: string): Promise<string> {
+  if (value === undefined) throw new StartError(`${key} is not set; it must be ${PEM_FORMS} (${hint})`);
+  return readPemLater(key, value);
 }
 
 /** The control plane could not be reached, or is not ours; the message says which, in one line. */

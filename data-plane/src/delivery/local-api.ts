@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
+import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { readTokenFile } from '../api/token.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';
@@ -36,7 +36,7 @@ export class LocalApi {
     const where = { host: everywhere ? '127.0.0.1' : api_listen.host, port: api_listen.port };
     // The data plane's own certificate is what must be shown there, whatever name it is for.
     return new LocalApi(
-      api_ssl_cert === undefined ? where : { ...where, ca: await readFile(api_ssl_cert, 'utf8') },
+      api_ssl_cert === undefined ? where : { ...where, ca: await readPemLater('api_ssl_cert', api_ssl_cert) },
       token,
     );
   }

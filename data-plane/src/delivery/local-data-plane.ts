@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
 import { Client } from '../client/client.ts';
 import type { ConnectOptions } from '../client/connect-options.ts';
@@ -13,7 +13,7 @@ export async function localDataPlane(settings: DataPlaneSettings): Promise<Conne
   const address = printAddress(everywhere ? { host: '127.0.0.1', port: api_listen.port } : api_listen);
   if (api_ssl_cert === undefined) return { url: `http://${address}`, tokenFile };
   // The data plane's own certificate is what must be shown there, whatever name it is for.
-  return { url: `https://${address}`, ca: await readFile(api_ssl_cert, 'utf8'), tokenFile };
+  return { url: `https://${address}`, ca: await readPemLater('api_ssl_cert', api_ssl_cert), tokenFile };
 }
 
 /** A client of it, for a command: one that waits for nothing that is not there. */

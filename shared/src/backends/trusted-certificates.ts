@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { getCACertificates } from 'node:tls';
+import { inlinePem, PEM_FORMS } from '../pem-setting.ts';
 import { fileError } from '../shown-text.ts';
 import { BackendError } from './backend.ts';
 
 /**
  * Certificates as PEM, of whom a TLS connection trusts.
  *
- * @param sources `system` and/or PEM files, as in ssl_trusted_certificate
+ * @param sources `system` and/or PEM (a path, PEM itself, or base64 of it), as in ssl_trusted_certificate
  * @throws BackendError unavailable where a file can't be read
  */
 export function trustedCertificates(sources: readonly string[]): string[] {
@@ -19,9 +20,12 @@ export function trustedCertificates(sources: readonly string[]): string[] {
       continue;
     }
     try {
-      trusted.add(readFileSync(source, 'utf8'));
+      trusted.add(inlinePem(source) ?? readFileSync(source, 'utf8'));
     } catch (error) {
-      throw new BackendError('unavailable', fileError('ssl_trusted_certificate: ', source, "can't be read", error));
+      throw new BackendError(
+        'unavailable',
+        fileError('ssl_trusted_certificate: ', source, "can't be read", error, PEM_FORMS),
+      );
     }
   }
   return [...trusted];

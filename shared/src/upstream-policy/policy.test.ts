@@ -44,6 +44,10 @@ describe('without a file', () => {
     ],
     ['hcv', { ...HCV, token: 'literal' }],
     ['hcv', { ...HCV, auth_method: 'cert', cert_auth_cert: '-----BEGIN C', cert_auth_cert_key: '-----BEGIN K' }],
+    [
+      'hcv',
+      { ...HCV, auth_method: 'cert', cert_auth_cert: btoa('-----BEGIN C'), cert_auth_cert_key: btoa('-----BEGIN K') },
+    ],
     ['hcv', { ...HCV, token: 'literal', ca_cert: '-----BEGIN C' }],
     ['env', { prefix: 'APP_' }],
   ];

@@ -1,3 +1,4 @@
+import { inlinePem } from '../pem-setting.ts';
 import type { Carried, UpstreamUse } from '../upstream-policy/carried.ts';
 import { destinationOf } from '../upstream-policy/destination.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
@@ -38,17 +39,12 @@ export function hcvCarries(config: VaultConfig): Carried[] {
   if (config.protocol === 'https') {
     for (const name of ['cert_auth_cert', 'cert_auth_cert_key']) {
       const value = config[name];
-      if (isSet(value)) carried.push(...carriedBy(String(value), !isPem(String(value))));
+      if (isSet(value)) carried.push(...carriedBy(String(value), inlinePem(String(value)) === undefined));
     }
     // Whoever says whom TLS believes says who is shown all of it.
     if (carried.length > 0 && isSet(config.ca_cert)) carried.push({ kind: 'trust' });
   }
   return carried;
-}
-
-/** Whether a field that is PEM or names a file is PEM itself. */
-export function isPem(text: string): boolean {
-  return text.includes('-----BEGIN');
 }
 
 function carriedBy(value: string, isFile: boolean): Carried[] {

@@ -196,20 +196,20 @@ export const hcv: VaultType = {
       name: 'cert_auth_cert',
       type: 'string',
       description:
-        'The client certificate, for auth_method cert: PEM, or a file on the data plane. Read anew at each login.',
+        'The client certificate, for auth_method cert: PEM, base64 of PEM, or a file on the data plane. Read anew at each login.',
     },
     {
       name: 'cert_auth_cert_key',
       type: 'string',
       sensitive: true,
-      description: 'The key of cert_auth_cert: PEM, or a file on the data plane.',
+      description: 'The key of cert_auth_cert: PEM, base64 of PEM, or a file on the data plane.',
     },
     {
       name: 'ca_cert',
       type: 'string',
       destination: true,
       description:
-        "Who signs the server's certificate: PEM, or a file on the data plane; besides ssl_trusted_certificate. (Not Kong's. In a vault of the control plane that shows the server something of the data plane's own it needs a grant in upstream_policy.)",
+        "Who signs the server's certificate: PEM, base64 of PEM, or a file on the data plane; besides ssl_trusted_certificate. (Not Kong's. In a vault of the control plane that shows the server something of the data plane's own it needs a grant in upstream_policy.)",
     },
     ...LIFETIME_FIELDS,
   ],

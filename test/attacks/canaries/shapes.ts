@@ -21,6 +21,12 @@ const SHAPES: Record<string, () => Omit<Canary, 'shape'>> = {
     const text = `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----`;
     return { text, secrets: lines };
   },
+  'pem in base64': () => {
+    const lines = [base64(48), base64(30)];
+    const pem = `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`;
+    const text = Buffer.from(pem).toString('base64');
+    return { text, secrets: [...lines, text.slice(40)] };
+  },
   'pem in one line': () => {
     const lines = [base64(48), base64(30)];
     return { text: `-----BEGIN EC PRIVATE KEY----- ${lines.join(' ')} -----END EC PRIVATE KEY-----`, secrets: lines };

@@ -59,6 +59,13 @@ describe('connections to AWS', {
       emulator.putSecret('us-east-1', 'db', 'one');
       const trustedCertificates = trusted.map((name) => (name === 'system' ? name : path(name)));
       await using aws = await openAws(emulator, {}, { trustedCertificates });
+      if (answer === 'one') {
+        const pem = readFileSync(path('ca.pem'));
+        for (const text of [pem.toString(), pem.toString('base64')]) {
+          await using inline = await openAws(emulator, {}, { trustedCertificates: [text] });
+          assert.equal(await inline.read('db'), answer);
+        }
+      }
       if (typeof answer === 'string') assert.equal(await aws.read('db'), answer);
       else await assert.rejects(aws.read('db'), { code: 'unavailable', message: answer });
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -243,6 +243,14 @@ describe('authentication to a real OpenBao', { skip: noOpenBao() ?? false }, () 
       cert_auth_cert_key: client.key,
     });
     assert.equal(await literal.read('hello'), '{"foo":"over TLS"}');
+    const texts = {
+      ca_cert: readFileSync(tls.caFile, 'utf8'),
+      cert_auth_cert: client.cert,
+      cert_auth_cert_key: client.key,
+    };
+    const encoded = Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, btoa(text)]));
+    await using inBase64 = await openHcv(tls, { ...config, ...encoded });
+    assert.equal(await inBase64.read('hello'), '{"foo":"over TLS"}');
     // The next login is by the next certificate: the first is trusted no more.
     const next = makeCertificate(folder, 'next', { extensions });
     await tls.api('POST', 'auth/cert/certs/dp', { certificate: next.cert, token_policies: ['read'] });

@@ -1,5 +1,5 @@
+import { inlinePem } from '../../pem-setting.ts';
 import { fileError } from '../../shown-text.ts';
-import { isPem } from '../../vaults/hcv-uses.ts';
 import { BackendError } from '../backend.ts';
 import { readRegularFile } from '../regular-file.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
@@ -29,10 +29,11 @@ export function tlsMaterial(config: HcvConfig, trusted: readonly string[]): TlsM
   };
 }
 
-/** A field that is PEM itself, or names the file that has it. @throws BackendError unavailable */
+/** A field that is PEM itself or base64 of it, or names the file that has it. @throws BackendError unavailable */
 export function pemOf(config: HcvConfig, name: string): string | undefined {
   const value = config.text(name);
-  if (value === undefined || isPem(value)) return value;
+  const inline = value === undefined ? undefined : inlinePem(value);
+  if (value === undefined || inline !== undefined) return inline;
   if (!config.mayNameFile(name))
     throw new BackendError('unavailable', `${name}: what its reference stands for is no PEM`);
   try {
