@@ -1,4 +1,5 @@
-import { type BodyRequest, MeasuredControlPlane } from './bodies/measured-control-plane.ts';
+import { postgresMissing } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { type BodyRequest, type DatabaseKind, MeasuredControlPlane } from './bodies/measured-control-plane.ts';
 import { HARD_BODIES, type HardBody, repeated, TYPES } from './bodies/worst-bodies.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
 
@@ -11,7 +12,7 @@ const PIECES =
   'vault:// {vault://env/A} ******** arn:aws:iam::1:role/x http://a/ ../ \u0000 \ufeff \ud800';
 const pieces = [...PIECES.split(' '), ' ', '\n', '\r\n', '\t', '\n  ', '\r\n\r\n', '\r\n--b\r\n'];
 
-let controlPlane: MeasuredControlPlane | undefined;
+let controlPlanes: MeasuredControlPlane[] = [];
 let routes: Array<Pick<BodyRequest, 'method' | 'path'>> = [];
 /** What took longest so far, to be changed a little and tried again. */
 let hardest: Array<{ request: BodyRequest; parts: Parts; blockedMs: number }> = [];
@@ -25,7 +26,7 @@ interface Parts {
 
 /**
  * Looks for the body of up to 1 MB, of every type and for every route of the Admin API, that holds up a control plane's
- * event loop for longer than is allowed, is answered with a 5xx, or is not answered.
+ * event loop for longer than is allowed, is answered with a 5xx, or is not answered. With each database that there is.
  */
 export const bodies: FuzzTarget = {
   name: 'bodies',
@@ -33,14 +34,16 @@ export const bodies: FuzzTarget = {
   usual: 500,
   slice: 5,
   async attempt(seed, count) {
-    controlPlane ??= await MeasuredControlPlane.start();
-    if (routes.length === 0) routes = (await controlPlane.routes()).filter(({ method }) => method !== 'GET');
+    if (controlPlanes.length === 0)
+      controlPlanes = await Promise.all(databases().map((kind) => MeasuredControlPlane.start(kind)));
+    if (routes.length === 0) routes = (await controlPlanes[0]!.routes()).filter(({ method }) => method !== 'GET');
     const random = randomNumbers(seed);
     for (let n = 0; n < count; n++) {
       const { request, parts } = nextRequest(random);
+      const controlPlane = random.of(controlPlanes);
       const { status, blockedMs, allowedMs } = await controlPlane.send(request);
       hardest = [...hardest, { request, parts, blockedMs }].sort((a, b) => b.blockedMs - a.blockedMs).slice(0, KEPT);
-      const told = `${request.method} ${request.path} (${request.type}), ${request.body.length} characters of ${JSON.stringify(parts)}`;
+      const told = `${controlPlane.database}: ${request.method} ${request.path} (${request.type}), ${request.body.length} characters of ${JSON.stringify(parts)}`;
       if (blockedMs > allowedMs) return `${told}: held up for ${blockedMs} ms; ${Math.round(allowedMs)} are allowed`;
       // 503: too many YAML documents at once.
       if (status !== undefined && status >= 500 && status !== 503) return `${told}: answered ${status}`;
@@ -48,12 +51,16 @@ export const bodies: FuzzTarget = {
     return undefined;
   },
   async stop() {
-    await controlPlane?.stop();
-    controlPlane = undefined;
+    await Promise.all(controlPlanes.map((controlPlane) => controlPlane.stop()));
+    controlPlanes = [];
     routes = [];
     hardest = [];
   },
 };
+
+function databases(): DatabaseKind[] {
+  return postgresMissing() === false ? ['embedded', 'postgres'] : ['embedded'];
+}
 
 function nextRequest(random: Random): { request: BodyRequest; parts: Parts } {
   if (hardest.length > 0 && random.below(3) === 0) {

@@ -1,4 +1,4 @@
-import { nextTurn } from '@vaultplane/shared/next-turn.ts';
+import { mapInTurns, nextTurn } from '@vaultplane/shared/next-turn.ts';
 import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { applyDocument, diffDocument, diffVaults } from '../declarative/apply.ts';
@@ -19,7 +19,7 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
     '/config',
     {
       GET: async (request, reply) => {
-        const document = documentOf(await current.all());
+        const document = await documentOf(await current.all());
         if (!/\byaml\b/.test(request.headers.accept ?? '')) return document;
         reply.type('application/yaml; charset=utf-8');
         return printYaml(document);
@@ -27,14 +27,14 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
       POST: async (request, reply) => {
         const body = await documentBody(request);
         await nextTurn();
-        const wanted = readDocument(body);
-        await nextTurn();
+        const wanted = await readDocument(body);
         const { result, version, changed } = await store.change(request.actor, writeRequest(request, 201), (edit) =>
           applyDocument(edit, wanted),
         );
         reply.code(201);
+        const shown = await mapInTurns(result, masked);
+        const vaults = Object.fromEntries(shown.map((vault) => [vault.id, vault]));
         await nextTurn();
-        const vaults = Object.fromEntries(result.map((vault) => [vault.id, masked(vault)]));
         return { vaults, config_version: version, changed };
       },
     },
@@ -45,9 +45,13 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
     app,
     '/config/diff',
     {
-      POST: async (request) => ({
-        changes: diffDocument(await current.all(), readDocument(await documentBody(request))),
-      }),
+      POST: async (request) => {
+        const body = await documentBody(request);
+        await nextTurn();
+        const changes = await diffDocument(await current.all(), await readDocument(body));
+        await nextTurn();
+        return { changes };
+      },
     },
     { role: 'editor', reads: true, document: true },
   );
@@ -67,11 +71,10 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
       // Before the first version there was nothing, by nobody.
       if (!vaults || (!facts && version > 0)) throw notFound();
       const { made_at = null, actor = null, action = null, changes = [] } = facts ?? {};
-      return {
-        ...{ version, made_at, actor, action },
-        changes: changes.map(({ before, after }) => diffVault(before, after)),
-        config: documentOf(vaults),
-      };
+      const diffs = await mapInTurns(changes, ({ before, after }) => diffVault(before, after));
+      const config = await documentOf(vaults);
+      await nextTurn();
+      return { version, made_at, actor, action, changes: diffs, config };
     },
   });
   // What a rollback to it would change now.
@@ -80,7 +83,9 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
       const version = versionOf(request);
       const vaults = await store.vaultsAt(version);
       if (!vaults) throw notFound();
-      return { version, changes: diffVaults((await store.load()).vaults, vaults) };
+      const changes = await diffVaults((await store.load()).vaults, vaults);
+      await nextTurn();
+      return { version, changes };
     },
   });
   resource(app, '/config/versions/:version/rollback', {

@@ -1,7 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import {
   type ControlPlaneMessage,
   deltaMessage,
@@ -14,6 +13,7 @@ import {
   type ConfigPosition,
   changeSnapshot,
   diffSnapshots,
+  digestInTurns,
   makeSnapshot,
   type Snapshot,
 } from '@vaultplane/shared/snapshot.ts';
@@ -32,7 +32,7 @@ const REMEMBERED_VERSIONS = 100;
 const LONGEST_DELTA_VERSIONS = 1000;
 /** Deltas to one version that are kept encoded. */
 const MOST_DELTAS = 1000;
-/** Vaults of one change that take a turn of the event loop of their own. */
+/** Digests of so many vaults, and not fewer, are made in turns of the event loop of their own. */
 const MANY_VAULTS = 500;
 /** The delta of one step is made before anybody asks for it, unless the step has more changes than this. */
 const LARGEST_READY_STEP = 100;
@@ -282,8 +282,7 @@ export class Publisher {
   }
 
   async #change(version: number, changed: ReadonlyMap<string, VaultEntity | null>): Promise<void> {
-    // Each takes a digest: behind the turn in which a large change was committed, not in it.
-    if (changed.size > MANY_VAULTS) await nextTurn();
+    if (changed.size > MANY_VAULTS) await digestInTurns(changed.values());
     const current = this.#current;
     const next = changeSnapshot(current, version, changed);
     // Encoded before it is told of, so that it goes out to all in one turn.
@@ -294,7 +293,10 @@ export class Publisher {
   async #load(): Promise<void> {
     const { timeline, version, vaults } = await this.#store.load();
     const back = timeline === this.#current.timeline && version < this.#current.version;
-    if (!back) return this.#publish(makeSnapshot(timeline, version, vaults));
+    if (!back) {
+      await digestInTurns(vaults);
+      return this.#publish(makeSnapshot(timeline, version, vaults));
+    }
     this.#log.warn(
       { had: this.#current.version, has: version },
       'the database went back to an earlier version: a new timeline begins',
@@ -331,6 +333,7 @@ export class Publisher {
     const changes = (await this.#store.changesAfter(from.version)).filter(({ version }) => version <= target.version);
     // The first change behind that version tells what a vault was.
     const undone = new Map(changes.reverse().map(({ vaultId, before }) => [vaultId, before]));
+    await digestInTurns(undone.values());
     return changeSnapshot(target, from.version, undone);
   }
 

@@ -28,7 +28,7 @@ export async function dumpConfig(
     store: async ({ config }) => documentOf((await config.load()).vaults),
     api: (api) => api.call('GET', '/config'),
   });
-  const text = json ? `${JSON.stringify(document, null, 2)}\n` : printYaml(document);
+  const text = json ? `${JSON.stringify(document, null, 2)}\n` : await printYaml(document);
   if (output === undefined) return text;
   try {
     await writeOutput(output, text);
@@ -49,13 +49,13 @@ async function writeOutput(output: string, text: string): Promise<void> {
 
 /** `config diff`: what `config apply` of the same file would change. */
 export async function diffConfig(settings: ControlPlaneSettings, file: string) {
-  const changes = await changesOf(settings, readFile(file));
+  const changes = await changesOf(settings, await readFile(file));
   return { facts: factsOf(changes), lines: printDiff(changes), changed: changes.length > 0 };
 }
 
 /** `config apply`. */
 export async function applyConfig(settings: ControlPlaneSettings, file: string) {
-  const read = readFile(file);
+  const read = await readFile(file);
   const changes = await changesOf(settings, read);
   const version = await withStored<number>(settings, {
     store: async ({ config }, actor) => {
@@ -88,11 +88,11 @@ interface ReadFile {
   vaults: VaultInput[];
 }
 
-function readFile(file: string): ReadFile {
+async function readFile(file: string): Promise<ReadFile> {
   const text = readInput(file);
   try {
     const document: unknown = parseYaml(text, { maxAliasCount: 100 });
-    return { document, vaults: readDocument(document) };
+    return { document, vaults: await readDocument(document) };
   } catch (error) {
     const what = error instanceof InvalidDocument ? error.lines.join('; ') : (error as Error).message;
     throw new StartError(`${shownPath(file)} can't be applied: ${what}`);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalJson } from '@vaultplane/shared/canonical.ts';
+import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
 import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
@@ -16,37 +17,46 @@ import { diffVault, type VaultDiff } from './vault-diff.ts';
  * @throws InvalidDocument for a mask that stands for nothing
  */
 export async function applyDocument(edit: ConfigEdit, wanted: readonly VaultInput[]): Promise<VaultEntity[]> {
-  await edit.replaceAll(merge(await edit.all(), wanted, edit.nowSeconds));
+  await edit.replaceAll(await merge(await edit.all(), wanted, edit.nowSeconds));
   return edit.all();
 }
 
 /** What applying a document would do, in order of prefix. @throws InvalidDocument for a mask that stands for nothing */
-export function diffDocument(current: readonly VaultEntity[], wanted: readonly VaultInput[]): VaultDiff[] {
-  return diffVaults(current, merge(current, wanted, 0));
+export async function diffDocument(
+  current: readonly VaultEntity[],
+  wanted: readonly VaultInput[],
+): Promise<VaultDiff[]> {
+  return diffVaults(current, await merge(current, wanted, 0));
 }
 
 /** What leads from some vaults to others, in order of prefix. */
-export function diffVaults(current: readonly VaultEntity[], after: readonly VaultEntity[]): VaultDiff[] {
+export async function diffVaults(current: readonly VaultEntity[], after: readonly VaultEntity[]): Promise<VaultDiff[]> {
   const before = new Map(current.map((vault) => [vault.id, vault]));
   const kept = new Set(after.map(({ id }) => id));
   const content = (vault: VaultEntity) => canonicalJson({ ...vault, updated_at: 0 });
-  const diffs = [
-    ...after
-      .filter((vault) => !before.has(vault.id) || content(before.get(vault.id)!) !== content(vault))
-      .map((vault) => diffVault(before.get(vault.id) ?? null, vault)),
-    ...current.filter(({ id }) => !kept.has(id)).map((vault) => diffVault(vault, null)),
-  ];
-  return diffs.sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+  const diffs = await mapInTurns(after, (vault) => {
+    const was = before.get(vault.id) ?? null;
+    return was && content(was) === content(vault) ? undefined : diffVault(was, vault);
+  });
+  const gone = current.filter(({ id }) => !kept.has(id));
+  diffs.push(...(await mapInTurns(gone, (vault) => diffVault(vault, null))));
+  return diffs.filter((diff) => diff !== undefined).sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
 }
 
-function merge(current: readonly VaultEntity[], wanted: readonly VaultInput[], nowSeconds: number): VaultEntity[] {
+async function merge(
+  current: readonly VaultEntity[],
+  wanted: readonly VaultInput[],
+  nowSeconds: number,
+): Promise<VaultEntity[]> {
   const byId = new Map(current.map((vault) => [vault.id, vault]));
   const byPrefix = new Map(current.map((vault) => [vault.prefix, vault]));
   const claimed = new Set(wanted.map(({ id }) => id));
   const lines: string[] = [];
   const errors: unknown[] = wanted.map(() => null);
   const merged: VaultEntity[] = [];
+  const work = new LongWork();
   for (const [index, input] of wanted.entries()) {
+    if (work.isTurnDue) await work.giveTurn();
     const namesake = byPrefix.get(input.prefix);
     const existing =
       input.id === undefined ? (namesake && !claimed.has(namesake.id) ? namesake : undefined) : byId.get(input.id);

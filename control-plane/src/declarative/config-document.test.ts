@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { documentOf, InvalidDocument, printYaml, readDocument } from './config-document.ts';
 
 const VAULT: VaultEntity = {
@@ -23,9 +23,9 @@ const BARE: VaultEntity = {
   tags: null,
 };
 
-function refusal(document: unknown): InvalidDocument {
+async function refusal(document: unknown): Promise<InvalidDocument> {
   try {
-    readDocument(document);
+    await readDocument(document);
   } catch (error) {
     if (error instanceof InvalidDocument) return error;
     throw error;
@@ -34,35 +34,44 @@ function refusal(document: unknown): InvalidDocument {
 }
 
 describe('a declarative configuration', () => {
-  it('is read back from its YAML and its JSON as it was written', () => {
-    const document = documentOf([VAULT, BARE]);
+  it('is read back from its YAML and its JSON as it was written', async () => {
+    const document = await documentOf([VAULT, BARE]);
     assert.deepEqual(
       document.vaults.map(({ prefix }) => prefix),
       ['a-bare-one', 'aws-sm-vault'],
     );
     assert.deepEqual(Object.keys(document.vaults[0]!), ['id', 'prefix', 'name']);
-    for (const read of [parse(printYaml(document)), JSON.parse(JSON.stringify(document))]) {
-      const [bare, full] = readDocument(read);
+    for (const read of [parse(await printYaml(document)), JSON.parse(JSON.stringify(document))]) {
+      const [bare, full] = await readDocument(read);
       const { created_at: _, updated_at: __, ...rest } = VAULT;
       assert.deepEqual(full, rest);
       assert.deepEqual(bare?.config, {});
     }
   });
 
-  it('may be of format 3.0 or 1.1, a number too, as YAML makes of it without quotes, and about itself', () => {
-    for (const format of ['3.0', '1.1', 3.0, 1.1]) {
-      assert.deepEqual(readDocument({ _format_version: format, _info: { select_tags: ['a'] }, _transform: true }), []);
+  it('is printed a vault at a time as it would be at once', async () => {
+    for (const vaults of [[VAULT, BARE], [BARE], []]) {
+      const document = await documentOf(vaults);
+      assert.equal(await printYaml(document), stringify(document, { lineWidth: 0 }));
     }
   });
 
-  it('may name other entities, as long as there are none', () => {
-    assert.deepEqual(readDocument({ _format_version: '3.0', services: [], routes: null }), []);
-    assert.match(refusal({ _format_version: '3.0', services: [{}] }).message, /^services: unknown field$/);
+  it('may be of format 3.0 or 1.1, a number too, as YAML makes of it without quotes, and about itself', async () => {
+    for (const format of ['3.0', '1.1', 3.0, 1.1]) {
+      const about = { _info: { select_tags: ['a'] }, _transform: true };
+      assert.deepEqual(await readDocument({ _format_version: format, ...about }), []);
+    }
   });
 
-  it('is refused with everything that is wrong in it', () => {
+  it('may name other entities, as long as there are none', async () => {
+    assert.deepEqual(await readDocument({ _format_version: '3.0', services: [], routes: null }), []);
+    const { message } = await refusal({ _format_version: '3.0', services: [{}] });
+    assert.match(message, /^services: unknown field$/);
+  });
+
+  it('is refused with everything that is wrong in it', async () => {
     const vault = { name: 'aws', prefix: 'a-b' };
-    const { lines, fields } = refusal({
+    const { lines, fields } = await refusal({
       _format_version: '2.0',
       plugins: [1],
       vaults: [vault, { ...vault, prefix: 'c-d', config: { ttl: -1 } }, vault, 7],
@@ -75,7 +84,7 @@ describe('a declarative configuration', () => {
       'vaults.4: schema violation (@entity: expected a record)',
     ]);
     assert.equal((fields.vaults as unknown[])[0], null);
-    assert.match(refusal({}).message, /^_format_version: required field missing$/);
-    for (const none of [null, [], 'x', 7]) refusal(none);
+    assert.match((await refusal({})).message, /^_format_version: required field missing$/);
+    for (const none of [null, [], 'x', 7]) await refusal(none);
   });
 });

@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalJson } from '@vaultplane/shared/canonical.ts';
-import { nextTurn } from '@vaultplane/shared/next-turn.ts';
+import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
 import type { VaultSealing } from './vault-sealing.ts';
 import type { VaultsInTransaction } from './vaults-in-transaction.ts';
-
-/** A whole configuration is made in parts, so that others get a turn between them. */
-const VAULTS_A_TURN = 1000;
 
 /** Another vault has this id or prefix already. */
 export class VaultConflict extends Error {
@@ -104,7 +101,11 @@ export class ConfigEdit {
   async replaceAll(vaults: readonly VaultEntity[]): Promise<void> {
     const kept = new Set(vaults.map(({ id }) => id));
     const current = await this.all();
-    for (const { id } of current) if (!kept.has(id)) await this.delete(id);
+    const work = new LongWork();
+    for (const { id } of current) {
+      if (work.isTurnDue) await work.giveTurn();
+      if (!kept.has(id)) await this.delete(id);
+    }
     // Two vaults may swap their prefixes: whoever has one that another is to get makes way first.
     const wanted = new Map(vaults.map((vault) => [vault.prefix, vault.id]));
     for (const vault of current) {
@@ -114,14 +115,14 @@ export class ConfigEdit {
         this.#made.put({ ...vault, prefix: `~${vault.id}` });
       }
     }
-    for (const [index, vault] of vaults.entries()) {
-      if (index % VAULTS_A_TURN === VAULTS_A_TURN - 1) await nextTurn();
+    for (const vault of vaults) {
+      if (work.isTurnDue) await work.giveTurn();
       await this.put(vault);
     }
   }
 
   /** What the edit comes to: for each vault how it was and how it is, where the two differ. */
-  get changes(): VaultChange[] {
+  changes(): Promise<VaultChange[]> {
     return changesOf(this.#before, this.#made);
   }
 
@@ -134,10 +135,15 @@ export class ConfigEdit {
 }
 
 /** What has become of vaults, by their ids: of each that differs now. */
-export function changesOf(before: ReadonlyMap<string, VaultEntity | null>, made: KnownVaults): VaultChange[] {
-  return [...before]
-    .map(([vaultId, was]) => ({ vaultId, before: was, after: made.find({ id: vaultId }) ?? null }))
-    .filter(({ before, after }) => !isSameVault(before, after));
+export async function changesOf(
+  before: ReadonlyMap<string, VaultEntity | null>,
+  made: KnownVaults,
+): Promise<VaultChange[]> {
+  const changes = await mapInTurns(before, ([vaultId, was]) => {
+    const after = made.find({ id: vaultId }) ?? null;
+    return isSameVault(was, after) ? undefined : { vaultId, before: was, after };
+  });
+  return changes.filter((change) => change !== undefined);
 }
 
 function isSameVault(a: VaultEntity | null, b: VaultEntity | null): boolean {

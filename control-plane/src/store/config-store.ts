@@ -5,6 +5,7 @@ import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Actor, WriteRequest } from './audit-log.ts';
 import type { ConfigEdit, VaultChange } from './config-edit.ts';
+import { type ConfigChange, ConfigLog, type ConfigVersion, type ListedVersion } from './config-log.ts';
 import { positionOf, type StorePosition } from './config-state.ts';
 import { type Changed, type ConfigCommit, ConfigWriter } from './config-writer.ts';
 import type { Database, Queryable } from './database.ts';
@@ -14,33 +15,9 @@ import { allVaults, findVault, VAULT_COLUMNS } from './vaults-in-transaction.ts'
 
 /** Versions that are kept where the settings say nothing else. */
 export const VERSIONS_KEPT = 1000;
-/** So many vaults are named in a list of versions; the version itself has them all. */
-const NAMED_IN_LIST = 10;
 
 export interface StoredConfig extends StorePosition {
   vaults: VaultEntity[];
-}
-
-/** What one version did to one vault. */
-export interface ConfigChange extends VaultChange {
-  version: number;
-}
-
-export interface ConfigVersion {
-  version: number;
-  made_at: Date;
-  /** Who. */
-  actor: string;
-  /** By what: an Admin API call, or a command. */
-  action: string;
-}
-
-/** A version in a list: how many vaults it made, changed and took away, and the prefixes of some. */
-export interface ListedVersion extends ConfigVersion {
-  created: number;
-  updated: number;
-  deleted: number;
-  vaults: string[];
 }
 
 export interface PageQuery {
@@ -61,6 +38,7 @@ export interface ConfigStoreOptions {
 export class ConfigStore {
   readonly #database: Database;
   readonly #sealing: VaultSealing;
+  readonly #log: ConfigLog;
   readonly #writer: ConfigWriter;
   /** By which it knows its own notices. */
   readonly #notice = randomUUID();
@@ -68,6 +46,7 @@ export class ConfigStore {
   constructor(database: Database, clock: Clock, { keyring, versionsKept = VERSIONS_KEPT }: ConfigStoreOptions = {}) {
     this.#database = database;
     this.#sealing = new VaultSealing(keyring);
+    this.#log = new ConfigLog(database, this.#sealing);
     this.#writer = new ConfigWriter({ database, clock, sealing: this.#sealing, versionsKept, notice: this.#notice });
   }
 
@@ -99,13 +78,8 @@ export class ConfigStore {
   }
 
   /** What happened after a version, in order; whole versions only, and only those that are still kept. */
-  async changesAfter(version: number): Promise<ConfigChange[]> {
-    const rows = await this.#database.query<StoredChange>(
-      `select version, vault_id as "vaultId", before, after from config_changes where version > $1
-       order by version, vault_id`,
-      [version],
-    );
-    return rows.map((row) => this.#open(row));
+  changesAfter(version: number): Promise<ConfigChange[]> {
+    return this.#log.changes(version);
   }
 
   async page({ size, after, tags }: PageQuery): Promise<VaultEntity[]> {
@@ -123,34 +97,13 @@ export class ConfigStore {
   }
 
   /** Versions, the newest first, those before `before` if given. */
-  async versions(size: number, before?: number): Promise<ListedVersion[]> {
-    return this.#database.query(
-      `select version, made_at, actor, action,
-         count(*) filter (where before is null and after is not null)::integer as created,
-         count(*) filter (where before is not null and after is not null)::integer as updated,
-         count(*) filter (where before is not null and after is null)::integer as deleted,
-         coalesce((array_agg(coalesce(after, before) ->> 'prefix' order by coalesce(after, before) ->> 'prefix')
-           filter (where vault_id is not null))[1:${NAMED_IN_LIST}], '{}') as vaults
-       from (select version, made_at, actor, action from config_versions
-             where $2::bigint is null or version < $2 order by version desc limit $1) as page
-         left join config_changes using (version)
-       group by version, made_at, actor, action order by version desc`,
-      [size, before ?? null],
-    );
+  versions(size: number, before?: number): Promise<ListedVersion[]> {
+    return this.#log.versions(size, before);
   }
 
   /** One version and what it changed; undefined where it is not, or no longer, kept. */
-  async version(version: number): Promise<(ConfigVersion & { changes: VaultChange[] }) | undefined> {
-    const [found] = await this.#database.query<ConfigVersion>(
-      'select version, made_at, actor, action from config_versions where version = $1',
-      [version],
-    );
-    if (!found) return undefined;
-    const rows = await this.#database.query<StoredChange>(
-      `select vault_id as "vaultId", before, after from config_changes where version = $1 order by vault_id`,
-      [version],
-    );
-    return { ...found, changes: rows.map((row) => this.#open(row)) };
+  version(version: number): Promise<(ConfigVersion & { changes: VaultChange[] }) | undefined> {
+    return this.#log.version(version);
   }
 
   /**
@@ -158,21 +111,14 @@ export class ConfigStore {
    * Inside a change: give its edit's transaction.
    */
   async vaultsAt(version: number, within: Queryable = this.#database): Promise<VaultEntity[] | undefined> {
-    const { version: newest } = await positionOf(within);
-    if (version > newest) return undefined;
-    const [kept] = await within.query<{ oldest: number | null }>('select min(version) as oldest from config_versions');
-    if (version < (kept?.oldest ?? newest + 1) - 1) return undefined;
+    if (!(await this.#log.reaches(version, within))) return undefined;
     const vaults = new Map((await allVaults(within, this.#sealing)).map((vault) => [vault.id, vault]));
-    // The oldest change behind the version tells for each vault what it was.
-    const undone = await within.query<StoredChange>(
-      `select distinct on (vault_id) vault_id as "vaultId", before, null as after from config_changes where version > $1
-       order by vault_id, version`,
-      [version],
-    );
-    for (const { vaultId, before } of undone.map((row) => this.#open(row))) {
-      if (before) vaults.set(vaultId, before);
-      else vaults.delete(vaultId);
+    for (const [id, was] of await this.#log.undone(version, within)) {
+      if (was) vaults.set(id, was);
+      else vaults.delete(id);
     }
+    // What it goes by may have been taken away while it was read.
+    if (!(await this.#log.reaches(version, within))) return undefined;
     return [...vaults.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
@@ -219,11 +165,4 @@ export class ConfigStore {
   isOwn(notice: string): boolean {
     return notice === this.#notice;
   }
-
-  #open<Row extends StoredChange>(row: Row): Row & VaultChange {
-    const { before, after } = row;
-    return { ...row, before: before && this.#sealing.open(before), after: after && this.#sealing.open(after) };
-  }
 }
-
-type StoredChange = { version: number; vaultId: string; before: StoredVault | null; after: StoredVault | null };

@@ -146,7 +146,7 @@ export class ConfigWriter {
     const vaults = new VaultsInTransaction(readerAt(from, database, sealing), this.#held.vaults);
     try {
       const run = await this.#run(together, vaults, from);
-      const write = this.#writeOf(from, run, vaults);
+      const write = await this.#writeOf(from, run, vaults);
       if (prefixesGoOver(write.vaults) || isLarge(write)) return false;
       const to = await writeConfig(database, from, write, sealing);
       if (!to) throw new PositionPassed();
@@ -171,7 +171,7 @@ export class ConfigWriter {
       this.#isShared = this.#held.meet(from);
       const vaults = new VaultsInTransaction(readerIn(transaction, sealing), this.#held.vaults);
       const run = await this.#run(together, vaults, from, transaction);
-      const write = this.#writeOf(from, run, vaults);
+      const write = await this.#writeOf(from, run, vaults);
       await makeWay(transaction, write.vaults);
       const to = write.made.length > 0 ? await writeConfig(transaction, from, write, sealing) : from;
       if (!to) throw new Error('the configuration was written while it was locked');
@@ -205,7 +205,7 @@ export class ConfigWriter {
         outcomes.push(() => reject(error));
         continue;
       }
-      const { changes } = editing;
+      const changes = await editing.changes();
       vaults.accept(changes);
       const before = version;
       if (changes.length > 0) version++;
@@ -216,12 +216,12 @@ export class ConfigWriter {
     return { made, version, outcomes };
   }
 
-  #writeOf(from: StorePosition, { made, version }: Run, vaults: VaultsInTransaction): ConfigWrite {
+  async #writeOf(from: StorePosition, { made, version }: Run, vaults: VaultsInTransaction): Promise<ConfigWrite> {
     const { versionsKept, notice } = this.#options;
     const { timeline, at, upTo } = this.#pruned;
     const pruned = timeline === from.timeline && at <= from.version ? upTo : 0;
     const goes = [pruned, Math.max(pruned, version - versionsKept)] as const;
-    return { made, version, vaults: vaults.touched(), goes, notice };
+    return { made, version, vaults: await vaults.touched(), goes, notice };
   }
 
   #committed(from: StorePosition, to: MarkedPosition, { vaults, goes }: ConfigWrite, { outcomes }: Run): void {

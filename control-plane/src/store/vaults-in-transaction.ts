@@ -74,7 +74,7 @@ export class VaultsInTransaction {
   }
 
   /** What the changes come to: of each vault that differs now. */
-  touched(): VaultChange[] {
+  touched(): Promise<VaultChange[]> {
     return changesOf(this.#stored, this.#made);
   }
 

@@ -1,12 +1,10 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import {
-  type PostgresServer,
-  postgresMissing,
-  startPostgresServer,
-} from '@vaultplane/control-plane/store/testing/postgres-server.ts';
+import { type PostgresServer, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import type { Program } from '@vaultplane/local/program.ts';
 import { type ControlPlane, Deployment } from '../../e2e/deployment.ts';
+
+export type DatabaseKind = 'embedded' | 'postgres';
 
 export const ADMIN_TOKEN = 'the-admin-token-of-the-bodies-that-are-tried';
 /** How long the event loop may stand still, in ms of CPU time, on a machine as fast as the one below. */
@@ -20,6 +18,8 @@ export interface BodyRequest {
   method: string;
   path: string;
   type: string;
+  /** The type of the answer that is asked for. */
+  accept?: string;
   body: string;
 }
 
@@ -36,6 +36,7 @@ export interface Measured {
 export class MeasuredControlPlane {
   readonly controlPlane: ControlPlane;
   readonly program: Program;
+  readonly database: DatabaseKind;
   readonly #deployment: Deployment;
   readonly #probe: string;
   readonly #postgres: PostgresServer | undefined;
@@ -44,22 +45,27 @@ export class MeasuredControlPlane {
     deployment: Deployment,
     probe: string,
     postgres: PostgresServer | undefined,
+    database: DatabaseKind,
     controlPlane: ControlPlane,
     program: Program,
   ) {
     this.#deployment = deployment;
     this.#probe = probe;
     this.#postgres = postgres;
+    this.database = database;
     this.controlPlane = controlPlane;
     this.program = program;
   }
 
   /**
-   * On Postgres where it is installed: what is measured is the control plane's own work. An embedded database runs in the same
-   * thread, and a statement over a long history of large configurations takes it longer than any body.
+   * @param database `embedded` runs in the thread that is measured: each of its statements counts
+   * @param prepare gets the data_dir before the start
    */
-  static async start(): Promise<MeasuredControlPlane> {
-    const postgres = postgresMissing() === false ? await startPostgresServer() : undefined;
+  static async start(
+    database: DatabaseKind,
+    prepare: (dataDir: string) => Promise<void> = async () => {},
+  ): Promise<MeasuredControlPlane> {
+    const postgres = database === 'postgres' ? await startPostgresServer() : undefined;
     const deployment = new Deployment();
     const probe = join(deployment.folder, 'probe.sock');
     const controlPlane = await deployment.planControlPlane('cp', {
@@ -75,7 +81,8 @@ export class MeasuredControlPlane {
         VAULTPLANE_PG_DATABASE: postgres.database,
       }),
     });
-    return new MeasuredControlPlane(deployment, probe, postgres, controlPlane, await controlPlane.start());
+    await prepare(controlPlane.dataDir);
+    return new MeasuredControlPlane(deployment, probe, postgres, database, controlPlane, await controlPlane.start());
   }
 
   /** Every route of the API that there is, as its OpenAPI document has it, with something in place of its parameters. */
@@ -96,11 +103,11 @@ export class MeasuredControlPlane {
   }
 
   /** Sends a request and waits for its whole answer. @throws Error where none comes, or the program has ended */
-  async send({ method, path, type, body }: BodyRequest): Promise<Measured> {
+  async send({ method, path, type, accept, body }: BodyRequest): Promise<Measured> {
     await this.#look();
     const status = await fetch(this.controlPlane.adminUrl + path, {
       method,
-      headers: { ...HEADERS, 'content-type': type },
+      headers: { ...HEADERS, 'content-type': type, ...(accept && { accept }) },
       ...(method !== 'GET' && { body }),
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     }).then(
