@@ -8,7 +8,9 @@ import { followReferences } from '../delivery/followed-references.ts';
 import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
 import { parseSignal } from '../delivery/signal-name.ts';
-import { SupervisedCommand } from '../delivery/supervised-command.ts';
+import { GroupWitness } from '../delivery/supervision/group-witness.ts';
+import { CaughtSignals, PASSED_SIGNALS } from '../delivery/supervision/signals.ts';
+import { SupervisedCommand } from '../delivery/supervision/supervised-command.ts';
 import { quietLog, readSettings, warn } from './program-settings.ts';
 import { collect, commandWithSettings, type SettingsOption } from './settings-option.ts';
 
@@ -24,7 +26,8 @@ export function execCommand(): Command {
   return commandWithSettings('exec')
     .description(
       "Run a command with references' values in its environment, and nowhere else. Variables of this environment " +
-        'that are references are resolved too. Signals are passed on; the exit status is that of the command.',
+        'that are references are resolved too. Signals are passed on to the command and to what it has started; the exit ' +
+        'status is that of the command.',
     )
     .usage('[options] -- COMMAND [ARGUMENT]...')
     .argument('<command...>', 'the command and its arguments')
@@ -42,6 +45,8 @@ export function execCommand(): Command {
     .action(async (command: string[], options: ExecOptions) => {
       const onRotation = rotationOf(options);
       const grace = graceMs(options.grace);
+      const signals = new CaughtSignals();
+      const witness = GroupWitness.start(PASSED_SIGNALS);
       const environment = new SecretEnvironment(process.env, await variablesOf(options));
       const settings = await readSettings(options);
       const { references } = environment;
@@ -49,7 +54,7 @@ export function execCommand(): Command {
         references.length > 0 ? await lookUp(settings, references, { log: quietLog(), env: process.env }) : [];
       const env = environment.withValues(results);
       const client = onRotation && references.length > 0 ? await connectLocally(settings) : null;
-      const run = new SupervisedCommand(command, env, grace);
+      const run = new SupervisedCommand(command, env, { signals, witness: await witness, graceMs: grace });
       if (client) followRotations(client, environment, env, (changed) => onRotation!(run, changed));
       const status = await run.ended.finally(() => client?.close());
       if (status !== 0) throw new ExitStatus(status);
