@@ -4,6 +4,7 @@ import { type Context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@op
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { lookup } from './names/lookup.ts';
 import type { Tracing, TracingOptions } from './tracing.ts';
 
 /** Source: W3C Trace Context, section 3.2. */
@@ -13,7 +14,9 @@ const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-
 export function startTracing({ endpoint, program, version }: TracingOptions): Tracing {
   const provider = new BasicTracerProvider({
     resource: resourceFromAttributes({ 'service.name': program, 'service.version': version }),
-    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: endpoint }))],
+    spanProcessors: [
+      new BatchSpanProcessor(new OTLPTraceExporter({ url: endpoint, httpAgentOptions: { keepAlive: true, lookup } })),
+    ],
   });
   const tracer = provider.getTracer('vaultplane', version);
   const contexts = new AsyncLocalStorage<Context>();

@@ -4,6 +4,7 @@ import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
 import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { lookup } from '@vaultplane/shared/names/lookup.ts';
 import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
 import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
 import {
@@ -139,7 +140,7 @@ export async function connectTls(
 ): Promise<TLSSocket> {
   const tunnel = proxy && (await connectThroughProxy(address, proxy, signal));
   const connection = tls.connect({
-    ...(tunnel ? { socket: tunnel } : { ...address, noDelay: true }),
+    ...(tunnel ? { socket: tunnel } : { ...address, lookup, noDelay: true }),
     minVersion: 'TLSv1.3',
     ...tlsOptions,
   });
@@ -239,6 +240,7 @@ async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSi
     port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
     path: target,
     agent: false,
+    lookup,
     signal,
     headers: {
       host: target,

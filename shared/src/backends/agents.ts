@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { lookup } from '../names/lookup.ts';
 import { type Origin, PUSHED_CONNECTIONS } from '../upstream-policy/guard.ts';
 import { trustedCertificates } from './trusted-certificates.ts';
 
@@ -8,7 +9,7 @@ const MAX_SOCKETS = 50;
 
 /** What differs between connections on the node's own word and on a pushed one. */
 export function connectionOptions(origin: Origin) {
-  return { keepAlive: true, maxSockets: MAX_SOCKETS, ...(origin === 'pushed' && PUSHED_CONNECTIONS) };
+  return { keepAlive: true, maxSockets: MAX_SOCKETS, lookup, ...(origin === 'pushed' && PUSHED_CONNECTIONS) };
 }
 
 /**

@@ -1,6 +1,5 @@
-import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { addressesOf } from '../names/lookup.ts';
 import { type Address, isLoopback, parseAddress, withoutBrackets } from '../settings.ts';
 import type { BackendContext } from './backend.ts';
 
@@ -17,13 +16,12 @@ export class OwnAddress {
     return port === this.#own?.port;
   }
 
-  /** @throws Error of node:dns where the host has no address */
+  /** @throws NameError where the host has no address */
   async isAt(hostname: string, port: number): Promise<boolean> {
     const own = this.#own;
     if (own === undefined || !this.mayBeAt(port)) return false;
-    const host = withoutBrackets(hostname);
-    const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
-    return addresses.some((address) => reaches(address, own));
+    const addresses = await addressesOf(withoutBrackets(hostname));
+    return addresses.some(({ address }) => reaches(address, own));
   }
 }
 

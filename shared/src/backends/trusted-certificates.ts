@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { getCACertificates } from 'node:tls';
+import { lookup } from '../names/lookup.ts';
 import { inlinePem, PEM_FORMS } from '../pem-setting.ts';
 import { fileError } from '../shown-text.ts';
 import { BackendError } from './backend.ts';
@@ -33,5 +34,5 @@ export function trustedCertificates(sources: readonly string[]): string[] {
 
 /** @throws BackendError unavailable where a file can't be read */
 export function trustingAgent(sources: readonly string[]): Agent {
-  return new Agent({ keepAlive: true, ca: trustedCertificates(sources) });
+  return new Agent({ keepAlive: true, lookup, ca: trustedCertificates(sources) });
 }

@@ -1,5 +1,5 @@
-import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
+import { lookup } from '../names/lookup.ts';
 import { isLoopbackAddress, isMetadataAddress } from './addresses.ts';
 import type { Carried } from './carried.ts';
 import { type Destination, destinationOf, isSame } from './destination.ts';
@@ -66,7 +66,7 @@ export class PushedGuard implements UpstreamGuard {
  * checked and another when it is used.
  */
 export const pushedLookup: LookupFunction = (hostname, options, callback) => {
-  dns.lookup(hostname, options, (error, found, family) => {
+  lookup(hostname, options, (error, found, family) => {
     if (error) return callback(error, found as string, family);
     const addresses = Array.isArray(found) ? found.map(({ address }) => address) : [found as string];
     const refusal = refusalOfAddresses(hostname, addresses);
