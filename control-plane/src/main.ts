@@ -43,6 +43,11 @@ function command(name: string, description: string, parent: Command = program): 
     .option('--conf <file>', 'the settings file (default: /etc/vaultplane/vaultplane.conf, if it is there)');
 }
 
+/** An option that may be given more than once. */
+function collected(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
 /** Prints facts: as JSON if asked for, otherwise as lines. */
 function print({ json }: Common, facts: unknown, lines: string[]): void {
   process.stdout.write(json ? `${JSON.stringify(facts, null, 2)}\n` : lines.map((line) => `${line}\n`).join(''));
@@ -171,8 +176,9 @@ command('remove', 'Forget a node. One that has joined is let in no more; the id 
 const config = program.command('config').description('The whole configuration as a file (_format_version 3.0 or 1.1).');
 command('dump', 'Print the configuration as YAML.', config)
   .option('-o, --output <file>', 'write it to a file instead')
+  .option('--select-tag <tag>', 'only vaults with this tag; given more than once, with all of them', collected)
   .option('--json', 'as JSON')
-  .action(async (options: Common & { output?: string }) => {
+  .action(async (options: Common & { output?: string; selectTag?: string[] }) => {
     const text = await dumpConfig(await settingsOf(options), options);
     if (text !== undefined) process.stdout.write(text);
   });
@@ -193,7 +199,11 @@ command(
     print(options, facts, lines);
     if (changed) process.exitCode = 1;
   });
-command('apply', 'Make the configuration exactly what a file says, as one change.', config)
+command(
+  'apply',
+  'Make the configuration exactly what a file says, as one change; of a file with _info.select_tags, what has all those tags.',
+  config,
+)
   .argument('<file>', 'YAML or JSON; - for standard input')
   .option('--json', 'print facts as JSON')
   .action(async (file: string, options: Common) => {

@@ -1,5 +1,6 @@
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { type FieldErrors, SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
+import { ScopeConflict } from '../declarative/apply.ts';
 import { InvalidDocument } from '../declarative/config-document.ts';
 import { VaultConflict } from '../store/config-edit.ts';
 import { DatabaseUnavailable } from '../store/database.ts';
@@ -83,6 +84,12 @@ export function invalidDeclarativeConfig(fields: FieldErrors, lines: readonly st
   return new KongError(400, { code: 14, name: 'invalid declarative configuration', message, fields });
 }
 
+/** In a document with a scope, a vault whose prefix or id another one has that the document is not about. */
+export function scopeConflict({ fields, lines }: ScopeConflict): KongError {
+  const message = `declarative config is in conflict: ${lines.join('; ')}`;
+  return new KongError(409, { code: 5, name: 'unique constraint violation', message, fields });
+}
+
 export function unauthorized(message: string): KongError {
   return new KongError(401, { message }, { 'www-authenticate': 'Bearer realm="vaultplane"' });
 }
@@ -103,6 +110,7 @@ export function toKongError(error: unknown): KongError | undefined {
   if (error instanceof VaultConflict) {
     return error.field === 'id' ? primaryKeyViolation(error.value) : uniqueViolation(error.field, error.value);
   }
+  if (error instanceof ScopeConflict) return scopeConflict(error);
   if (error instanceof InvalidDocument) return invalidDeclarativeConfig(error.fields, error.lines);
   if (error instanceof DatabaseUnavailable) {
     return new KongError(503, { message: 'the database can not be reached' }, { 'retry-after': '2' });

@@ -5,7 +5,6 @@ import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
-import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import { parse as parseYaml } from 'yaml';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
 import {
@@ -13,7 +12,9 @@ import {
   documentOf,
   InvalidDocument,
   printYaml,
+  type ReadDocument,
   readDocument,
+  scopedDocument,
 } from '../declarative/config-document.ts';
 import { printDiff, type VaultDiff } from '../declarative/vault-diff.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
@@ -22,12 +23,13 @@ import { readInput, withStored } from './access.ts';
 /** `config dump`: the text, unless it went to a file. */
 export async function dumpConfig(
   settings: ControlPlaneSettings,
-  { output, json }: { output?: string; json?: true },
+  { output, json, selectTag = [] }: { output?: string; json?: true; selectTag?: string[] },
 ): Promise<string | undefined> {
-  const document = await withStored<ConfigDocument>(settings, {
+  const whole = await withStored<ConfigDocument>(settings, {
     store: async ({ config }) => documentOf((await config.load()).vaults),
     api: (api) => api.call('GET', '/config'),
   });
+  const document = scopedDocument(whole, selectTag);
   const text = json ? `${JSON.stringify(document, null, 2)}\n` : await printYaml(document);
   if (output === undefined) return text;
   try {
@@ -49,8 +51,13 @@ async function writeOutput(output: string, text: string): Promise<void> {
 
 /** `config diff`: what `config apply` of the same file would change. */
 export async function diffConfig(settings: ControlPlaneSettings, file: string) {
-  const changes = await changesOf(settings, await readFile(file));
-  return { facts: factsOf(changes), lines: printDiff(changes), changed: changes.length > 0 };
+  const read = await readFile(file);
+  const changes = await changesOf(settings, read);
+  return {
+    facts: factsOf(read, changes),
+    lines: [...aboutFile(read), ...printDiff(changes)],
+    changed: changes.length > 0,
+  };
 }
 
 /** `config apply`. */
@@ -60,41 +67,66 @@ export async function applyConfig(settings: ControlPlaneSettings, file: string) 
   const version = await withStored<number>(settings, {
     store: async ({ config }, actor) => {
       const request = { method: 'COMMAND', path: 'config apply' };
-      return (await config.change(actor, request, (edit) => applyDocument(edit, read.vaults))).version;
+      return (await applied(file, () => config.change(actor, request, (edit) => applyDocument(edit, read)))).version;
     },
     api: async (api) => (await api.call<{ config_version: number }>('POST', '/config', read.document)).config_version,
   });
   const withCredentials = prefixesWithCredentials({ vaults: read.vaults });
-  const facts = { ...factsOf(changes), config_version: version, with_credentials: withCredentials };
+  const facts = { ...factsOf(read, changes), config_version: version, with_credentials: withCredentials };
   const warnings = withCredentials.map((prefix) => `credentials of vault ${prefix}: ${CREDENTIAL_ADVICE}`);
-  return { facts, lines: [...printDiff(changes), ...warnings, `version ${version}`] };
+  return { facts, lines: [...aboutFile(read), ...printDiff(changes), ...warnings, `version ${version}`] };
 }
 
-function changesOf(settings: ControlPlaneSettings, { vaults, document }: ReadFile): Promise<VaultDiff[]> {
+function changesOf(settings: ControlPlaneSettings, read: ReadFile): Promise<VaultDiff[]> {
   return withStored<VaultDiff[]>(settings, {
-    store: async ({ config }) => diffDocument((await config.load()).vaults, vaults),
-    api: async (api) => (await api.call<{ changes: VaultDiff[] }>('POST', '/config/diff', document)).changes,
+    store: ({ config }) => applied(read.file, async () => diffDocument((await config.load()).vaults, read)),
+    api: async (api) => (await api.call<{ changes: VaultDiff[] }>('POST', '/config/diff', read.document)).changes,
   });
 }
 
-function factsOf(changes: readonly VaultDiff[]) {
+function factsOf({ selectTags, unused }: ReadFile, changes: readonly VaultDiff[]) {
   const prefixes = (wanted: VaultDiff['change']) =>
     changes.filter(({ change }) => change === wanted).map(({ prefix }) => prefix);
-  return { create: prefixes('create'), update: prefixes('update'), delete: prefixes('delete'), changes };
+  return {
+    ...(selectTags.length > 0 && { select_tags: selectTags }),
+    ...(unused.length > 0 && { unused }),
+    ...{ create: prefixes('create'), update: prefixes('update'), delete: prefixes('delete'), changes },
+  };
 }
 
-interface ReadFile {
+/** What a file says of itself that is not seen in what it changes. */
+function aboutFile({ selectTags, unused }: ReadFile): string[] {
+  return [
+    ...(selectTags.length > 0 ? [`only vaults with all of the tags ${selectTags.join(', ')}`] : []),
+    ...(unused.length > 0 ? [`not used, since it is not about vaults: ${unused.join(', ')}`] : []),
+  ];
+}
+
+interface ReadFile extends ReadDocument {
+  file: string;
   document: unknown;
-  vaults: VaultInput[];
 }
 
 async function readFile(file: string): Promise<ReadFile> {
   const text = readInput(file);
   try {
     const document: unknown = parseYaml(text, { maxAliasCount: 100 });
-    return { document, vaults: await readDocument(document) };
+    return { file, document, ...(await readDocument(document)) };
   } catch (error) {
-    const what = error instanceof InvalidDocument ? error.lines.join('; ') : (error as Error).message;
-    throw new StartError(`${shownPath(file)} can't be applied: ${what}`);
+    throw notApplicable(file, error);
   }
+}
+
+/** @throws StartError where what is stored does not let the file be applied */
+async function applied<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof InvalidDocument ? notApplicable(file, error) : error;
+  }
+}
+
+function notApplicable(file: string, error: unknown): StartError {
+  const what = error instanceof InvalidDocument ? error.lines.join('; ') : (error as Error).message;
+  return new StartError(`${shownPath(file)} can't be applied: ${what}`);
 }

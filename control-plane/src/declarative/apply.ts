@@ -6,27 +6,34 @@ import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
 import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
 import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import type { ConfigEdit } from '../store/config-edit.ts';
-import { InvalidDocument, MAX_ERRORS, STOPPED } from './config-document.ts';
+import { InvalidDocument, MAX_ERRORS, type ReadDocument, STOPPED } from './config-document.ts';
+import { hasTags } from './document-scope.ts';
 import { diffVault, type VaultDiff } from './vault-diff.ts';
 
-/**
- * Makes the vaults exactly those of a document: one that is left out is deleted. A vault without an id is the one of
- * its prefix, if there is one.
- *
- * @returns the vaults as they are now
- * @throws InvalidDocument for a mask that stands for nothing
- */
-export async function applyDocument(edit: ConfigEdit, wanted: readonly VaultInput[]): Promise<VaultEntity[]> {
-  await edit.replaceAll(await merge(await edit.all(), wanted, edit.nowSeconds));
-  return edit.all();
+/** A document that would change vaults outside of its scope. */
+export class ScopeConflict extends InvalidDocument {
+  override readonly name = 'ScopeConflict';
 }
 
-/** What applying a document would do, in order of prefix. @throws InvalidDocument for a mask that stands for nothing */
-export async function diffDocument(
-  current: readonly VaultEntity[],
-  wanted: readonly VaultInput[],
-): Promise<VaultDiff[]> {
-  return diffVaults(current, await merge(current, wanted, 0));
+/**
+ * Makes the vaults of a document's scope exactly those of the document: one that is left out is deleted. A vault without
+ * an id is the one of its prefix, if there is one. Vaults outside of the scope stay as they are.
+ *
+ * @returns the vaults of the scope as they are now
+ * @throws InvalidDocument for a mask that stands for nothing; ScopeConflict
+ */
+export async function applyDocument(edit: ConfigEdit, document: ReadDocument): Promise<VaultEntity[]> {
+  await edit.replaceAll(await merge(await edit.all(), document, edit.nowSeconds));
+  return (await partedBy(await edit.all(), document.selectTags)).inScope;
+}
+
+/**
+ * What applying a document would do, in order of prefix.
+ *
+ * @throws InvalidDocument for a mask that stands for nothing; ScopeConflict
+ */
+export async function diffDocument(current: readonly VaultEntity[], document: ReadDocument): Promise<VaultDiff[]> {
+  return diffVaults(current, await merge(current, document, 0));
 }
 
 /** What leads from some vaults to others, in order of prefix. */
@@ -43,30 +50,71 @@ export async function diffVaults(current: readonly VaultEntity[], after: readonl
   return diffs.filter((diff) => diff !== undefined).sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
 }
 
+/** All vaults as they are once a document is applied, those outside of its scope too. */
 async function merge(
   current: readonly VaultEntity[],
-  wanted: readonly VaultInput[],
+  { vaults: wanted, selectTags }: ReadDocument,
   nowSeconds: number,
 ): Promise<VaultEntity[]> {
-  const byId = new Map(current.map((vault) => [vault.id, vault]));
-  const byPrefix = new Map(current.map((vault) => [vault.prefix, vault]));
+  const { inScope, others } = await partedBy(current, selectTags);
+  const byId = new Map(inScope.map((vault) => [vault.id, vault]));
+  const byPrefix = new Map(inScope.map((vault) => [vault.prefix, vault]));
   const claimed = new Set(wanted.map(({ id }) => id));
-  const lines: string[] = [];
-  const errors: unknown[] = wanted.map(() => null);
   const merged: VaultEntity[] = [];
-  const work = new LongWork();
-  for (const [index, input] of wanted.entries()) {
-    if (work.isTurnDue) await work.giveTurn();
+  await checkEach(wanted, InvalidDocument, (input) => {
     const namesake = byPrefix.get(input.prefix);
     const existing =
       input.id === undefined ? (namesake && !claimed.has(namesake.id) ? namesake : undefined) : byId.get(input.id);
+    merged.push({
+      ...unmasked(input, existing),
+      id: existing?.id ?? input.id ?? randomUUID(),
+      created_at: input.created_at ?? existing?.created_at ?? nowSeconds,
+      updated_at: nowSeconds,
+    });
+  });
+  if (others.length > 0) await refuseConflicts(wanted, others, selectTags);
+  return [...others, ...merged];
+}
+
+async function partedBy(vaults: readonly VaultEntity[], selectTags: readonly string[]) {
+  const inScope: VaultEntity[] = [];
+  const others: VaultEntity[] = [];
+  await mapInTurns(vaults, (vault) => (hasTags(vault, selectTags) ? inScope : others).push(vault));
+  return { inScope, others };
+}
+
+/** @throws ScopeConflict for each vault whose prefix or id one outside of the scope has */
+async function refuseConflicts(
+  wanted: readonly VaultInput[],
+  others: readonly VaultEntity[],
+  selectTags: readonly string[],
+): Promise<void> {
+  const ids = new Map(others.map((vault) => [vault.id, vault]));
+  const prefixes = new Map(others.map((vault) => [vault.prefix, vault]));
+  await checkEach(wanted, ScopeConflict, ({ id, prefix }) => {
+    const other = (id !== undefined ? ids.get(id) : undefined) ?? prefixes.get(prefix);
+    if (!other) return;
+    const field = other.id === id ? 'id' : 'prefix';
+    const missing = selectTags.filter((tag) => !hasTags(other, [tag])).map((tag) => JSON.stringify(tag));
+    throw new SchemaViolation({
+      [field]: `conflict with the vault ${other.prefix}, which is outside of select_tags (it lacks ${missing.join(', ')}): choose another ${field}, or give that vault the tags`,
+    });
+  });
+}
+
+/** Checks vaults one by one. @throws an error of the type with everything that was wrong */
+async function checkEach(
+  wanted: readonly VaultInput[],
+  Failure: typeof InvalidDocument,
+  check: (input: VaultInput) => void,
+): Promise<void> {
+  const lines: string[] = [];
+  const errors: unknown[] = wanted.map(() => null);
+  const work = new LongWork();
+  for (const [index, input] of wanted.entries()) {
+    if (work.isTurnDue) await work.giveTurn();
     try {
-      merged.push({
-        ...unmasked(input, existing),
-        id: existing?.id ?? input.id ?? randomUUID(),
-        created_at: input.created_at ?? existing?.created_at ?? nowSeconds,
-        updated_at: nowSeconds,
-      });
+      check(input);
     } catch (error) {
       if (!(error instanceof SchemaViolation)) throw error;
       errors[index] = error.fields;
@@ -76,6 +124,5 @@ async function merge(
       break;
     }
   }
-  if (lines.length > 0) throw new InvalidDocument(lines, { vaults: errors } as unknown as InvalidDocument['fields']);
-  return merged;
+  if (lines.length > 0) throw new Failure(lines, { vaults: errors } as unknown as InvalidDocument['fields']);
 }

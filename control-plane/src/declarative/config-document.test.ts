@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { parse, stringify } from 'yaml';
-import { documentOf, InvalidDocument, printYaml, readDocument } from './config-document.ts';
+import { documentOf, InvalidDocument, printYaml, readDocument, scopedDocument } from './config-document.ts';
 
 const VAULT: VaultEntity = {
   id: '11111111-1111-4111-8111-111111111111',
@@ -23,6 +23,8 @@ const BARE: VaultEntity = {
   tags: null,
 };
 
+const ALL_OF_NOTHING = { vaults: [], selectTags: [], unused: [] };
+
 async function refusal(document: unknown): Promise<InvalidDocument> {
   try {
     await readDocument(document);
@@ -42,7 +44,7 @@ describe('a declarative configuration', () => {
     );
     assert.deepEqual(Object.keys(document.vaults[0]!), ['id', 'prefix', 'name']);
     for (const read of [parse(await printYaml(document)), JSON.parse(JSON.stringify(document))]) {
-      const [bare, full] = await readDocument(read);
+      const [bare, full] = (await readDocument(read)).vaults;
       const { created_at: _, updated_at: __, ...rest } = VAULT;
       assert.deepEqual(full, rest);
       assert.deepEqual(bare?.config, {});
@@ -56,15 +58,71 @@ describe('a declarative configuration', () => {
     }
   });
 
-  it('may be of format 3.0 or 1.1, a number too, as YAML makes of it without quotes, and about itself', async () => {
+  it('may be of format 3.0 or 1.1, a number too, as YAML makes of it without quotes', async () => {
     for (const format of ['3.0', '1.1', 3.0, 1.1]) {
-      const about = { _info: { select_tags: ['a'] }, _transform: true };
-      assert.deepEqual(await readDocument({ _format_version: format, ...about }), []);
+      assert.deepEqual(await readDocument({ _format_version: format, _transform: true }), ALL_OF_NOTHING);
+    }
+  });
+
+  it('names its scope by tags, which are put on its vaults behind their own', async () => {
+    const vault = { name: 'env', prefix: 'my-env', tags: ['b', 'own'] };
+    const document = { _format_version: '3.0', _info: { select_tags: ['a', 'b', 'a'] }, vaults: [vault] };
+    const { vaults, selectTags } = await readDocument(document);
+    assert.deepEqual(selectTags, ['a', 'b']);
+    assert.deepEqual(vaults[0]!.tags, ['b', 'own', 'a']);
+    for (const none of [null, {}, { select_tags: null }, { select_tags: [] }]) {
+      assert.deepEqual((await readDocument({ ...document, _info: none })).selectTags, []);
+      assert.deepEqual((await readDocument({ ...document, _info: none })).vaults[0]!.tags, ['b', 'own']);
+    }
+    const dumped = scopedDocument(await documentOf([{ ...VAULT, tags: ['b', 'x', 'a'] }, BARE]), ['a', 'b']);
+    assert.deepEqual(dumped._info, { select_tags: ['a', 'b'] });
+    assert.deepEqual(
+      dumped.vaults.map(({ prefix, tags }) => [prefix, tags]),
+      [[VAULT.prefix, ['x']]],
+    );
+  });
+
+  it('may say what means nothing here, and that is told', async () => {
+    const { unused } = await readDocument({
+      _format_version: '3.0',
+      _workspace: 'default',
+      _comment: 'x',
+      _ignore: [{ services: 1 }],
+      _plugin_configs: { shared: {} },
+      _info: { defaults: { service: { port: 1 } }, default_lookup_tags: { services: ['a'] } },
+    });
+    assert.deepEqual(unused, ['_plugin_configs', '_info.defaults', '_info.default_lookup_tags']);
+  });
+
+  it('is refused where it is about something else than this configuration, or may be', async () => {
+    const refused = async (about: object) => (await refusal({ _format_version: '3.0', ...about })).lines;
+    assert.deepEqual(await refused({ _workspace: 'team-a' }), [
+      '_workspace: there is no workspace team-a: the only one is default',
+    ]);
+    assert.deepEqual(await refused({ _workspace: 7 }), ['_workspace: expected a string']);
+    assert.deepEqual(await refused({ _info: { select_tag: ['a'] } }), ['_info.select_tag: unknown field']);
+    assert.deepEqual(await refused({ _info: { select_tags: 'a' } }), ['_info.select_tags: expected a set']);
+    assert.match(
+      (await refused({ _info: { select_tags: ['a', 'b,c'] } }))[0]!,
+      /^_info\.select_tags\.2: invalid tag 'b,c'/,
+    );
+    assert.match(
+      (await refused({ _info: { defaults: { vault: {} } } }))[0]!,
+      /^_info\.defaults\.vault: .*not supported/,
+    );
+    for (const about of [
+      { _info: [] },
+      { _plugin_configs: 'x' },
+      { _info: { defaults: 1 } },
+      { _later: { scope: 1 } },
+      { _info: { select_tags: ['a', 'b', 'c', 'd', 'e', 'f'] } },
+    ]) {
+      assert.equal((await refused(about)).length, 1);
     }
   });
 
   it('may name other entities, as long as there are none', async () => {
-    assert.deepEqual(await readDocument({ _format_version: '3.0', services: [], routes: null }), []);
+    assert.deepEqual(await readDocument({ _format_version: '3.0', services: [], routes: null }), ALL_OF_NOTHING);
     const { message } = await refusal({ _format_version: '3.0', services: [{}] });
     assert.match(message, /^services: unknown field$/);
   });

@@ -1,9 +1,15 @@
 import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
 import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { type FieldErrors, SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
+import {
+  type FieldError,
+  type FieldErrors,
+  flattenErrors,
+  SchemaViolation,
+} from '@vaultplane/shared/vaults/schema-violation.ts';
 import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
-import { checkVault, type VaultInput } from '@vaultplane/shared/vaults/validation.ts';
+import { checkVault, MAX_TAGS, type VaultInput } from '@vaultplane/shared/vaults/validation.ts';
 import { stringify } from 'yaml';
+import { type DocumentScope, hasTags, isAboutDocument, readScope, withTags } from './document-scope.ts';
 
 /** Forms of a declarative configuration that are understood; the first is written. */
 const FORMAT_VERSIONS = ['3.0', '1.1'];
@@ -12,13 +18,19 @@ export const MAX_VAULTS = 10_000;
 /** What is wrong with a document is told up to so many lines. */
 export const MAX_ERRORS = 100;
 export const STOPPED = `checking stopped after ${MAX_ERRORS} errors`;
-/** Members about the document that say nothing of entities. Source: Kong's and decK's formats. */
-const ABOUT = ['_format_version', '_transform', '_info', '_comment', '_ignore', '_workspace', '_plugin_configs'];
 
-/** The whole configuration as a document, as Kong and decK write theirs: what was not set is left out. */
+/** The configuration, or a part of it, as a document as Kong and decK write theirs: what was not set is left out. */
 export interface ConfigDocument {
   _format_version: string;
+  /** Absent: all of it. */
+  _info?: { select_tags: string[] };
   vaults: DocumentVault[];
+}
+
+/** What a document asks for. */
+export interface ReadDocument extends DocumentScope {
+  /** With the tags of its scope. */
+  vaults: VaultInput[];
 }
 
 export interface DocumentVault {
@@ -32,7 +44,7 @@ export interface DocumentVault {
 
 /** A document that can't be applied; every error in it, in one line each. */
 export class InvalidDocument extends Error {
-  override readonly name = 'InvalidDocument';
+  override readonly name: string = 'InvalidDocument';
   readonly lines: readonly string[];
   readonly fields: FieldErrors;
 
@@ -61,6 +73,22 @@ function documentVault(vault: VaultEntity): DocumentVault {
   };
 }
 
+/** The part of a document that has all of some tags, as decK dumps it: the tags stand once, in front. */
+export function scopedDocument(document: ConfigDocument, selectTags: readonly string[]): ConfigDocument {
+  if (selectTags.length === 0) return document;
+  const { vaults, ...rest } = document;
+  return {
+    ...rest,
+    _info: { select_tags: [...selectTags] },
+    vaults: vaults
+      .filter(({ tags = null }) => hasTags({ tags }, selectTags))
+      .map(({ tags = [], ...vault }) => {
+        const own = tags.filter((tag) => !selectTags.includes(tag));
+        return own.length > 0 ? { ...vault, tags: own } : vault;
+      }),
+  };
+}
+
 /** As one call of the YAML library would print it, which takes half a second for ten thousand vaults. */
 export async function printYaml({ vaults, ...rest }: ConfigDocument): Promise<string> {
   const print = (part: Partial<ConfigDocument>) => stringify(part, { lineWidth: 0 });
@@ -70,15 +98,15 @@ export async function printYaml({ vaults, ...rest }: ConfigDocument): Promise<st
   return print(rest) + head + items.join('');
 }
 
-/** The vaults that a document describes. @throws InvalidDocument with all that is wrong */
-export async function readDocument(document: unknown): Promise<VaultInput[]> {
+/** What a document describes. @throws InvalidDocument with all that is wrong */
+export async function readDocument(document: unknown): Promise<ReadDocument> {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new InvalidDocument(['expected an object'], {});
   }
   const lines: string[] = [];
   const fields: Record<string, unknown> = {};
-  const wrong = (name: string, error: string) => {
-    lines.push(`${name}: ${error}`);
+  const wrong = (name: string, error: FieldError) => {
+    lines.push(...flattenErrors(error, name));
     Object.defineProperty(fields, name, { value: error, enumerable: true });
   };
 
@@ -88,23 +116,26 @@ export async function readDocument(document: unknown): Promise<VaultInput[]> {
   else if (!FORMAT_VERSIONS.includes(String(format)) && Number(format) !== Number(FORMAT_VERSIONS[0])) {
     wrong('_format_version', `expected one of: ${FORMAT_VERSIONS.join(', ')}`);
   }
-  // Whether credentials of consumers are still to be hashed: there are none here.
-  const transform = rest._transform ?? true;
-  if (typeof transform !== 'boolean') wrong('_transform', 'expected a boolean');
+  const scope = readScope(rest, wrong);
   for (const [name, value] of Object.entries(rest)) {
     const empty = value === null || (Array.isArray(value) && value.length === 0);
-    if (!ABOUT.includes(name) && !empty && lines.length < MAX_ERRORS) wrong(name, 'unknown field');
+    if (!isAboutDocument(name) && !empty && lines.length < MAX_ERRORS) wrong(name, 'unknown field');
   }
   if (vaults !== null && !Array.isArray(vaults)) wrong('vaults', 'expected an array');
   else if (vaults !== null && vaults.length > MAX_VAULTS) wrong('vaults', `length must be at most ${MAX_VAULTS}`);
 
   const areFew = Array.isArray(vaults) && vaults.length <= MAX_VAULTS;
-  const inputs = areFew ? await readVaults(vaults, lines, fields) : [];
+  const inputs = areFew ? await readVaults(vaults, scope, lines, fields) : [];
   if (lines.length > 0) throw new InvalidDocument(lines, fields as FieldErrors);
-  return inputs;
+  return { ...scope, vaults: inputs };
 }
 
-async function readVaults(vaults: unknown[], lines: string[], fields: Record<string, unknown>): Promise<VaultInput[]> {
+async function readVaults(
+  vaults: unknown[],
+  { selectTags }: DocumentScope,
+  lines: string[],
+  fields: Record<string, unknown>,
+): Promise<VaultInput[]> {
   const inputs: VaultInput[] = [];
   const errors: unknown[] = vaults.map(() => null);
   const seen = new Map<string, number>();
@@ -115,7 +146,10 @@ async function readVaults(vaults: unknown[], lines: string[], fields: Record<str
       if (typeof vault !== 'object' || vault === null || Array.isArray(vault)) {
         throw new SchemaViolation({ '@entity': 'expected a record' });
       }
-      const input = checkVault(vault as Record<string, unknown>);
+      const checked = checkVault(vault as Record<string, unknown>);
+      const input = { ...checked, tags: withTags(checked.tags, selectTags) };
+      if ((input.tags?.length ?? 0) > MAX_TAGS)
+        throw new SchemaViolation({ tags: `length must be at most ${MAX_TAGS}` });
       for (const key of ['id', 'prefix'] as const) {
         const name = `${key} ${input[key]}`;
         const first = seen.get(name);

@@ -17,18 +17,19 @@ export class SchemaViolation extends Error {
 
 /** Kong's sentence for what is wrong: every field's error, in order of the fields' names. */
 export function schemaViolationMessage(fields: FieldErrors): string {
-  const parts = flatten(fields, '');
+  const parts = flattenErrors(fields, '');
   return parts.length === 1
     ? `schema violation (${parts[0]})`
     : `${parts.length} schema violations (${parts.join('; ')})`;
 }
 
-function flatten(error: FieldError | null, path: string): string[] {
+/** A line for each error, with the path of its field. */
+export function flattenErrors(error: FieldError | null, path: string): string[] {
   if (error === null) return [];
   if (typeof error === 'string') return [`${path}: ${error}`];
   const below = (name: string) => (path === '' ? name : `${path}.${name}`);
-  if (Array.isArray(error)) return error.flatMap((member, index) => flatten(member, below(String(index + 1))));
+  if (Array.isArray(error)) return error.flatMap((member, index) => flattenErrors(member, below(String(index + 1))));
   return Object.keys(error)
     .sort()
-    .flatMap((name) => flatten(error[name]!, below(name)));
+    .flatMap((name) => flattenErrors(error[name]!, below(name)));
 }

@@ -98,7 +98,7 @@ export function prefixError(prefix: unknown): string | undefined {
   return 'error' in checked ? (checked.error as string) : undefined;
 }
 
-type Checked<T> = { value: T } | { error: FieldError };
+export type Checked<T> = { value: T } | { error: FieldError };
 
 function vaultTypeOf(name: unknown): VaultType {
   if (name === undefined || name === null) throw new SchemaViolation({ name: 'required field missing' });
@@ -190,7 +190,8 @@ function checkFieldText(field: ConfigField, value: unknown): Checked<string> {
   return text;
 }
 
-function checkTags(value: unknown): Checked<string[]> {
+/** The tags of a vault, or of a filter: each once. */
+export function checkTags(value: unknown): Checked<string[]> {
   if (!Array.isArray(value)) return { error: 'expected a set' };
   const tags = checkMembers(value, MAX_TAGS, (tag) => {
     const text = checkText(tag);

@@ -63,7 +63,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 
   'GET /config': { summary: 'The whole configuration', answers: [200, ref('Document')] },
   'POST /config': {
-    summary: 'Make the configuration exactly this, as one change',
+    summary:
+      'Make the configuration exactly this, as one change; of a document with _info.select_tags, what has those tags',
     body: ref('Document'),
     yaml: true,
     answers: [

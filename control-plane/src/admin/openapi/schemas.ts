@@ -56,9 +56,16 @@ export function componentSchemas(): Record<string, Schema> {
       {
         _format_version: { type: ['string', 'number'], examples: ['3.0', '1.1'] },
         _transform: boolean,
+        _workspace: { type: 'string', enum: ['default'] },
+        _info: {
+          type: 'object',
+          description:
+            'With select_tags the document is about the vaults that have all of these tags, and about no others.',
+          properties: { select_tags: orNull(list(text)) },
+        },
         vaults: orNull(list({ type: 'object', description: 'A vault, with or without an id.' })),
       },
-      ['_transform', 'vaults'],
+      ['_transform', '_workspace', '_info', 'vaults'],
     ),
     Error: {
       type: 'object',
