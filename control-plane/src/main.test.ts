@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -168,6 +168,23 @@ describe('the program', () => {
     const file = join(directory, 'vaults.yml');
     assert.equal((await run(['config', 'dump', '-o', file])).status, 0);
     assert.match(readFileSync(file, 'utf8'), /prefix: my-vault/);
+    const pipe = join(directory, 'vaults.fifo');
+    spawnSync('mkfifo', [pipe]);
+    const dumped = run(['config', 'dump', '-o', pipe]);
+    const reader = spawn('cat', [pipe]);
+    const [read] = await once(reader.stdout.setEncoding('utf8'), 'data');
+    assert.equal(read, readFileSync(file, 'utf8'));
+    assert.equal((await dumped).status, 0);
+    assert.equal((await run(['config', 'dump', '-o', '-'])).out, read);
+    assert.ok(lstatSync(pipe).isFIFO());
+    if (process.getuid?.() === 0) {
+      const device = join(directory, 'device');
+      spawnSync('mknod', [device, 'c', '1', '3']);
+      const refused = await run(['config', 'dump', '-o', device]);
+      assert.equal(refused.status, 1);
+      assert.match(refused.err, /device is a character device; give -o the path of a file or a pipe/);
+      assert.ok(lstatSync(device).isCharacterDevice());
+    }
     assert.equal((await run(['config', 'diff', file])).status, 0);
 
     const more = `${readFileSync(file, 'utf8')}  - prefix: from-a-file\n    name: aws\n`;

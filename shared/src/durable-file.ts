@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { StartError } from './errors.ts';
+import { kindOf } from './file-kind.ts';
+import { shownPath } from './shown-text.ts';
 
 /** What a file is written from, in one piece or in several. */
 export type Content = string | Uint8Array | Iterable<Uint8Array>;
@@ -22,6 +25,7 @@ const cleared = new Set<string>();
  * @param options.unless asked at the last moment: the old content stays where it says so
  * @param options.modified ms since 1970, for the file's mtime; undefined: what the file system says
  * @returns whether the file was written
+ * @throws StartError for a path that is no regular file's; Error of the file system
  */
 export async function writeDurably(
   path: string,
@@ -38,6 +42,7 @@ export async function writeDurably(
     modified?: number;
   } = {},
 ): Promise<boolean> {
+  await assertReplaceable(path);
   await clearBeside(path);
   // In the same folder, for the rename; hidden, so that whoever reads all files of a folder passes it by.
   const beside = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.new`);
@@ -62,6 +67,13 @@ export async function writeDurably(
   }
   await syncDirectory(dirname(path));
   return true;
+}
+
+/** A rename would put a file in place of a device, a pipe or a socket: as root, of /dev/null. */
+async function assertReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found || found.isFile() || found.isSymbolicLink()) return;
+  throw new StartError(`${shownPath(path)} is ${kindOf(found)}, which no file is put in place of; write elsewhere`);
 }
 
 /** Removes what earlier writes have left beside a file; once a process, and never failing. */

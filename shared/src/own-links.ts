@@ -6,12 +6,14 @@ import { shownPath } from './shown-text.ts';
 
 /** Linux's own. */
 const MAX_LINKS = 40;
+/** Where /dev/stdout and /dev/fd lead. */
+const OPEN_FILE = /^\/proc\/\d+(?:\/task\/\d+)?\/fd\/\d+$/;
 
 /**
  * Where a path leads, for a file that is to be written there. Links that this user or root has made are followed; one of
  * another user, as anybody can make one in /tmp, would have this program write where that user wants.
  *
- * @returns a path without links; of what is not there yet, where it will be
+ * @returns a path without links, but for one of /proc/PID/fd at its end; of what is not there yet, where it will be
  * @throws StartError for a link of another user; Error of the file system
  */
 export async function followOwnLinks(path: string): Promise<string> {
@@ -26,7 +28,8 @@ export async function followOwnLinks(path: string): Promise<string> {
       throw error;
     });
     if (!found) return join(next, ...waiting);
-    if (!found.isSymbolicLink()) {
+    // What a link of /proc leads to is open already, and may have no path: it is named by the link.
+    if (!found.isSymbolicLink() || (waiting.length === 0 && OPEN_FILE.test(next))) {
       at = next;
       continue;
     }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { getSystemErrorMessage } from 'node:util';
+import { FileKindError } from './file-kind.ts';
 import { opaqueCharacters } from './opaque-text.ts';
 
 /** What stands in an error for a text that may be a secret. */
@@ -68,6 +69,7 @@ export function shownValue(text: string): string {
 
 /** What the system says of a file: its code and what that means. The error's own message repeats the path. */
 export function fileProblem(error: unknown): string {
+  if (error instanceof FileKindError) return error.message;
   const { code, errno } = (error ?? {}) as NodeJS.ErrnoException;
   if (typeof code !== 'string' || !/^[A-Z][A-Z0-9_]+$/.test(code)) return 'unknown error';
   return typeof errno === 'number' && errno < 0 ? `${code}: ${getSystemErrorMessage(errno)}` : code;

@@ -1,9 +1,10 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
-import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
+import { outputPath, refused } from '@vaultplane/shared/output-path.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
+import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { parse as parseYaml } from 'yaml';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
@@ -41,12 +42,19 @@ export async function dumpConfig(
   return undefined;
 }
 
-/** A file is replaced, and keeps its mode; what is none, such as /dev/stdout, is written to. */
+/** A file is replaced, and keeps its mode; a pipe and standard output are written to. */
 async function writeOutput(output: string, text: string): Promise<void> {
-  const found = statSync(output, { throwIfNoEntry: false });
-  if (found && !found.isFile()) return writeFileSync(output, text);
+  const where = await outputPath(output);
+  if (where.kind === 'descriptor') return writeToDescriptor(where.fd, Buffer.from(text));
+  if (where.kind === 'folder') throw refused(output, 'is a folder');
+  if (where.kind === 'pipe') {
+    const onWaiting = () => process.stderr.write(`vaultplane-cp: waiting for a reader of ${shownPath(output)}\n`);
+    await writeToPipe(where.path, Buffer.from(text), { onWaiting });
+    return;
+  }
+  const found = statSync(where.path, { throwIfNoEntry: false });
   const mode = found ? found.mode & 0o777 : 0o666 & ~process.umask();
-  await writeDurably(await followOwnLinks(output), text, { mode });
+  await writeDurably(where.path, text, { mode });
 }
 
 /** `config diff`: what `config apply` of the same file would change. */

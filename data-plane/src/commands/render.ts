@@ -4,13 +4,14 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import { parseOwner } from '../delivery/file-owner.ts';
 import { followReferences } from '../delivery/followed-references.ts';
 import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
-import { RenderedFile } from '../delivery/rendered-file.ts';
+import { RenderedOutput, type WriteSignals } from '../delivery/rendered-output.ts';
 import { Rendering, type RenderingJob } from '../delivery/rendering.ts';
 import { TemplateError } from '../delivery/template.ts';
 import type { DataPlaneSettings } from '../settings.ts';
@@ -34,7 +35,7 @@ export function renderCommand(): Command {
     .argument('<template...>', 'one template; or several, with -o a folder')
     .requiredOption(
       '-o, --output <file>',
-      'the file to make; or a folder, for files named as the templates without .tmpl or .hbs',
+      'the file to make, a pipe, or - for standard output; or a folder, for files named as the templates without .tmpl or .hbs',
     )
     .option('--mode <octal>', "the file's mode", '0600')
     .option('--owner <user:group>', "the file's owner and group, or one of them")
@@ -43,11 +44,14 @@ export function renderCommand(): Command {
     .addHelpText('after', TEMPLATE_HELP)
     .action(async (templates: string[], options: RenderOptions) => {
       const rendering = new Rendering(await jobsOf(templates, options), process.env);
+      await rendering.check();
       await rendering.load();
       const settings = await readSettings(options);
       if (options.watch) await keepRendered(rendering, settings, options.exec);
       else {
-        const changed = await rendering.render((references) => lookUpOnce(settings, references));
+        const changed = await rendering.write(await rendering.make((references) => lookUpOnce(settings, references)), {
+          onWaiting,
+        });
         if (changed && options.exec !== undefined) await runShell(options.exec);
       }
     });
@@ -67,23 +71,27 @@ A reference is one only where the template has it in quotes: a value or a variab
 async function jobsOf(templates: string[], { output, mode, owner }: RenderOptions): Promise<RenderingJob[]> {
   if (!/^[0-7]{3,4}$/.test(mode)) throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
   const how = { mode: Number.parseInt(mode, 8), owner: owner === undefined ? undefined : await parseOwner(owner) };
-  const isFolder = (await stat(output).catch(() => null))?.isDirectory() ?? false;
+  const isFolder = output !== '-' && ((await stat(output).catch(() => null))?.isDirectory() ?? false);
   if (!isFolder) {
     if (templates.length > 1 || output.endsWith('/'))
       throw new UsageError(`-o ${output} must be a folder that is there, since there are several templates for it`);
-    return [{ templatePath: templates[0]!, file: new RenderedFile(output, how) }];
+    return [{ templatePath: templates[0]!, output: new RenderedOutput(output, how) }];
   }
   const jobs = templates.map((templatePath) => {
     const path = join(output, basename(templatePath).replace(/\.(tmpl|hbs)$/, ''));
-    return { templatePath, file: new RenderedFile(path, how) };
+    return { templatePath, output: new RenderedOutput(path, how) };
   });
-  const paths = new Set(jobs.map(({ file }) => file.path));
+  const paths = new Set(jobs.map(({ output }) => output.path));
   if (paths.size < jobs.length) throw new UsageError(`two of the templates would make the same file in ${output}`);
   return jobs;
 }
 
 function lookUpOnce(settings: DataPlaneSettings, references: readonly string[]): ReturnType<typeof lookUp> {
   return lookUp(settings, references, { log: quietLog(), env: process.env });
+}
+
+function onWaiting(path: string): void {
+  warn(`waiting for a reader of ${shownPath(path)}`);
 }
 
 /** Renders now and at every change, until a signal ends it. What fails is said, leaves the files as they are, and is tried again. */
@@ -98,21 +106,26 @@ async function keepRendered(
     if (state === 'disconnected') warn('no data plane answers; the files stay as they are until one does');
   });
   const follower = new Follower(client, () => schedule(false));
-  const renderNow = async (reload: boolean, look: Parameters<Rendering['render']>[0]) => {
+  let giveUp = new AbortController();
+  const renderNow = async (reload: boolean, look: Parameters<Rendering['make']>[0]) => {
     let changed = false;
+    giveUp = new AbortController();
+    const signals: WriteSignals = { giveUp: giveUp.signal, stop, onWaiting };
     try {
       if (reload) await rendering.load();
-      changed = await rendering.render(look);
+      const texts = await rendering.make(look).finally(() => follower.follow(rendering.references));
+      changed = await rendering.write(texts, signals);
     } catch (error) {
       if (isOurs(error) && !reload) throw error;
       if (!stop.aborted) warn(errorMessage(error));
     }
-    follower.follow(rendering.references);
     if (changed && command !== undefined) await runShell(command).catch((error) => warn(errorMessage(error)));
   };
   // One after another: two at a time could put the older text over the newer one.
   let last = Promise.resolve();
   const schedule = (reload: boolean) => {
+    // What waits for a reader of a pipe is old by now.
+    giveUp.abort();
     last = last.then(() => (stop.aborted ? undefined : renderNow(reload, (references) => client.lookUp(references))));
     last.catch((error) => warn(errorMessage(error)));
     last = last.catch(() => {});

@@ -3,12 +3,12 @@ import { StartError } from '@vaultplane/shared/errors.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { ClientError } from '../client/client.ts';
 import { type LookupResult, lookupError } from './lookup.ts';
-import type { RenderedFile } from './rendered-file.ts';
+import type { RenderedOutput, WriteSignals } from './rendered-output.ts';
 import { Template } from './template.ts';
 
 export interface RenderingJob {
   templatePath: string;
-  file: RenderedFile;
+  output: RenderedOutput;
 }
 
 /** What a template asks for may depend on values, which may depend on others; so deep and no deeper. */
@@ -41,22 +41,36 @@ export class Rendering {
     );
   }
 
-  /**
-   * Makes the texts, all from one lookup, and only when each is whole replaces the files that differ.
-   *
-   * @returns whether any file was changed
-   * @throws Error that names the reference or the file, and no value; UsageError; TemplateError
-   */
-  async render(lookUp: (references: string[]) => Promise<LookupResult[]>): Promise<boolean> {
-    const texts = await this.#texts(lookUp);
-    let changed = false;
-    for (const [index, { file }] of this.#jobs.entries()) {
-      if (await file.write(texts[index]!)) changed = true;
-    }
-    return changed;
+  /** @throws StartError for an output that can't be written to, whatever the text */
+  async check(): Promise<void> {
+    for (const { output } of this.#jobs) await output.isStream();
   }
 
-  async #texts(lookUp: (references: string[]) => Promise<LookupResult[]>): Promise<string[]> {
+  /**
+   * Replaces the files that differ. Then pipes are written to, which may take as long as their readers like.
+   *
+   * @param texts as `make` has made them
+   * @returns whether any output was changed
+   * @throws Error that names the output, and no value
+   */
+  async write(texts: readonly string[], signals?: WriteSignals): Promise<boolean> {
+    const streams: Array<() => Promise<boolean>> = [];
+    let changed = false;
+    for (const [index, { output }] of this.#jobs.entries()) {
+      const write = () => output.write(texts[index]!, signals);
+      if (await output.isStream()) streams.push(write);
+      else if (await write()) changed = true;
+    }
+    const written = await Promise.all(streams.map((write) => write()));
+    return changed || written.includes(true);
+  }
+
+  /**
+   * Makes the texts, all from one lookup.
+   *
+   * @throws Error that names the reference, and no value; UsageError; TemplateError
+   */
+  async make(lookUp: (references: string[]) => Promise<LookupResult[]>): Promise<string[]> {
     this.#references = new Set();
     let values = new Map<string, string>();
     for (let round = 0; round < MOST_ROUNDS; round++) {

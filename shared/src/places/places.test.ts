@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -84,12 +95,35 @@ describe('a file', () => {
     await written;
   });
 
+  it('behind a link is replaced, also where it is not there yet, and the link stays', async () => {
+    const [link, target] = [join(folder, 'link'), join(folder, 'target')];
+    symlinkSync('target', link);
+    await placeAt(`file://${link}`).write(DOCUMENT, signal());
+    assert.ok(lstatSync(link).isSymbolicLink());
+    assert.deepEqual(readFileSync(target), DOCUMENT);
+  });
+
+  it('that is a pipe is neither replaced nor waited for', async () => {
+    const path = join(folder, 'pipe');
+    spawnSync('mkfifo', [path]);
+    const place = placeAt(`file://${path}`);
+    await assert.rejects(place.write(DOCUMENT, signal()), {
+      name: 'PlaceError',
+      message: /pipe is a pipe, which no file/,
+    });
+    await assert.rejects(place.read(signal()), { name: 'PlaceError', message: /it is a pipe, not a regular file/ });
+    assert.ok(lstatSync(path).isFIFO());
+  });
+
   it('that can not be read or written is told in one line', async () => {
     await assert.rejects(placeAt(`file://${folder}/no/such`).write(DOCUMENT, signal()), {
       name: 'PlaceError',
       message: `file://${folder}/no/such: ENOENT`,
     });
-    await assert.rejects(placeAt(`file://${folder}`).read(signal()), { name: 'PlaceError', message: /EISDIR/ });
+    await assert.rejects(placeAt(`file://${folder}`).read(signal()), {
+      name: 'PlaceError',
+      message: /it is a folder, not a regular file/,
+    });
   });
 });
 

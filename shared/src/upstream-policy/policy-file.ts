@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { MAX_FILE_BYTES } from '../backends/regular-file.ts';
 import { StartError } from '../errors.ts';
+import { MAX_FILE_BYTES } from '../regular-file.ts';
 import { shownPath } from '../shown-text.ts';
 import { UpstreamPolicy } from './policy.ts';
 import { type PolicySurroundings, parsePolicy } from './policy-form.ts';

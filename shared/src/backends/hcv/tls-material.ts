@@ -1,7 +1,7 @@
 import { inlinePem } from '../../pem-setting.ts';
+import { readRegularFile } from '../../regular-file.ts';
 import { fileError } from '../../shown-text.ts';
 import { BackendError } from '../backend.ts';
-import { readRegularFile } from '../regular-file.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
 import type { HcvConfig } from './config.ts';
 

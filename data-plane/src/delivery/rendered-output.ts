@@ -1,0 +1,92 @@
+import { hash } from 'node:crypto';
+import { StartError } from '@vaultplane/shared/errors.ts';
+import { type OutputPath, outputPath, refused } from '@vaultplane/shared/output-path.ts';
+import { fileError, fileProblem } from '@vaultplane/shared/shown-text.ts';
+import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
+import type { FileOwner } from './file-owner.ts';
+import { replaceFile } from './rendered-file.ts';
+
+export interface OutputOptions {
+  mode: number;
+  owner?: FileOwner | undefined;
+}
+
+export interface WriteSignals {
+  /** Ends the wait for the reader of a pipe: there is something newer to write. */
+  giveUp?: AbortSignal;
+  /** Ends all waiting. */
+  stop?: AbortSignal;
+  /** Called where a pipe has no reader yet. */
+  onWaiting?: (path: string) => void;
+}
+
+/** Where a text that is made from secrets goes: a file is replaced as a whole, a pipe and an open descriptor are written to. */
+export class RenderedOutput {
+  /** As it was given; `-` is standard output. */
+  readonly path: string;
+  readonly #options: OutputOptions;
+  /** Of what was last written to a stream, which can't be compared with. */
+  #lastDigest: string | undefined;
+
+  constructor(path: string, options: OutputOptions) {
+    this.path = path;
+    this.#options = options;
+  }
+
+  /** Whether it is a stream, not a file. @throws StartError where nothing can be written there, so before anything is fetched */
+  async isStream(): Promise<boolean> {
+    try {
+      return (await this.#where()).kind !== 'file';
+    } catch (error) {
+      throw this.#problem(error);
+    }
+  }
+
+  /**
+   * @returns whether anything was changed; a stream is written to where the text is another than the last
+   * @throws StartError that names the output, and none of the text; the reason of `stop`
+   */
+  async write(text: string, signals: WriteSignals = {}): Promise<boolean> {
+    try {
+      const where = await this.#where();
+      if (where.kind === 'file') return await replaceFile(where.path, text, this.#options);
+      const digest = hash('sha256', text);
+      if (digest === this.#lastDigest) return false;
+      if (!(await this.#send(where, Buffer.from(text), signals))) return false;
+      this.#lastDigest = digest;
+      return true;
+    } catch (error) {
+      signals.stop?.throwIfAborted();
+      throw this.#problem(error);
+    }
+  }
+
+  async #where(): Promise<Exclude<OutputPath, { kind: 'folder' }>> {
+    const where = await outputPath(this.path, this.#options.owner?.uid);
+    if (where.kind === 'folder') throw refused(this.path, 'is a folder');
+    return where;
+  }
+
+  async #send(
+    where: Exclude<OutputPath, { kind: 'folder' | 'file' }>,
+    content: Uint8Array,
+    { giveUp, stop, onWaiting }: WriteSignals,
+  ): Promise<boolean> {
+    if (where.kind === 'descriptor') {
+      await writeToDescriptor(where.fd, content, stop);
+      return true;
+    }
+    return writeToPipe(where.path, content, {
+      ...(this.#options.owner && { owner: this.#options.owner.uid }),
+      ...(giveUp && { giveUp }),
+      ...(stop && { stop }),
+      onWaiting: () => onWaiting?.(this.path),
+    });
+  }
+
+  #problem(error: unknown): StartError {
+    if (error instanceof StartError) return error;
+    if (this.path === '-') return new StartError(`standard output can't be written: ${fileProblem(error)}`);
+    return new StartError(fileError('', this.path, "can't be written", error));
+  }
+}
