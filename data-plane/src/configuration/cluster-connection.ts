@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
+import { localProblemOf } from '@vaultplane/shared/backends/connection-problem.ts';
 import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
@@ -228,7 +229,7 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
   }
   if (/^ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) return 'it does not speak TLS 1.3';
   if (/^ERR_SSL_.*ALERT/.test(code)) return `the control plane refuses this data plane's certificate (${code})`;
-  return message;
+  return localProblemOf(error) ?? message;
 }
 
 async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSignal): Promise<Socket> {

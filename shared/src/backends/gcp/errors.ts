@@ -44,14 +44,17 @@ export function fromGoogleAnswer(answer: HttpAnswer, subject: string, target: st
     case 'PERMISSION_DENIED':
       return new BackendError('access_denied', `${subject}: access denied${denied(failure)}`, known);
     case 'UNAUTHENTICATED':
-      return new BackendError('unavailable', `${subject}: ${target} refuses the credentials (UNAUTHENTICATED)`, {
-        credentialsRefused: true,
-      });
+      return new BackendError(
+        'unavailable',
+        `${subject}: ${target} refuses the credentials (UNAUTHENTICATED)${reasonIn(failure)}`,
+        { credentialsRefused: true },
+      );
     default:
-      return new BackendError('unavailable', `${subject}: ${target} failed (${failure.status}, HTTP ${httpStatus})`, {
-        ...known,
-        ...retry,
-      });
+      return new BackendError(
+        'unavailable',
+        `${subject}: ${target} failed (${failure.status}, HTTP ${httpStatus})${reasonIn(failure)}`,
+        { ...known, ...retry },
+      );
   }
 }
 
@@ -63,15 +66,40 @@ function fromPrecondition({ status, message }: GoogleFailure, subject: string, t
     return new BackendError('not_found', text, { upstreamCode: status });
   }
   if (/\bKMS\b/.test(message)) {
-    const text = `${subject}: access denied (its Cloud KMS key does not open it)`;
+    const state = /\b(disabled|destroyed|scheduled for destruction|not enabled)\b/i.exec(message)?.[1]?.toLowerCase();
+    const why = state === undefined ? 'does not open it' : `is ${state}`;
+    const text =
+      `${subject}: access denied (its Cloud KMS key ${why}); look at the key's state, and at ` +
+      "roles/cloudkms.cryptoKeyEncrypterDecrypter of Secret Manager's service agent";
     return new BackendError('access_denied', text, { upstreamCode: status });
   }
   return new BackendError('unavailable', `${subject}: ${target} failed (${status})`, { upstreamCode: status });
 }
 
-function denied({ message, reason }: GoogleFailure): string {
-  if (reason === 'SERVICE_DISABLED') return ': the Secret Manager API is not enabled in the project';
-  if (reason === 'BILLING_DISABLED') return ': the project has no billing';
+/** What a reason means to whoever has to mend it. Source: google.api.ErrorReason. */
+const REASONS: Readonly<Record<string, string>> = {
+  SERVICE_DISABLED: 'the Secret Manager API is not enabled in the project',
+  BILLING_DISABLED: 'the project has no billing',
+  ACCESS_TOKEN_SCOPE_INSUFFICIENT: "the machine's access scopes have no cloud-platform",
+  ACCESS_TOKEN_EXPIRED: 'the access token has expired',
+  ACCOUNT_STATE_INVALID: 'the service account is disabled or deleted',
+  CONSUMER_INVALID: 'there is no such project, or it is deleted',
+  CONSUMER_SUSPENDED: 'the project is suspended',
+  USER_PROJECT_DENIED: 'the quota project is not open to these credentials',
+  SECURITY_POLICY_VIOLATED: 'a VPC Service Controls perimeter forbids it',
+  ORG_RESTRICTION_VIOLATION: 'an organization restriction forbids it',
+};
+
+/** Empty where Google gave no reason; an unknown one is shown by its name. */
+function reasonIn({ reason }: GoogleFailure): string {
+  if (reason === '' || reason === 'IAM_PERMISSION_DENIED') return '';
+  return `: ${REASONS[reason] ?? reason}`;
+}
+
+function denied(failure: GoogleFailure): string {
+  const { message } = failure;
+  const reason = reasonIn(failure);
+  if (reason !== '') return reason;
   const permission = /Permission '(secretmanager\.[a-zA-Z.]{1,60})' denied/.exec(message)?.[1];
   return permission === undefined ? '' : `: the service account has no ${permission}`;
 }
@@ -87,7 +115,7 @@ function failureOf(answer: HttpAnswer): GoogleFailure | undefined {
   return {
     status,
     message: typeof message === 'string' ? message : '',
-    reason: typeof reason === 'string' ? reason : '',
+    reason: typeof reason === 'string' && /^[A-Z][A-Z0-9_]{2,62}$/.test(reason) ? reason : '',
   };
 }
 

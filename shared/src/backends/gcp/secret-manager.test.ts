@@ -110,6 +110,36 @@ describe('the gcp backend', () => {
     emulator.addPrincipal({ email, grants: [{ role: 'secretAccessor' }, { role: 'viewer' }] });
   });
 
+  it('tells the reason of a refusal, and nothing else of what the server says', async () => {
+    emulator.putSecret('db', 'one');
+    const canary = 'correct horse battery staple';
+    const cases: Array<[status: number, code: string, reason: string, message: string, expected: RegExp]> = [
+      [
+        400,
+        'FAILED_PRECONDITION',
+        '',
+        `KMS key ${canary} is disabled`,
+        /its Cloud KMS key is disabled\); look at the key's state/,
+      ],
+      [400, 'FAILED_PRECONDITION', '', 'Cloud KMS: no', /its Cloud KMS key does not open it\); look at/],
+      [403, 'PERMISSION_DENIED', 'ACCESS_TOKEN_SCOPE_INSUFFICIENT', canary, /access scopes have no cloud-platform/],
+      [403, 'PERMISSION_DENIED', 'SECURITY_POLICY_VIOLATED', canary, /VPC Service Controls/],
+      [403, 'PERMISSION_DENIED', 'SOMETHING_NEW', canary, /access denied: SOMETHING_NEW$/],
+      [401, 'UNAUTHENTICATED', 'ACCOUNT_STATE_INVALID', canary, /the service account is disabled or deleted/],
+    ];
+    for (const [status, code, reason, message, expected] of cases) {
+      const details = reason === '' ? [] : [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason }];
+      const body = JSON.stringify({ error: { code: status, status: code, message, details } });
+      const match = { service: 'secretmanager' } as const;
+      const { id } = emulator.order({ match, behaviour: { kind: 'garbage', status, body } });
+      const error = await gcp.read('db').catch((thrown: unknown) => thrown);
+      emulator.removeOrder(id);
+      assert.ok(error instanceof BackendError);
+      assert.match(error.message, expected);
+      assert.doesNotMatch(inspect(error), /horse/);
+    }
+  });
+
   it('never serves a value that does not have its checksum', async () => {
     emulator.putSecret('db', 'c4n4ry');
     const checksum = { pattern: '("dataCrc32c": ")\\d+', replacement: '$10' };

@@ -113,11 +113,25 @@ function timesOf(nowMs: number): { iat: number; exp: number } {
   return { iat, exp: iat + 3600 };
 }
 
+/** What the token endpoint says, and what it means to whoever has to mend it. Nothing of its own words is shown. */
+const DESCRIPTIONS: ReadonlyArray<readonly [sentence: RegExp, meaning: string]> = [
+  [/Invalid JWT Signature/i, 'the key was deleted or disabled, or is of another account'],
+  [/account not found/i, 'there is no such service account any more'],
+  [/account .*(?:disabled|deleted)/i, 'the service account is disabled or deleted'],
+  [/expired or revoked/i, "the user's login has expired or was revoked; log in again"],
+  [/reauth|rapt/i, 'the organization wants the user to log in again'],
+  [/OAuth client was (?:not found|deleted|disabled)/i, 'there is no such OAuth client any more'],
+  [/reasonable timeframe/i, "look at this machine's clock"],
+];
+
 function refusalOf({ status, headers, body }: HttpAnswer): BackendError {
   const { error: name, error_description: description } = jsonOf(body) ?? {};
   const shown = typeof name === 'string' && /^[a-z_]{3,40}$/.test(name) ? name : 'an unknown error';
   const isAboutKey = shown.startsWith('invalid_') && status < 500;
-  const text = `Google's token endpoint ${isAboutKey ? 'refuses it' : 'failed'} (${shown}, HTTP ${status})`;
+  const said =
+    typeof description === 'string' ? DESCRIPTIONS.find(([sentence]) => sentence.test(description)) : undefined;
+  const why = said === undefined ? '' : `; ${said[1]}`;
+  const text = `Google's token endpoint ${isAboutKey ? 'refuses it' : 'failed'} (${shown}, HTTP ${status})${why}`;
   const clockOffMs = Date.parse(headers.date ?? '') - Date.now();
   if (typeof description === 'string' && /reasonable timeframe/.test(description) && Math.abs(clockOffMs) > 1000) {
     return new Untimely(text, clockOffMs);

@@ -46,6 +46,21 @@ const KNOWN_WORDS: ReadonlyArray<readonly [RegExp, string]> = [
   [/^error validating token: /i, 'the token is not valid'],
   [/^invalid role name /i, 'there is no such role'],
   [/^role .* (could not be found|not found)$/i, 'there is no such role'],
+  [/^role ".*" could not be found$/i, 'there is no such role'],
+  [/^(?:service account name|namespace) not authorized$/i, "the role is not bound to this pod's service account"],
+  [/^invalid audience \(aud\) claim/i, "the token's audience is not one that the role is bound to"],
+  [
+    /^invalid (?:subject|issuer) \((?:sub|iss)\) claim/i,
+    "the token's subject or issuer is not what the role is bound to",
+  ],
+  [/^claim ".*" (?:is missing|does not match)/i, "the token's claims are not what the role is bound to"],
+  [/token is expired/i, 'the token that it was shown has expired'],
+  [/^lookup failed: /i, "the server can't have Kubernetes review the token; look at its kubernetes auth configuration"],
+  [/^could not load (?:configuration|backend configuration)/i, 'the auth method there is not configured'],
+  [/^source address .* unauthorized/i, "this machine's address is not one that the role or token is bound to"],
+  [/^request path .* rate limit quota exceeded/i, 'a rate limit quota is used up'],
+  [/^local node not active but active cluster node not found$/i, 'it is a standby, and its cluster has no leader now'],
+  [/^Vault is not initialized$/i, 'it is not initialized'],
 ];
 
 /** What is wrong, in words that hold nothing secret; empty where the server's words are not known. */
@@ -81,7 +96,9 @@ export function fromAnswer(answer: Answer, subject: string, target: string): Bac
   }
   if (!isOfProtocol(answer) && status < 500) return garbage(subject, target);
   if (status === 403) {
-    return new Forbidden(`${subject}: ${target} denies access`, isByPolicy(answer));
+    const isDenied = isByPolicy(answer);
+    const look = isDenied ? "; look at the policies of the token's role" : reason && ` (${reason})`;
+    return new Forbidden(`${subject}: ${target} denies access${look}`, isDenied);
   }
   return new BackendError('unavailable', `${subject}: ${target} failed (${why})`);
 }
