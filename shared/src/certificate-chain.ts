@@ -67,8 +67,10 @@ export function chainProblem(
 
 /** Why a certificate is not valid at a time; undefined where it is. */
 export function validityProblem({ validFrom, validTo }: X509Certificate, now: number): string | undefined {
-  if (now > Date.parse(validTo)) return `it has expired (${new Date(validTo).toISOString()})`;
-  if (now < Date.parse(validFrom)) return `it is not valid before ${new Date(validFrom).toISOString()}`;
+  if (now > Date.parse(validTo))
+    return `it has expired (${new Date(validTo).toISOString()}; this machine's clock says ${isoTime(now)})`;
+  if (now < Date.parse(validFrom))
+    return `it is not valid before ${new Date(validFrom).toISOString()} (this machine's clock says ${isoTime(now)})`;
   return undefined;
 }
 
@@ -81,3 +83,5 @@ export function commonNameOf(certificate: X509Certificate): string {
   const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
   return names.length === 1 ? names[0]!.slice('CN='.length) : '';
 }
+
+const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString();

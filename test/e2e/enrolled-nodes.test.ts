@@ -32,6 +32,9 @@ async function factsOf(dp: DataPlane): Promise<Facts> {
   return (await dp.status()) as unknown as Facts;
 }
 
+/** As on a machine whose clock is so. */
+const TEN_MINUTES_BEHIND = 'const now = Date.now; Date.now = () => now() - 600000;';
+
 describe('data planes that enrol', () => {
   let deployment: Deployment;
   before(() => {
@@ -120,6 +123,29 @@ describe('data planes that enrol', () => {
     await until('it is known as connected', async () =>
       (await nodes(cp)).some(({ id, connected }) => id === node_id && connected),
     );
+    await program.stop();
+    await controlPlane.stop();
+  });
+
+  it('are renewed on the word of a control plane where their own clock says that the certificate is still good', async () => {
+    const cp = await deployment.planControlPlane('timely', { ...ENROLLED, VAULTPLANE_CLUSTER_CERTIFICATE_TTL: '10' });
+    let controlPlane = await cp.start();
+    const dp = await planJoiner(deployment, 'behind', cp, {
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(TEN_MINUTES_BEHIND)}`,
+    });
+    assert.equal((await joinBy(await invite(cp), dp)).status, 0);
+    const program = await dp.start();
+    await dp.until(({ control_plane }) => control_plane.connected);
+    const { node_id, control_plane } = await factsOf(dp);
+    await controlPlane.stop();
+    const { expires_at } = control_plane.certificate;
+    await until('the certificate has ended', () => Date.now() > Date.parse(expires_at!));
+    controlPlane = await cp.start();
+    await until('the node is back', async () => {
+      const facts = await factsOf(dp);
+      return facts.control_plane.connected && facts.control_plane.certificate.expires_at !== expires_at;
+    });
+    assert.equal((await factsOf(dp)).node_id, node_id);
     await program.stop();
     await controlPlane.stop();
   });

@@ -24,6 +24,7 @@ export class EnrolledIdentity {
   readonly #options: EnrolledIdentityOptions;
   #pair: CertificatePair | undefined;
   /** ms since 1970. */
+  #issuedAt = 0;
   #renewAt = 0;
 
   constructor(options: EnrolledIdentityOptions) {
@@ -34,8 +35,10 @@ export class EnrolledIdentity {
   async read(): Promise<ClusterIdentity> {
     const { authority, controlPlaneId, shared: files, clock } = this.#options;
     const now = clock.now();
-    if (!this.#pair || now >= this.#renewAt) {
+    // One that was issued while the clock was ahead is valid nowhere before then.
+    if (!this.#pair || now >= this.#renewAt || now < this.#issuedAt) {
       this.#pair = await authority.issueControlPlane(controlPlaneId, now);
+      this.#issuedAt = now;
       this.#renewAt = now + (Date.parse(new X509Certificate(this.#pair.certificate).validTo) - now) / 3;
     }
     const own = this.#pair;

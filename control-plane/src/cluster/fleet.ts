@@ -25,6 +25,8 @@ const STATUSES_EVERY_MS = 1000;
 const SEEN_EVERY_MS = 30_000;
 /** A data plane that was written as connected and not seen for this long is not: its control plane is gone. */
 const LOST_AFTER_MS = 3 * SEEN_EVERY_MS;
+/** By the database's clock, since those of control planes may differ by more. */
+const IS_WRITTEN = `written_at > now() - interval '${LOST_AFTER_MS} milliseconds'`;
 /** How often rows of data planes that are gone for long are deleted. */
 const PURGE_EVERY_MS = 60_000;
 
@@ -297,7 +299,7 @@ export class Fleet {
   async dataPlanes(): Promise<DataPlane[]> {
     const rows = await this.#stored<DataPlane>(
       `select id, hostname, ip, version, config_hash, sync_status, extract(epoch from last_seen)::integer as last_seen,
-         config_version, config_timeline, connected and last_seen > $1 as connected,
+         config_version, config_timeline, connected and ${IS_WRITTEN} as connected,
          extract(epoch from connected_at)::integer as connected_at, control_plane_id, protocol,
          extract(epoch from cert_expires_at)::bigint as cert_expires_at, reference_counts as "references",
          coalesce(vault_counts, '[]') as vaults, coalesce(rejected_vaults, '[]') as rejected_vaults, labels
@@ -312,7 +314,7 @@ export class Fleet {
     if (!this.#statuses || now - this.#statuses.at >= STATUSES_EVERY_MS) {
       const rows = this.#stored<DataPlaneStatus>(
         `select id, config_hash, hostname, ip, extract(epoch from last_seen)::integer as last_seen,
-           connected and last_seen > $1 as connected
+           connected and ${IS_WRITTEN} as connected
          from data_planes`,
       );
       this.#statuses = { at: now, rows };
@@ -323,10 +325,8 @@ export class Fleet {
     return this.#withThoseHere(await this.#statuses.rows);
   }
 
-  /** @param statement $1: who was not seen since then is lost */
   #stored<T>(statement: string): Promise<T[]> {
-    const lostBefore = new Date(this.#options.clock.now() - LOST_AFTER_MS);
-    return this.#options.database.query<T>(statement, [lostBefore]).catch((error): T[] => {
+    return this.#options.database.query<T>(statement).catch((error): T[] => {
       if (error instanceof DatabaseUnavailable) return [];
       throw error;
     });

@@ -207,7 +207,7 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
   const message = errorMessage(error) || code;
   switch (code) {
     case 'CERT_HAS_EXPIRED':
-      return "the control plane's certificate has expired";
+      return "the control plane's certificate has expired; if it has not, this machine's clock is wrong";
     case 'CERT_NOT_YET_VALID':
       return "the control plane's certificate is not valid yet; is this machine's clock right?";
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':

@@ -120,14 +120,14 @@ class Link implements ControlPlaneLink {
       let welcomedAt: number | undefined;
       try {
         await this.#runOnce(address, () => {
-          welcomedAt = clock.now();
+          welcomedAt = clock.monotonic();
         });
       } catch (error) {
         this.#failed(address, errorMessage(error));
       }
       this.#state.connected = false;
       if (signal.aborted) return;
-      if (welcomedAt !== undefined && clock.now() - welcomedAt >= GOOD_LINK_MS) failures = 0;
+      if (welcomedAt !== undefined && clock.monotonic() - welcomedAt >= GOOD_LINK_MS) failures = 0;
       const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures++, 20));
       await this.#pause(this.#random() * longest);
     }

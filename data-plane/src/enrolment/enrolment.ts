@@ -32,6 +32,8 @@ export class Enrolment {
   readonly #options: EnrolmentOptions;
   /** A control plane does not know this node any more. */
   #isGone = false;
+  /** A control plane says that the certificate has ended, whatever this machine's clock says. */
+  #hasEnded = false;
   /** Why the last renewal over the link failed. */
   #problem: string | null = null;
   #notBefore = 0;
@@ -48,7 +50,8 @@ export class Enrolment {
   /** A request for another certificate (DER), from a third of this one's life on. Never rejects. */
   async renewalRequest(): Promise<Buffer | undefined> {
     const { dataDir, now, random } = this.#options;
-    if (now() < this.#notBefore) return undefined;
+    // A pause that seems longer than it is: the clock was set back.
+    if (now() < this.#notBefore && this.#notBefore - now() <= RENEW_AGAIN_MS) return undefined;
     try {
       const identity = await readIdentity(dataDir);
       if (!identity || now() < renewalTimeOf(identity, random)) return undefined;
@@ -87,7 +90,8 @@ export class Enrolment {
 
   /** A control plane has refused a link, for this reason. */
   refused(code: string): void {
-    if (GONE.includes(code as EnrolmentRefusal)) this.#isGone = true;
+    if (code === 'ended') this.#hasEnded = true;
+    else if (GONE.includes(code as EnrolmentRefusal)) this.#isGone = true;
   }
 
   /**
@@ -100,10 +104,11 @@ export class Enrolment {
   async ensure(address: Address, ask: AskOptions): Promise<boolean> {
     const { dataDir, token, now } = this.#options;
     const identity = await readIdentity(dataDir);
-    if (identity && endOf(identity) > now() && !(this.#isGone && token)) return false;
+    if (identity && endOf(identity) > now() && !this.#hasEnded && !(this.#isGone && token)) return false;
     if (identity && !this.#isGone) {
       try {
         await this.#renew(identity, address, ask);
+        this.#hasEnded = false;
         return true;
       } catch (error) {
         if (!(error instanceof CertificateRefused) || !token || !GONE.includes(error.code)) throw error;
@@ -112,6 +117,7 @@ export class Enrolment {
     if (!token) throw notJoined();
     await join(dataDir, address, await token(), ask, { fresh: identity !== undefined });
     this.#isGone = false;
+    this.#hasEnded = false;
     this.#options.log.info({}, 'this data plane joined');
     return true;
   }

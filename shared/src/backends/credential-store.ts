@@ -1,9 +1,16 @@
 import { inspect } from 'node:util';
-import { BackendError } from './backend.ts';
 
 /** What is good for a time; without an end, for ever. */
 export interface Expiring {
   expiration?: Date;
+}
+
+interface Held<C> {
+  credentials: C;
+  /** How long before their end others are sought, milliseconds. */
+  margin: number;
+  /** When others were last sought in vain, or these were found although they had ended; milliseconds since 1970. */
+  triedAt: number;
 }
 
 const REFRESH_BEFORE_MS = 5 * 60_000;
@@ -11,22 +18,21 @@ const RETRY_AFTER_MS = 10_000;
 
 /**
  * Credentials, had once for any number of calls and anew before they expire: in the last quarter of their life or the
- * last five minutes, whichever is shorter, in the background, so that no call waits for it. If that fails, the old ones
- * are used for as long as they live.
+ * last five minutes, whichever is shorter, in the background, so that no call waits for it. Where no others are to be had
+ * the old ones stay in use, also beyond their end: that is an outside time, which a clock that is set wrong misjudges, and
+ * whoever gave them says soon enough that they have expired.
  */
 export class CredentialStore<C extends Expiring> {
-  readonly #what: string;
   readonly #find: () => Promise<C>;
   readonly #now: () => number;
-  #held: { credentials: C; refreshAt: number } | null = null;
+  #held: Held<C> | null = null;
   #finding: Promise<C> | null = null;
 
   /**
-   * @param what for errors, such as `AWS credentials`
    * @param find where they come from; it throws BackendError
+   * @param now milliseconds since 1970, by the clock that their end is measured by
    */
-  constructor(what: string, find: () => Promise<C>, now: () => number = Date.now) {
-    this.#what = what;
+  constructor(find: () => Promise<C>, now: () => number = Date.now) {
     this.#find = find;
     this.#now = now;
   }
@@ -34,13 +40,17 @@ export class CredentialStore<C extends Expiring> {
   /** @throws BackendError */
   async get(): Promise<C> {
     const held = this.#held;
-    if (!held || (held.credentials.expiration?.getTime() ?? Infinity) <= this.#now()) return this.#refresh();
-    if (held.refreshAt <= this.#now() && !this.#finding) {
-      this.#refresh().catch(() => {
-        held.refreshAt = this.#now() + RETRY_AFTER_MS;
-      });
-    }
-    return held.credentials;
+    if (!held) return this.#refresh();
+    const now = this.#now();
+    const left = endOf(held.credentials) - now;
+    // The clock may be set at any time: a pause that it says is over, or not begun yet, is over.
+    const isPaused = Math.abs(now - held.triedAt) < RETRY_AFTER_MS;
+    if (left > held.margin || isPaused) return held.credentials;
+    const refreshed = this.#refresh().catch(() => {
+      held.triedAt = this.#now();
+      return held.credentials;
+    });
+    return left > 0 ? held.credentials : refreshed;
   }
 
   /** Others in place of those that are held, which stay in use where they can't be had. @throws BackendError */
@@ -57,9 +67,11 @@ export class CredentialStore<C extends Expiring> {
     this.#finding ??= this.#find()
       .then((credentials) => {
         const now = this.#now();
-        const life = (credentials.expiration?.getTime() ?? Infinity) - now;
-        if (!(life > 0)) throw new BackendError('unavailable', `the ${this.#what} that were found have expired`);
-        this.#held = { credentials, refreshAt: now + life - Math.min(REFRESH_BEFORE_MS, life / 4) };
+        const life = endOf(credentials) - now;
+        this.#held =
+          life > 0
+            ? { credentials, margin: Math.min(REFRESH_BEFORE_MS, life / 4), triedAt: Number.NEGATIVE_INFINITY }
+            : { credentials, margin: REFRESH_BEFORE_MS, triedAt: now };
         return credentials;
       })
       .finally(() => {
@@ -71,4 +83,10 @@ export class CredentialStore<C extends Expiring> {
   [inspect.custom](): string {
     return 'CredentialStore(hidden)';
   }
+}
+
+/** Milliseconds since 1970; Infinity for those that do not end, or whose end is no time. */
+function endOf({ expiration }: Expiring): number {
+  const end = expiration?.getTime() ?? Number.POSITIVE_INFINITY;
+  return Number.isNaN(end) ? Number.POSITIVE_INFINITY : end;
 }

@@ -80,6 +80,14 @@ export function credentialError(service: AwsService, fault: CredentialFault, mes
   return new AwsError(code, message ?? general, status);
 }
 
+/** S3's word for a signature of another time. */
+export const requestTimeTooSkewed = (): AwsError =>
+  new AwsError(
+    'RequestTimeTooSkewed',
+    'The difference between the request time and the current time is too large.',
+    403,
+  );
+
 export const secretNotFound = (): AwsError =>
   new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
 

@@ -1,5 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { type AwsService, credentialError } from './aws-error.ts';
+import { type AwsService, credentialError, requestTimeTooSkewed } from './aws-error.ts';
 
 /** A request exactly as it came off the wire: Signature Version 4 covers the bytes, not their meaning. */
 export type ReceivedRequest = {
@@ -121,7 +121,7 @@ export function checkSignature(
   if (!claim.timestamp.startsWith(claim.day)) {
     throw wrong('Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP');
   }
-  checkTime(claim, now, wrong);
+  checkTime(claim, service, now, wrong);
   if (!claim.signedHeaders.includes('host')) throw wrong("'Host' must be a 'SignedHeader' in the AWS Authorization.");
 
   const scope = `${claim.day}/${claim.region}/${claim.service}/aws4_request`;
@@ -135,19 +135,21 @@ export function checkSignature(
   if (!timingSafeEqual(expected, given)) throw wrong();
 }
 
-function checkTime(claim: SignatureClaim, now: number, wrong: (message: string) => Error): void {
+function checkTime(claim: SignatureClaim, service: AwsService, now: number, wrong: (message: string) => Error): void {
   const signedAt = Date.parse(
     claim.timestamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'),
   );
   const lifetime = claim.presignedSeconds === null ? CLOCK_SKEW_MS : claim.presignedSeconds * 1000;
   if (signedAt + lifetime < now) {
     const limit = compactTime(now - lifetime);
+    if (service === 's3') throw requestTimeTooSkewed();
     throw wrong(
       `Signature expired: ${claim.timestamp} is now earlier than ${limit} (${compactTime(now)} - ${lifetime / 60_000} min.)`,
     );
   }
   if (signedAt > now + CLOCK_SKEW_MS) {
     const limit = compactTime(now + CLOCK_SKEW_MS);
+    if (service === 's3') throw requestTimeTooSkewed();
     throw wrong(
       `Signature not yet current: ${claim.timestamp} is still later than ${limit} (${compactTime(now)} + 15 min.)`,
     );

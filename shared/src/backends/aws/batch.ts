@@ -56,7 +56,7 @@ export class BatchReader {
 
   /** Fills in what one batch call answers; gives back those that must be asked for one by one. */
   async #fetchChunk(chunk: SecretQuery[], results: Results, signal: AbortSignal): Promise<SecretQuery[]> {
-    if (chunk.length === 1 || Date.now() < this.#forbiddenUntil) return chunk;
+    if (chunk.length === 1 || performance.now() < this.#forbiddenUntil) return chunk;
     const { client, credentials, target, context } = this.#options;
     const subject = `${chunk.length} secrets`;
     const { counts, deadlines } = context;
@@ -105,7 +105,7 @@ export class BatchReader {
       const mapped = fromAwsException(error, subject, target);
       const forbidden = mapped.code === 'access_denied' || mapped instanceof OperationUnknown;
       if (forbidden) {
-        this.#forbiddenUntil = Date.now() + FORBIDDEN_FOR_MS;
+        this.#forbiddenUntil = performance.now() + FORBIDDEN_FOR_MS;
         const facts = { vault: this.#options.description, reason: mapped.message };
         context.log.info(facts, 'BatchGetSecretValue is not to be had; secrets are fetched one by one');
       }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { withoutBrackets } from '../../settings.ts';
 import { shownName } from '../../shown-text.ts';
+import { isAwsDefault } from '../../upstream-policy/default-hosts.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
 import { AnswerBudget } from '../answer-budget.ts';
@@ -14,6 +15,7 @@ import {
   type HttpRequest as PlainRequest,
 } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
+import { AwsClock } from './aws-clock.ts';
 import { giveSdkAHome } from './home.ts';
 
 type Handle = HttpHandler['handle'];
@@ -25,6 +27,7 @@ const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 
 /** The kept-alive connections of all AWS clients of one program, and whom they trust. */
 export class AwsConnections {
+  readonly clock = new AwsClock();
   /** For what this machine asks for itself, as for its credentials. */
   readonly handler: HttpHandler;
   readonly #context: BackendContext;
@@ -89,6 +92,7 @@ export class AwsConnections {
     const url = targetOf(protocol, hostname, port, search === '' ? path : `${path}?${search}`);
     const signal = (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(this.#context.deadlines.total);
     const answer = await this.#exchange({ method, url, headers, body }, guard, limits, signal);
+    if (mayTellTime(guard, url)) this.clock.learn(answer.headers);
     return { response: new HttpResponse({ statusCode: answer.status, headers: textsOf(answer), body: answer.body }) };
   }
 
@@ -129,6 +133,11 @@ function sdkHandler(handle: Handle): HttpHandler {
     updateHttpClientConfig() {},
     httpHandlerConfigs: () => ({}),
   };
+}
+
+/** Another's server, to which only the word of a control plane leads, tells this machine no time. */
+function mayTellTime({ origin }: UpstreamGuard, { protocol, host, port }: HttpTarget): boolean {
+  return origin === 'own' || isAwsDefault({ protocol: protocol === 'https:' ? 'https' : 'http', host, port });
 }
 
 function maxBytesOf({ headers }: HttpRequest): number {

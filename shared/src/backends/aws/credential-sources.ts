@@ -10,7 +10,7 @@ import { instanceCredentials } from './instance-metadata.ts';
 import { type Profile, readableFiles, readProfile } from './profile.ts';
 
 /** What sources need to ask for credentials. */
-export interface SourceContext extends Pick<BackendContext, 'env'> {
+export interface SourceContext extends Pick<BackendContext, 'env' | 'log'> {
   connections: AwsConnections;
   /** Where STS is asked on behalf of a profile or a web identity. */
   homeRegion: string;
@@ -33,15 +33,22 @@ const IMDS_TIMEOUT_MS = 500;
 
 const environment: CredentialSource = {
   name: 'environment',
-  async find({ env }) {
-    const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env;
+  async find({ env, log }) {
+    const {
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_CREDENTIAL_EXPIRATION: end,
+    } = env;
     if (!accessKeyId) return { none: 'AWS_ACCESS_KEY_ID is not set' };
     if (!secretAccessKey) return { none: 'AWS_SECRET_ACCESS_KEY is not set' };
+    const expiration = end ? new Date(end) : undefined;
+    const isTime = expiration !== undefined && !Number.isNaN(expiration.getTime());
+    if (expiration && !isTime) log.warn({}, 'AWS_CREDENTIAL_EXPIRATION is no time, and is ignored');
     return {
       accessKeyId,
       secretAccessKey,
       ...(env.AWS_SESSION_TOKEN && { sessionToken: env.AWS_SESSION_TOKEN }),
-      ...(env.AWS_CREDENTIAL_EXPIRATION && { expiration: new Date(env.AWS_CREDENTIAL_EXPIRATION) }),
+      ...(isTime && { expiration }),
     };
   },
 };
@@ -63,13 +70,25 @@ const sharedFiles: CredentialSource = {
       if (profile.asked) throw new BackendError('unavailable', `AWS_PROFILE names the profile ${name}, but ${where}`);
       return { none: `profile ${name}: ${where}` };
     }
-    const provider = fromIni({
-      profile: profile.name,
-      ...profile.files,
-      ignoreCache: true,
-      clientConfig: { region: context.homeRegion, requestHandler: context.connections.handler, maxAttempts: 1 },
+    const provider = () =>
+      fromIni({
+        profile: profile.name,
+        ...profile.files,
+        ignoreCache: true,
+        clientConfig: {
+          region: context.homeRegion,
+          requestHandler: context.connections.handler,
+          maxAttempts: 1,
+          ...context.connections.clock.clientOptions,
+        },
+      })();
+    const { clock } = context.connections;
+    const { offsetMs } = clock;
+    // A role on top of keys is signed for by a client of the provider's own, which has no second try.
+    return provider().catch((error: unknown) => {
+      if (clock.offsetMs === offsetMs) throw error;
+      return provider();
     });
-    return provider();
   },
 };
 

@@ -49,9 +49,41 @@ describe('a credential store', () => {
       await settled();
     }
     assert.ok(state.finds <= 32, `asked ${state.finds} times`);
-    await assert.rejects(keyId(), { code: 'unavailable' });
+    // By this clock, which may be wrong: they are tried.
+    state.now = 61 * MINUTE;
+    assert.equal(await keyId(), 'key-1');
+    const { finds } = state;
+    state.now += 1000;
+    assert.equal(await keyId(), 'key-1');
+    assert.equal(state.finds, finds);
     state.failing = false;
-    assert.match(await keyId(), /^key-/);
+    state.now += 10_000;
+    assert.equal(await keyId(), `key-${finds + 1}`);
+  });
+
+  it('uses what is found although it has ended by this clock, and asks for others now and then', async () => {
+    const { state, keyId } = storeOf(-60 * MINUTE);
+    for (let second = 0; second < 30; second++) {
+      assert.match(await keyId(), /^key-/);
+      state.now += 1000;
+    }
+    assert.equal(state.finds, 3);
+  });
+
+  it('is not put out by a clock that is set', async () => {
+    const { state, keyId } = storeOf(60 * MINUTE);
+    state.now = 1000 * MINUTE;
+    await keyId();
+    state.now = 0;
+    assert.equal(await keyId(), 'key-1');
+    state.now = 2000 * MINUTE;
+    assert.equal(await keyId(), 'key-2');
+    state.failing = true;
+    state.now = 4000 * MINUTE;
+    assert.equal(await keyId(), 'key-2');
+    state.failing = false;
+    state.now = 3000 * MINUTE;
+    assert.equal(await keyId(), 'key-4');
   });
 
   it('forgets refused ones, but not those had meanwhile', async () => {

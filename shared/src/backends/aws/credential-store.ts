@@ -13,11 +13,6 @@ export type CredentialProvider = (() => Promise<AwsCredentials>) & { memoized: t
 
 /** AWS credentials, had once for any number of calls and anew before they expire. */
 export class CredentialStore extends ExpiringStore<AwsCredentials> {
-  /** @param find where they come from; it throws BackendError */
-  constructor(find: () => Promise<AwsCredentials>, now?: () => number) {
-    super('AWS credentials', find, now);
-  }
-
   /** For the AWS SDK, which is told to leave the remembering to this store. */
   get provider(): CredentialProvider {
     return Object.assign(() => this.get(), { memoized: true as const });

@@ -63,6 +63,8 @@ const CREDENTIALS_REFUSED = new Set([
   'MissingAuthenticationToken',
   'MissingAuthenticationTokenException',
   'RequestExpired',
+  'RequestTimeTooSkewed',
+  'RequestInTheFuture',
 ]);
 
 interface AwsLikeError {

@@ -63,6 +63,7 @@ class AwsFamily implements BackendFamily {
       credentials: credentials.provider,
       requestHandler: this.#connections.handlerFor(awsGuard(opening, this.#context, local?.url)),
       retryStrategy: NO_RETRIES,
+      ...this.#connections.clock.clientOptions,
     });
     const at = endpoint ? ` at ${shownUrl(endpoint.url)} (${endpoint.from})` : '';
     return new SecretsManagerBackend({

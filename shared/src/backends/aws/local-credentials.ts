@@ -24,8 +24,13 @@ export function localCredentials(
       onFound(source);
       context.log.info({ source }, 'AWS credentials found');
     }
+    const { expiration } = found.credentials;
+    if (expiration && expiration.getTime() <= connections.clock.now()) {
+      const facts = { source: found.source, expiration: expiration.toISOString() };
+      context.log.warn(facts, "AWS credentials have expired by this machine's clock; they are tried all the same");
+    }
     return found.credentials;
-  });
+  }, connections.clock.now);
 }
 
 /** The region that this machine's environment or profile says, and which of them. */

@@ -49,6 +49,7 @@ const SENTENCES: readonly Known[] = [
   // Signatures and tokens.
   [/Signature expired: \w{1,20} is now earlier than \w{1,20}/, AT_CLOCK],
   [/Signature not yet current: \w{1,20} is still later than \w{1,20}/, AT_CLOCK],
+  [/The difference between the request time and the (?:current|server[’']s) time is too large/, AT_CLOCK],
   [/The request signature we calculated does not match the signature you provided/, 'look at the secret access key'],
   [/Credential should be scoped to a valid region/, "look at the vault's region, and at the endpoint's"],
   [/Credential should be scoped to correct service/, 'look at the endpoint: it is that of another service'],

@@ -12,7 +12,7 @@ export interface RoleOptions extends StsOptions {
 
 /** The credentials of a role that is assumed on top of the given ones. */
 export async function assumeRole(options: RoleOptions): Promise<CredentialStore> {
-  const { roleArn, sessionName, credentials, context, signal } = options;
+  const { roleArn, sessionName, credentials, connections, context, signal } = options;
   const { client, target } = await openSts(options);
   const { AssumeRoleCommand } = await import('@aws-sdk/client-sts');
   const deadline = context.deadlines.total;
@@ -36,5 +36,5 @@ export async function assumeRole(options: RoleOptions): Promise<CredentialStore>
       sessionToken: given.SessionToken,
       ...(given.Expiration && { expiration: given.Expiration }),
     };
-  });
+  }, connections.clock.now);
 }

@@ -82,6 +82,7 @@ export class S3Objects {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: 1,
+      ...this.#connections.clock.clientOptions,
     });
     const at = endpoint ? ` at ${shownUrl(endpoint.url)} (${endpoint.from})` : '';
     return { client, target: `AWS S3 in ${shownName(region)}${at}` };

@@ -41,6 +41,7 @@ export async function openSts(options: StsOptions): Promise<{ client: STSClient;
     credentials: credentials.provider,
     requestHandler: connections.handlerFor(awsGuard(opening, context, local?.url, roleArn)),
     maxAttempts: 1,
+    ...connections.clock.clientOptions,
   });
   const at = endpoint ? ` at ${shownUrl(endpoint.url)} (${endpoint.from})` : '';
   return { client, target: `AWS STS in ${shownName(region)}${at}` };

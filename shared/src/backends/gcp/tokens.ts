@@ -12,14 +12,14 @@ export class Tokens {
 
   /** @param find where they come from; it throws BackendError */
   constructor(find: () => Promise<GoogleCredentials>, now: () => number = Date.now) {
-    this.#store = new CredentialStore('Google credentials', find, now);
+    this.#store = new CredentialStore(find, now);
     this.#now = now;
   }
 
   /** @throws BackendError */
   async get(): Promise<GoogleCredentials> {
     const held = await this.#store.get();
-    if (held.file === null || this.#now() - this.#lookedAt < LOOK_EVERY_MS) return held;
+    if (held.file === null || Math.abs(this.#now() - this.#lookedAt) < LOOK_EVERY_MS) return held;
     this.#lookedAt = this.#now();
     if ((await stampOf(held.file.path)) === held.file.stamp) return held;
     // A file that can't be used changes nothing: what it held before is good for as long as its token lives.

@@ -106,7 +106,10 @@ describe('secrets of key/value engines of a real OpenBao', { skip: noOpenBao() ?
     const token = await server.token({ policies: ['mine'] });
     await using limited = await openHcv(server, { token });
     assert.equal(await limited.read('mine'), '{"a":"1"}');
-    await assert.rejects(limited.read('hello'), { code: 'access_denied', message: /denies access; look at the policies of the token's role/ });
+    await assert.rejects(limited.read('hello'), {
+      code: 'access_denied',
+      message: /denies access; look at the policies of the token's role/,
+    });
     assert.equal(limited.count('read'), 2);
     // Not even allowed to look at itself.
     const blind = await server.token({ policies: ['mine'], no_default_policy: true });
