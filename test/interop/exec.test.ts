@@ -205,6 +205,40 @@ describe('vaultplane-dp exec', () => {
     assert.equal(run.stdout, 'start canary-d1\nstopping\n');
   });
 
+  it('says that a rotated value fits in no variable, and goes on with what it has until the next', async () => {
+    scene.emulator.putSecret('us-east-1', 'unfit', { foo: 'canary-u1' });
+    const reference = '{vault://aws-sm-vault/unfit/foo}';
+    const script = 'trap "echo stopping; exit 0" TERM; echo "start $S"; while :; do sleep 0.05; done';
+    const run = scene.command(['exec', '--restart-on-rotation', '--env', `S=${reference}`, '--', 'sh', '-c', script]);
+    await run.writes('start canary-u1');
+    await scene.rotate('unfit', { foo: 'canary-\0-u2' }, reference);
+    await run.writes('which no environment variable can hold', 'stderr');
+    await scene.rotate('unfit', { foo: 'canary-u3' }, reference);
+    await run.writes('start canary-u3');
+    run.kill('SIGTERM');
+    await run.ended;
+    assert.equal(run.stdout, 'start canary-u1\nstopping\nstart canary-u3\nstopping\n');
+    assert.deepEqual(run.stderr.match(/^vaultplane-dp: .*/gm), [
+      'vaultplane-dp: S: the value has a NUL, which no environment variable can hold; the command keeps the value that it has',
+    ]);
+  });
+
+  it('shows no value that fits in no variable', async () => {
+    scene.emulator.putSecret('us-east-1', 'nul', { foo: 'canary-\0-n' });
+    const nul = scene.file('nul.env', 'PLAIN=canary-\0-p\n');
+    const long = scene.file('long.env', `PLAIN=canary-${'x'.repeat(140_000)}\n`);
+    for (const [args, message] of [
+      [['--env', 'A={vault://aws-sm-vault/nul/foo}'], /^vaultplane-dp: A: the value has a NUL, which no /],
+      [['--env-file', nul], /^vaultplane-dp: PLAIN: the value has a NUL, which no /],
+      [['--env-file', long], /^vaultplane-dp: PLAIN: the value is too long for an environment variable: 140014 bytes /],
+    ] as const) {
+      const { status, stderr } = await scene.command(['exec', ...args, '--', 'env']).ended;
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /canary/);
+      assert.equal(status, 1);
+    }
+  });
+
   it('works by itself with no data plane running, and sees rotations once one runs', async () => {
     scene.emulator.putSecret('us-east-1', 'alone', { foo: 'canary-a1' });
     const reference = '{vault://aws-sm-vault/alone/foo}';
@@ -277,7 +311,7 @@ describe('vaultplane-dp exec', () => {
   });
 
   it('has written no value anywhere', () => {
-    assert.deepEqual(scene.deployment.filesWith(['canary-']), ['bad.env']);
+    assert.deepEqual(scene.deployment.filesWith(['canary-']).sort(), ['bad.env', 'long.env', 'nul.env']);
   });
 });
 

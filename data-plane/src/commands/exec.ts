@@ -3,7 +3,7 @@ import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import { parseAssignment, readEnvFile } from '../delivery/env-file.ts';
-import { SecretEnvironment } from '../delivery/environment.ts';
+import { SecretEnvironment, UnfitValue } from '../delivery/environment.ts';
 import { followReferences } from '../delivery/followed-references.ts';
 import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
@@ -101,6 +101,7 @@ function followRotations(
     if (state === 'disconnected') warn('no data plane answers; rotations are seen once one does');
   });
   let current = first;
+  let told: string | undefined;
   followReferences({
     client,
     references: environment.references,
@@ -110,10 +111,14 @@ function followRotations(
       let next: NodeJS.ProcessEnv;
       try {
         next = environment.withValues(results);
-      } catch {
-        // The problem has been told.
+      } catch (error) {
+        // That a reference has no value has been told already.
+        if (!(error instanceof UnfitValue) || error.message === told) return;
+        told = error.message;
+        warn(`${error.message}; the command keeps the value that it has`);
         return;
       }
+      told = undefined;
       if (Object.entries(next).every(([name, value]) => current[name] === value)) return;
       current = next;
       onRotated(next);

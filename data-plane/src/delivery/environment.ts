@@ -3,6 +3,14 @@ import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
 import { ClientError } from '../client/client.ts';
 import { type LookupResult, lookupError } from './lookup.ts';
 
+/** A value that no environment variable can have. */
+export class UnfitValue extends Error {
+  override readonly name = 'UnfitValue';
+}
+
+/** Linux's MAX_ARG_STRLEN (execve(2)): bytes of one NAME=value with the NUL behind it, with pages of 4 KiB. */
+const MAX_VARIABLE_BYTES = 131_072;
+
 /** A child's environment in which some variables stand for secrets. */
 export class SecretEnvironment {
   readonly #plain: NodeJS.ProcessEnv;
@@ -36,7 +44,7 @@ export class SecretEnvironment {
    * The environment with the values in it.
    *
    * @param results of `references`, in their order
-   * @throws Error that names the variable, and no value
+   * @throws UnfitValue that names the variable, and no value; Error for a reference that has none
    */
   withValues(results: readonly LookupResult[]): NodeJS.ProcessEnv {
     const byReference = new Map(this.references.map((reference, index) => [reference, results[index]!]));
@@ -44,11 +52,22 @@ export class SecretEnvironment {
     for (const [name, reference] of this.#secret) {
       const result = byReference.get(reference)!;
       if (result instanceof ClientError) throw lookupError(result, name);
-      if (result.value.includes('\0'))
-        throw new Error(`${name}: the value has a NUL, which no environment variable can hold`);
       env[name] = result.value;
     }
+    for (const [name, value] of Object.entries(env)) checkVariable(name, value!);
     return env;
+  }
+}
+
+/** @throws UnfitValue; what the system says instead would show the value, or name no variable */
+function checkVariable(name: string, value: string): void {
+  if (value.includes('\0'))
+    throw new UnfitValue(`${name}: the value has a NUL, which no environment variable can hold`);
+  const bytes = Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
+  if (process.platform === 'linux' && bytes > MAX_VARIABLE_BYTES) {
+    throw new UnfitValue(
+      `${name}: the value is too long for an environment variable: ${bytes} bytes with its name, of at most ${MAX_VARIABLE_BYTES}`,
+    );
   }
 }
 
