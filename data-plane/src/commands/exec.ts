@@ -9,6 +9,7 @@ import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
 import { parseSignal } from '../delivery/signal-name.ts';
 import { GroupWitness } from '../delivery/supervision/group-witness.ts';
+import { inheritedFiles } from '../delivery/supervision/inherited-files.ts';
 import { CaughtSignals, PASSED_SIGNALS } from '../delivery/supervision/signals.ts';
 import { SupervisedCommand } from '../delivery/supervision/supervised-command.ts';
 import { quietLog, readSettings, warn } from './program-settings.ts';
@@ -45,6 +46,7 @@ export function execCommand(): Command {
     .action(async (command: string[], options: ExecOptions) => {
       const onRotation = rotationOf(options);
       const grace = graceMs(options.grace);
+      const files = inheritedFiles();
       const signals = new CaughtSignals();
       const witness = GroupWitness.start(PASSED_SIGNALS);
       const environment = new SecretEnvironment(process.env, await variablesOf(options));
@@ -54,7 +56,7 @@ export function execCommand(): Command {
         references.length > 0 ? await lookUp(settings, references, { log: quietLog(), env: process.env }) : [];
       const env = environment.withValues(results);
       const client = onRotation && references.length > 0 ? await connectLocally(settings) : null;
-      const run = new SupervisedCommand(command, env, { signals, witness: await witness, graceMs: grace });
+      const run = new SupervisedCommand(command, env, { signals, witness: await witness, graceMs: grace, files });
       if (client) followRotations(client, environment, env, (changed) => onRotation!(run, changed));
       const status = await run.ended.finally(() => client?.close());
       if (status !== 0) throw new ExitStatus(status);

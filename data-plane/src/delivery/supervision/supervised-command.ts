@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { CommandGroup } from './command-group.ts';
 import type { GroupWitness } from './group-witness.ts';
+import { launchOf } from './launch.ts';
 import { adoptOrphans } from './orphans.ts';
 import { type CaughtSignals, isEnding, statusOf } from './signals.ts';
 
@@ -14,6 +15,8 @@ export interface SupervisedOptions {
   witness: GroupWitness | undefined;
   /** How long a run that is to be replaced may take to end by itself, in milliseconds. */
   graceMs: number;
+  /** Open files from 3 up that the command gets at the same numbers. */
+  files: readonly number[];
 }
 
 /** A terminal sends these to its whole foreground process group. */
@@ -64,8 +67,8 @@ export class SupervisedCommand {
   }
 
   #start(env: NodeJS.ProcessEnv): void {
-    const [file, ...args] = this.#command;
-    const child = spawn(file!, args, { stdio: 'inherit', env });
+    const launch = launchOf(this.#command, env);
+    const child = spawn(launch.file, launch.args, { stdio: stdioWith(this.#options.files), env: launch.env });
     this.#child = child;
     if (child.pid !== undefined) {
       const { witness } = this.#options;
@@ -73,7 +76,8 @@ export class SupervisedCommand {
     }
     child.once('error', (error) => {
       // Also told of a signal that could not be sent.
-      if (child.pid === undefined) this.#end.reject(new StartError(`${file} can't be started: ${errorMessage(error)}`));
+      if (child.pid === undefined)
+        this.#end.reject(new StartError(`${this.#command[0]} can't be started: ${errorMessage(error)}`));
     });
     child.once('exit', (status, signal) => {
       this.#child = null;
@@ -105,4 +109,13 @@ export class SupervisedCommand {
     const { witness } = this.#options;
     return witness ? witness.hasSeen(signal) : process.stdin.isTTY && SENT_BY_TERMINAL.includes(signal);
   }
+}
+
+/** The streams of this program, and the files at their numbers. */
+function stdioWith(files: readonly number[]): Array<'inherit' | 'ignore' | number> {
+  const count = Math.max(3, ...files.map((fd) => fd + 1));
+  return Array.from({ length: count }, (_, fd) => {
+    if (fd < 3) return 'inherit';
+    return files.includes(fd) ? fd : 'ignore';
+  });
 }
