@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --disable-sigusr1
 import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
-import { aborted, runCli, STOP_WITHIN_MS, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { aborted, endOnUncaught, runCli, STOP_WITHIN_MS, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
 import { rereadLogLevelOnHangup } from '@vaultplane/shared/log-level.ts';
 import { Command, Option } from 'commander';
@@ -211,10 +211,6 @@ command(
     print(options, facts, lines);
   });
 
-// What nobody foresaw ends the process with a word: half a control plane is worse than none, and something restarts it.
-process.on('unhandledRejection', (error) => {
-  process.stderr.write(`vaultplane-cp: ${errorMessage(error)}\n`);
-  process.exit(1);
-});
+endOnUncaught('vaultplane-cp');
 
 await runCli(program);

@@ -1,5 +1,6 @@
-import { runCli, runToEnd } from '@vaultplane/shared/lifecycle.ts';
+import { endOnUncaught, runCli, runToEnd } from '@vaultplane/shared/lifecycle.ts';
 
+endOnUncaught('vaultplane-dp');
 const [, , ...args] = process.argv;
 if (args.length === 1 && args[0] === 'start') {
   // As most are started: there is nothing to parse, and so the library for that need not be loaded before the first answer.

@@ -1,9 +1,11 @@
 #!/usr/bin/env -S node --disable-sigusr1
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { ADMIN_CREDENTIALS } from '@vaultplane/aws-emulator/emulator.ts';
+import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted, runCli, Stoppers, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
@@ -71,7 +73,6 @@ async function start(options: Options): Promise<void> {
       readyUrl: string,
     ) => {
       const logFile = join(logs, `${key}.log`);
-      rmSync(logFile, { force: true });
       await step(`${name} started (its log: ${logFile})`, async () => {
         const started = await startProgram({
           name,
@@ -307,20 +308,20 @@ function wholeNumber(text: string): number {
 
 async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
   const begun = performance.now();
-  if (process.stderr.isTTY) process.stderr.write(`… ${what}`);
+  if (isatty(2)) diagnostics.write(`… ${what}`);
   try {
     const result = await work();
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    if (isatty(2)) diagnostics.write('\r\x1b[K');
     say(`✓ ${what} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
     return result;
   } catch (error) {
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    if (isatty(2)) diagnostics.write('\r\x1b[K');
     throw error;
   }
 }
 
 function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  diagnostics.write(`${line}\n`);
 }
 
 await runCli(program);

@@ -1,4 +1,5 @@
 import type { Command, CommanderError } from 'commander';
+import { diagnostics } from './diagnostics.ts';
 import { errorMessage, UsageError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -32,7 +33,10 @@ export class ExitStatus extends Error {
 }
 
 function configure(command: Command): void {
-  command.exitOverride().showSuggestionAfterError();
+  command
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ writeErr: (text) => diagnostics.write(text) });
   for (const child of command.commands) configure(child);
 }
 
@@ -40,13 +44,35 @@ function statusOf(error: unknown, program: string): number {
   // Commander has printed its own message by now; its status is 0 for --help and --version.
   if (isOfCommander(error)) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ExitStatus) return error.status;
-  process.stderr.write(`${program}: ${errorMessage(error).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  sayLine(program, errorMessage(error));
   return error instanceof UsageError ? 2 : 1;
 }
 
 /** Told by its name: nothing here loads Commander, which some programs do without. */
 function isOfCommander(error: unknown): error is CommanderError {
   return error instanceof Error && error.name === 'CommanderError' && 'exitCode' in error;
+}
+
+/** Says a thing on stderr, as one line. Never waits for its reader. */
+export function sayLine(program: string, text: string): void {
+  diagnostics.write(`${program}: ${text.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+}
+
+/**
+ * Ends the process with a line and status 1 at an error that nothing has caught: half a program is worse than none, and
+ * something restarts it. Node.js's own line about it, and its warnings, would wait for whoever reads stderr.
+ */
+export function endOnUncaught(program: string): void {
+  const end = (error: unknown) => {
+    // The frames alone of its stack: the message in it may have what errorMessage leaves out.
+    const frames = error instanceof Error ? (error.stack?.match(/^ +at .*$/gm) ?? []) : [];
+    sayLine(program, [errorMessage(error), ...frames].join('\n'));
+    process.exit(1);
+  };
+  process.on('uncaughtException', end).on('unhandledRejection', end);
+  // None where Node.js was told --no-warnings.
+  if (process.listenerCount('warning') === 0) return;
+  process.removeAllListeners('warning').on('warning', (warning) => sayLine(program, String(warning)));
 }
 
 /** A signal so soon after the first is the same one: npm passes on a Ctrl-C of which the terminal has told its child too. */
@@ -84,7 +110,7 @@ export function stopOnSignals({ program, withinMs }: { program?: string; withinM
 }
 
 function endLate(program: string | undefined, withinMs: number): void {
-  process.stderr.write(`${program}: did not stop within ${withinMs / 1000} s, and ends now\n`);
+  sayLine(program ?? 'vaultplane', `did not stop within ${withinMs / 1000} s, and ends now`);
   process.exit(1);
 }
 

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { diagnostics } from './diagnostics.ts';
 import { currentRequestId } from './request-id.ts';
 import { shownPath } from './shown-text.ts';
 
@@ -41,8 +42,15 @@ const FILES = Object.fromEntries(
   ),
 );
 
-/** A log of JSON lines (pino's form, times in ISO 8601), on stderr unless told otherwise. */
-export function createLog(program: string, level: LogLevel = 'info', destination?: { write(line: string): void }): Log {
+/**
+ * A log of JSON lines (pino's form, times in ISO 8601), on stderr unless told otherwise. No line waits for its reader: see
+ * `Diagnostics`.
+ */
+export function createLog(
+  program: string,
+  level: LogLevel = 'info',
+  destination: { write(line: string): void } = diagnostics,
+): Log {
   const options = {
     level: PINO_LEVEL[level],
     base: { program, pid: process.pid },
@@ -55,7 +63,11 @@ export function createLog(program: string, level: LogLevel = 'info', destination
       return id === undefined ? {} : { request_id: id };
     },
   };
-  return wrap(pino(options, destination ?? pino.destination({ dest: 2, sync: true })), { level });
+  const log = wrap(pino(options, destination), { level });
+  if (destination === diagnostics) {
+    diagnostics.tellBy((lines) => log.warn({ lines }, 'log lines were dropped: nobody read them'));
+  }
+  return log;
 }
 
 function wrap(target: ReturnType<typeof pino>, shared: { level: LogLevel }, root = target): Log {

@@ -1,3 +1,4 @@
+import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { DataPlane } from '../cluster/fleet.ts';
 import type { FleetReference } from '../cluster/reference-registry.ts';
@@ -38,6 +39,15 @@ export class Metrics {
       labelNames: ['version', 'node'],
       registers,
     }).set({ version: PROGRAM_VERSION, node: process.version }, 1);
+    const dropped: Counter = new Counter({
+      name: 'vaultplane_log_lines_dropped_total',
+      help: 'Log lines that were dropped, since nobody read stderr.',
+      registers,
+      collect() {
+        dropped.reset();
+        dropped.inc(diagnostics.dropped);
+      },
+    });
     this.#requests = new Counter({
       name: 'vaultplane_admin_requests_total',
       help: 'Answers of the Admin API.',

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
+import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import { shownPem } from '@vaultplane/shared/pem-setting.ts';
@@ -44,11 +45,11 @@ async function suggest(settings: DataPlaneSettings): Promise<void> {
   const { printPolicy, suggestPolicy } = await import('./suggest-policy.ts');
   const { grants, why } = await suggestPolicy(settings);
   console.log(printPolicy(grants));
-  for (const line of why) console.error(line);
-  console.error(
+  for (const line of why) diagnostics.write(`${line}\n`);
+  diagnostics.write(
     grants.length === 0
-      ? 'No vault of the stored configuration needs a grant.'
-      : 'Review each grant: whoever may change vaults at the control plane can then send this to that destination.',
+      ? 'No vault of the stored configuration needs a grant.\n'
+      : 'Review each grant: whoever may change vaults at the control plane can then send this to that destination.\n',
   );
 }
 

@@ -1,5 +1,7 @@
 import { hostname } from 'node:os';
 import { createInterface } from 'node:readline';
+import { isatty } from 'node:tty';
+import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { DrillReporter, type ToldDrill } from '@vaultplane/shared/drill-report.ts';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
@@ -72,12 +74,12 @@ async function drill(outage: string, options: DrillOptions): Promise<void> {
 function showProgress(outage: string, { left_s, lookups, would_have_failed }: RehearsalProgress): void {
   const failed = Object.values(lookups.failed).reduce((sum, count) => sum + count, 0);
   const text = `${outage}: ${left_s} s left, ${lookups.served} lookups served, ${failed} failed, ${would_have_failed.times} would have failed`;
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  else if (left_s % LOGGED_EVERY_SECONDS === 0) process.stderr.write(`${text}\n`);
+  if (isatty(2)) diagnostics.write(`\r\x1b[K${text}`);
+  else if (left_s % LOGGED_EVERY_SECONDS === 0) diagnostics.write(`${text}\n`);
 }
 
 function showReport(report: RehearsalReport, { json }: DrillOptions): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  if (isatty(2)) diagnostics.write('\r\x1b[K');
   console.log(json ? JSON.stringify(report) : describe(report));
   const { lookups, would_have_failed } = report;
   if (Object.keys(lookups.failed).length > 0 || would_have_failed.times > 0) process.exitCode = 1;

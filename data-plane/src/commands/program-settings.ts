@@ -1,4 +1,5 @@
 import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
+import { sayLine } from '@vaultplane/shared/lifecycle.ts';
 import type { LogLevel } from '@vaultplane/shared/log.ts';
 import { createLog, type Log } from '@vaultplane/shared/log.ts';
 import { type DataPlaneSettings, loadDataPlaneSettings } from '../settings.ts';
@@ -37,5 +38,5 @@ export function programLog(settings: DataPlaneSettings): Log {
 
 /** What a command that goes on has to say: a line on stderr, as an error. */
 export function warn(line: string): void {
-  process.stderr.write(`vaultplane-dp: ${line.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  sayLine('vaultplane-dp', line);
 }

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AnsweredCounts } from '../api/lookups.ts';
 import { OUTAGES } from '../rehearsal/outage-switch.ts';
@@ -90,6 +91,9 @@ export function createMetrics(sources: MetricSources, durations: UpstreamDuratio
     metric.set({ version: current.version, node: process.version }, 1),
   );
 
+  counter('log_lines_dropped_total', 'Log lines that were dropped, since nobody read stderr.', [], () => [
+    [{}, diagnostics.dropped],
+  ]);
   value('config_version', 'Version of the configuration in use; 0 without one.', () => current.config.version ?? 0);
   value('config_age_seconds', 'Time since this version reached this data plane.', () => current.config.age_s ?? 0);
   gauge('config_source', '1 for where the configuration in use came from.', ['source'], (metric) => {
