@@ -7,6 +7,8 @@ import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts'
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
+import { DataDirInUse, lockDataDir } from '@vaultplane/shared/data-dir-lock.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
@@ -95,6 +97,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   try {
     refuseOwnEndpoint(settings, env);
     await prepareDataDir(settings.data_dir, log, { group: true });
+    parts.add('data_dir', await holdDataDir(settings.data_dir, log));
     const enrolled = settings.cluster_mtls === 'enrolled' ? await import('./enrolment/load-enrolled.ts') : undefined;
     const readCredentials = () =>
       enrolled ? enrolled.loadEnrolledUnlessToJoin(settings) : loadLinkCredentials(settings);
@@ -341,6 +344,22 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   } catch (error) {
     await parts.stop();
     throw error;
+  }
+}
+
+/**
+ * Keeps other data planes out of data_dir: two would write over each other's files, as one node. A file system without
+ * sockets, or one that is read-only, is no reason not to start.
+ *
+ * @throws DataDirInUse
+ */
+async function holdDataDir(path: string, log: Log): Promise<() => Promise<void>> {
+  try {
+    return await lockDataDir(path, 'data-plane.lock');
+  } catch (error) {
+    if (error instanceof DataDirInUse) throw error;
+    log.warn({ error: errorMessage(error) }, 'data_dir can not be locked; no other data plane may use it');
+    return async () => {};
   }
 }
 

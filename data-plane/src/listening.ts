@@ -1,5 +1,5 @@
-import { chmod, lstat, unlink } from 'node:fs/promises';
-import { type AddressInfo, connect, type ListenOptions, type Server } from 'node:net';
+import type { AddressInfo, ListenOptions, Server } from 'node:net';
+import { listenAs, SocketInUse } from '@vaultplane/shared/claimed-socket.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -20,18 +20,24 @@ export async function listenOn(server: Server, setting: string, address: Address
   return { host: address.host, port: (server.address() as AddressInfo).port };
 }
 
-/** Listens on a Unix socket that its owner and its group may use (0660). A dead socket in its place is replaced. */
-export async function listenOnSocket(server: Server, setting: string, path: string): Promise<void> {
-  // From its first moment on nobody else may connect: the mode of a socket is what the mask leaves when it is bound.
-  const mask = process.umask(0o117);
+/** Longest path that a socket can be reached by. */
+const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
+
+/**
+ * Listens on a Unix socket that its owner and its group may use (0660). A dead socket in its place is replaced.
+ *
+ * @returns what removes the socket, unless another stands there by now; to be called before the server is closed
+ * @throws StartError
+ */
+export async function listenOnSocket(server: Server, setting: string, path: string): Promise<() => void> {
+  const name = `${setting} = ${shownPath(path)}`;
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    throw new StartError(`${name} is too long for a socket; it must have at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+  }
   try {
-    await removeDeadSocket(path);
-    await listen(server, { path });
-    await chmod(path, 0o660);
+    return await listenAs(server, path, { mode: 0o660 });
   } catch (error) {
-    throw new StartError(`${setting} = ${shownPath(path)} ${explain(error, setting)}`, { cause: error });
-  } finally {
-    process.umask(mask);
+    throw new StartError(`${name} ${explain(error, setting)}`, { cause: error });
   }
 }
 
@@ -45,21 +51,13 @@ function listen(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-async function removeDeadSocket(path: string): Promise<void> {
-  const there = await lstat(path).catch(() => undefined);
-  if (!there?.isSocket()) return;
-  const answers = await new Promise<boolean>((resolve) => {
-    const probe = connect(path, () => resolve(true)).once('error', () => resolve(false));
-    probe.once('connect', () => probe.destroy());
-  });
-  if (!answers) await unlink(path);
-}
-
 function explain(error: unknown, setting: string): string {
   const variable = `VAULTPLANE_${setting.toUpperCase()}`;
-  switch ((error as NodeJS.ErrnoException).code) {
+  switch (error instanceof SocketInUse ? 'EADDRINUSE' : (error as NodeJS.ErrnoException).code) {
     case 'EADDRINUSE':
       return `is in use by another program; stop that one, or set ${setting} (${variable}) to a free address`;
+    case 'EEXIST':
+      return `is a file that is no socket; remove it, or set ${setting} (${variable}) to another path`;
     case 'EACCES':
     case 'EPERM':
       return `is not allowed for this user; set ${setting} (${variable}) to another address`;

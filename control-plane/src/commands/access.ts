@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { systemClock } from '@vaultplane/shared/clock.ts';
+import { DataDirInUse } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/settings.ts';
@@ -9,7 +10,6 @@ import { knownAdminToken } from '../admin/admin-token.ts';
 import { reachable } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
-import { DataDirInUse } from '../store/data-dir-lock.ts';
 import { openDatabase, prepareStore, type Store, storeOptions } from '../store/open-store.ts';
 
 /** What a command does with the store itself, and what with the Admin API of a control plane that holds the store. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@vaultplane/shared/clock.ts';
+import { DataDirInUse } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
@@ -14,7 +15,6 @@ import { exportKeyProblem, readExportKeyFile } from '../cluster/export-key.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
-import { DataDirInUse } from '../store/data-dir-lock.ts';
 import type { Database } from '../store/database.ts';
 import { keyringFile, keyringOf } from '../store/keyring-file.ts';
 import { migrationStatus } from '../store/migrations.ts';

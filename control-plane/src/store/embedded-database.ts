@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
+import { lockDataDir } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import pg from 'pg';
-import { lockDataDir } from './data-dir-lock.ts';
 import type { Database, Queryable } from './database.ts';
 
+/** Two processes on one embedded database would ruin it. */
+const LOCK = 'db.lock';
 /** Beyond a number that fixed texts do not reach. */
 const MOST_PREPARED_STATEMENTS = 100;
 
@@ -20,7 +22,7 @@ const MOST_PREPARED_STATEMENTS = 100;
 export async function openEmbeddedDatabase(dataDir: string | undefined): Promise<Database> {
   if (dataDir === undefined) return new EmbeddedDatabase(await PGlite.create(), async () => {});
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const unlock = await lockDataDir(dataDir);
+  const unlock = await lockDataDir(dataDir, LOCK);
   try {
     const files = join(dataDir, 'db');
     if (!existsSync(files)) await makeFiles(files);

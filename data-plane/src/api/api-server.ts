@@ -1,4 +1,3 @@
-import { unlink } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
@@ -60,6 +59,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const routes = apiRoutes(options, watchers);
   const connections = new Connections(options.refusals);
   const servers: Server[] = [];
+  let removeSocket: (() => void) | undefined;
   const open = (server: Server) => {
     server.timeout = SILENCE_MS;
     server.maxHeadersCount = 100;
@@ -75,9 +75,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       for (const shortWay of shortWays) shortWay.cut();
       for (const server of servers) server.closeAllConnections();
     });
+    // Before it drains: whoever comes next may have the name.
+    removeSocket?.();
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     cancelGrace();
-    if (options.unixSocket !== undefined) await unlink(options.unixSocket).catch(() => {});
   };
   const shortWays: ShortWay[] = [];
   const takeBegun = (socket: Socket) => {
@@ -108,7 +109,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const address = await listenOn(tcp, 'api_listen', options.listen);
     if (options.unixSocket !== undefined) {
       const unix = openPlain(false);
-      await listenOnSocket(unix, 'api_unix_socket', options.unixSocket);
+      removeSocket = await listenOnSocket(unix, 'api_unix_socket', options.unixSocket);
     }
     return {
       address,

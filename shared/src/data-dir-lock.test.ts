@@ -15,19 +15,19 @@ describe('the lock of a data_dir', () => {
   after(() => rmSync(directory, { recursive: true, force: true }));
 
   it('is held by one, and free again when that one gives it up', async () => {
-    const unlock = await lockDataDir(directory);
-    await assert.rejects(lockDataDir(directory), (error: Error) => {
+    const unlock = await lockDataDir(directory, 'the.lock');
+    await assert.rejects(lockDataDir(directory, 'the.lock'), (error: Error) => {
       assert.ok(error instanceof DataDirInUse);
       assert.ok(error.message.includes(`${directory} is in use`));
       return true;
     });
     await unlock();
-    await (await lockDataDir(directory))();
+    await (await lockDataDir(directory, 'the.lock'))();
     assert.deepEqual(readdirSync(directory), []);
   });
 
   it('is held by exactly one of many that want it at once', async () => {
-    const tries = await Promise.allSettled(Array.from({ length: 10 }, () => lockDataDir(directory)));
+    const tries = await Promise.allSettled(Array.from({ length: 10 }, () => lockDataDir(directory, 'the.lock')));
     const held = tries.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
     assert.equal(held.length, 1);
     await held[0]!();
@@ -41,18 +41,18 @@ describe('the lock of a data_dir', () => {
         '--input-type=module',
         '-e',
         `const { lockDataDir } = await import(${JSON.stringify(holder)});
-         await lockDataDir(${JSON.stringify(directory)});
+         await lockDataDir(${JSON.stringify(directory)}, 'the.lock');
          console.log('held');
          setInterval(() => {}, 1000);`,
       ],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     await once(child.stdout, 'data');
-    await assert.rejects(lockDataDir(directory), DataDirInUse);
+    await assert.rejects(lockDataDir(directory, 'the.lock'), DataDirInUse);
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     await ended;
-    const tries = await Promise.allSettled(Array.from({ length: 5 }, () => lockDataDir(directory)));
+    const tries = await Promise.allSettled(Array.from({ length: 5 }, () => lockDataDir(directory, 'the.lock')));
     const held = tries.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
     assert.equal(held.length, 1);
     await held[0]!();
@@ -61,8 +61,8 @@ describe('the lock of a data_dir', () => {
   it('works in a directory whose path is too long for a socket', { skip: process.platform !== 'linux' }, async () => {
     const deep = join(directory, 'd'.repeat(60), 'e'.repeat(60));
     mkdirSync(deep, { recursive: true });
-    const unlock = await lockDataDir(deep);
-    await assert.rejects(lockDataDir(deep), DataDirInUse);
+    const unlock = await lockDataDir(deep, 'the.lock');
+    await assert.rejects(lockDataDir(deep, 'the.lock'), DataDirInUse);
     await unlock();
   });
 });
