@@ -173,7 +173,9 @@ command('remove', 'Forget a node. One that has joined is let in no more; the id 
   .argument('<id>', 'its id')
   .action(async (id: string, options: Common) => removeNode(await settingsOf(options), id));
 
-const config = program.command('config').description('The whole configuration as a file (_format_version 3.0 or 1.1).');
+const config = program
+  .command('config')
+  .description('The whole configuration as a file (_format_version 3.0, 2.1 or 1.1).');
 command('dump', 'Print the configuration as YAML.', config)
   .option('-o, --output <file>', 'write it to a file instead')
   .option('--select-tag <tag>', 'only vaults with this tag; given more than once, with all of them', collected)

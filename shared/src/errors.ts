@@ -18,6 +18,7 @@ export const ERROR_STATUS = {
   too_large: 413,
   unsupported_media_type: 415,
   key_not_scalar: 422,
+  not_base64: 422,
   not_json: 422,
   access_denied: 424,
   too_many: 429,

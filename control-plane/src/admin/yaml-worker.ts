@@ -1,17 +1,30 @@
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { overJsonBounds } from '@vaultplane/shared/json-bounds.ts';
-import { parse as parseYaml } from 'yaml';
+import { type Node, parseDocument, visit } from 'yaml';
+import { UnreadableYaml, withMerges } from '../declarative/yaml-merges.ts';
 import { DOCUMENT_BOUNDS, MAX_DEPTH, MAX_DOCUMENT_BYTES } from './body-limits.ts';
+
+/** Uses of one anchor, times those within it: every vault may have its defaults by a merge. */
+const MAX_ALIASES = 10_000;
 
 /** What a YAML text is, as JSON; or why it is not read, as an answer says it. */
 export type ReadYaml = { json: string } | { refused: string };
 
-/** Reads YAML; for a thread of its own, or for a short text. */
-export function yamlToJson(text: string): ReadYaml {
+/**
+ * Reads YAML; for a thread of its own, or for a short text.
+ *
+ * @param change may change each node before anything is made of it
+ */
+export function yamlToJson(text: string, change?: (node: Node) => void): ReadYaml {
   let value: unknown;
   try {
-    value = parseYaml(text, { maxAliasCount: 100, logLevel: 'silent' });
+    const document = parseDocument(text, { logLevel: 'error' });
+    if (document.errors.length > 0) throw document.errors[0];
+    if (change) visit(document, { Node: (_key, node) => change(node) });
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
+    if (text.includes('<<')) value = withMerges(value, DOCUMENT_BOUNDS);
   } catch (error) {
+    if (error instanceof UnreadableYaml) return { refused: error.message };
     // YAML's parser calls itself for each level.
     if (error instanceof RangeError) return { refused: `the YAML has more than ${MAX_DEPTH} levels of nesting` };
     return { refused: `Cannot parse YAML: ${(error as Error).message.split('\n')[0]}` };

@@ -6,7 +6,7 @@ import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
-import { parse as parseYaml } from 'yaml';
+import { yamlToJson } from '../admin/yaml-worker.ts';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
 import {
   type ConfigDocument,
@@ -17,6 +17,7 @@ import {
   readDocument,
   scopedDocument,
 } from '../declarative/config-document.ts';
+import { DeckVariables } from '../declarative/deck-variables.ts';
 import { printDiff, type VaultDiff } from '../declarative/vault-diff.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { readInput, withStored } from './access.ts';
@@ -60,7 +61,7 @@ async function writeOutput(output: string, text: string): Promise<void> {
 /** `config diff`: what `config apply` of the same file would change. */
 export async function diffConfig(settings: ControlPlaneSettings, file: string) {
   const read = await readFile(file);
-  const changes = await changesOf(settings, read);
+  const changes = await read.use(() => changesOf(settings, read));
   return {
     facts: factsOf(read, changes),
     lines: [...aboutFile(read), ...printDiff(changes)],
@@ -71,23 +72,28 @@ export async function diffConfig(settings: ControlPlaneSettings, file: string) {
 /** `config apply`. */
 export async function applyConfig(settings: ControlPlaneSettings, file: string) {
   const read = await readFile(file);
-  const changes = await changesOf(settings, read);
-  const version = await withStored<number>(settings, {
-    store: async ({ config }, actor) => {
-      const request = { method: 'COMMAND', path: 'config apply' };
-      return (await applied(file, () => config.change(actor, request, (edit) => applyDocument(edit, read)))).version;
-    },
-    api: async (api) => (await api.call<{ config_version: number }>('POST', '/config', read.document)).config_version,
-  });
+  const changes = await read.use(() => changesOf(settings, read));
+  const version = await read.use(() => applied(settings, read));
   const withCredentials = prefixesWithCredentials({ vaults: read.vaults });
   const facts = { ...factsOf(read, changes), config_version: version, with_credentials: withCredentials };
   const warnings = withCredentials.map((prefix) => `credentials of vault ${prefix}: ${CREDENTIAL_ADVICE}`);
   return { facts, lines: [...aboutFile(read), ...printDiff(changes), ...warnings, `version ${version}`] };
 }
 
+/** @returns the version of the configuration */
+function applied(settings: ControlPlaneSettings, read: ReadFile): Promise<number> {
+  return withStored<number>(settings, {
+    store: async ({ config }, actor) => {
+      const request = { method: 'COMMAND', path: 'config apply' };
+      return (await config.change(actor, request, (edit) => applyDocument(edit, read))).version;
+    },
+    api: async (api) => (await api.call<{ config_version: number }>('POST', '/config', read.document)).config_version,
+  });
+}
+
 function changesOf(settings: ControlPlaneSettings, read: ReadFile): Promise<VaultDiff[]> {
   return withStored<VaultDiff[]>(settings, {
-    store: ({ config }) => applied(read.file, async () => diffDocument((await config.load()).vaults, read)),
+    store: async ({ config }) => diffDocument((await config.load()).vaults, read),
     api: async (api) => (await api.call<{ changes: VaultDiff[] }>('POST', '/config/diff', read.document)).changes,
   });
 }
@@ -111,30 +117,28 @@ function aboutFile({ selectTags, unused }: ReadFile): string[] {
 }
 
 interface ReadFile extends ReadDocument {
-  file: string;
   document: unknown;
+  /** Does something with what was read, so that an error shows no value of a variable. @throws StartError */
+  use<T>(work: () => Promise<T>): Promise<T>;
 }
 
 async function readFile(file: string): Promise<ReadFile> {
-  const text = readInput(file);
+  const variables = new DeckVariables(readInput(file), process.env);
+  const refused = (what: string) => new StartError(`${shownPath(file)} can't be applied: ${variables.hide(what)}`);
+  const told = (error: unknown) => {
+    if (error instanceof InvalidDocument) return refused(error.lines.join('; '));
+    return error instanceof StartError ? new StartError(variables.hide(error.message)) : error;
+  };
+  const read = yamlToJson(variables.text, variables.replace);
+  if ('refused' in read) throw refused(read.refused);
+  const document: unknown = JSON.parse(read.json);
   try {
-    const document: unknown = parseYaml(text, { maxAliasCount: 100 });
-    return { file, document, ...(await readDocument(document)) };
+    return {
+      ...(await readDocument(document)),
+      document,
+      use: (work) => work().catch((error) => Promise.reject(told(error))),
+    };
   } catch (error) {
-    throw notApplicable(file, error);
+    throw told(error);
   }
-}
-
-/** @throws StartError where what is stored does not let the file be applied */
-async function applied<T>(file: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof InvalidDocument ? notApplicable(file, error) : error;
-  }
-}
-
-function notApplicable(file: string, error: unknown): StartError {
-  const what = error instanceof InvalidDocument ? error.lines.join('; ') : (error as Error).message;
-  return new StartError(`${shownPath(file)} can't be applied: ${what}`);
 }

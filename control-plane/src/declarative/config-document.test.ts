@@ -58,6 +58,12 @@ describe('a declarative configuration', () => {
     }
   });
 
+  it('may be of format 3.0, 2.1 or 1.1, a number too, as YAML makes of it without quotes', async () => {
+    for (const format of ['3.0', '2.1', '1.1', 3.0, 2.1, 1.1]) {
+      assert.deepEqual(await readDocument({ _format_version: format, _transform: true }), ALL_OF_NOTHING);
+    }
+  });
+
   it('may be of format 3.0 or 1.1, a number too, as YAML makes of it without quotes', async () => {
     for (const format of ['3.0', '1.1', 3.0, 1.1]) {
       assert.deepEqual(await readDocument({ _format_version: format, _transform: true }), ALL_OF_NOTHING);
@@ -89,9 +95,10 @@ describe('a declarative configuration', () => {
       _comment: 'x',
       _ignore: [{ services: 1 }],
       _plugin_configs: { shared: {} },
+      _konnect: { control_plane_name: 'default' },
       _info: { defaults: { service: { port: 1 } }, default_lookup_tags: { services: ['a'] } },
     });
-    assert.deepEqual(unused, ['_plugin_configs', '_info.defaults', '_info.default_lookup_tags']);
+    assert.deepEqual(unused, ['_konnect', '_plugin_configs', '_info.defaults', '_info.default_lookup_tags']);
   });
 
   it('is refused where it is about something else than this configuration, or may be', async () => {
@@ -135,7 +142,7 @@ describe('a declarative configuration', () => {
       vaults: [vault, { ...vault, prefix: 'c-d', config: { ttl: -1 } }, vault, 7],
     });
     assert.deepEqual(lines, [
-      '_format_version: expected one of: 3.0, 1.1',
+      '_format_version: expected one of: 3.0, 2.1, 1.1',
       'plugins: unknown field',
       'vaults.2: schema violation (config.ttl: value should be between 0 and 100000000)',
       'vaults.3: schema violation (prefix: vault 1 has the same)',

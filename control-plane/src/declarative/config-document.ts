@@ -12,7 +12,7 @@ import { stringify } from 'yaml';
 import { type DocumentScope, hasTags, isAboutDocument, readScope, withTags } from './document-scope.ts';
 
 /** Forms of a declarative configuration that are understood; the first is written. */
-const FORMAT_VERSIONS = ['3.0', '1.1'];
+const FORMAT_VERSIONS = ['3.0', '2.1', '1.1'];
 /** Vaults of one configuration. */
 export const MAX_VAULTS = 10_000;
 /** What is wrong with a document is told up to so many lines. */
@@ -146,7 +146,9 @@ async function readVaults(
       if (typeof vault !== 'object' || vault === null || Array.isArray(vault)) {
         throw new SchemaViolation({ '@entity': 'expected a record' });
       }
-      const checked = checkVault(vault as Record<string, unknown>);
+      // Members of every entity that say nothing of it. Source: Kong's declarative format.
+      const { _comment, _ignore, ...entity } = vault as Record<string, unknown>;
+      const checked = checkVault(entity);
       const input = { ...checked, tags: withTags(checked.tags, selectTags) };
       if ((input.tags?.length ?? 0) > MAX_TAGS)
         throw new SchemaViolation({ tags: `length must be at most ${MAX_TAGS}` });

@@ -14,6 +14,7 @@ export type ClientErrorCode =
   | 'unsupported_media_type'
   | 'unsupported_operation'
   | 'key_not_scalar'
+  | 'not_base64'
   | 'not_json'
   | 'access_denied'
   | 'too_many'

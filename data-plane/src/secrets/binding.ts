@@ -1,4 +1,4 @@
-import { type Address, addressOf, type Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import { type Address, addressOf, deliver, type Lifetimes } from '@vaultplane/shared/backends/address.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { parseReference, type Reference } from '@vaultplane/shared/reference.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
@@ -6,7 +6,7 @@ import type { BindingTable, Slot } from './binding-table.ts';
 import type { Entry, EntryUse, EntryUser } from './entry.ts';
 import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
-import { ResolvedValue } from './resolved.ts';
+import { DecodedValue, EncodedValue, ResolvedValue } from './resolved.ts';
 import { passingKeyOf, type SecretAddress, type SecretScope, scopeOf } from './secret-address.ts';
 import type { Vault } from './vault-directory.ts';
 
@@ -150,11 +150,13 @@ export class Binding implements EntryUser {
     return { reference: this.text, roleArn: this.roleArn, reading, answers: reading === this.heldReading };
   }
 
-  /** @throws VaultplaneError key_not_found, key_not_scalar, not_json */
+  /** @throws VaultplaneError key_not_found, key_not_scalar, not_json, not_base64 */
   pick(reading: number, held: Held, state: State): ResolvedValue {
-    const { pick, text } = this.readings[reading]!;
-    const value = held.pick(pick);
-    return new ResolvedValue({
+    const { readings, config } = this.#meant.address;
+    const { pick, text } = readings[reading]!;
+    const { value, encoding } = deliver(held, pick, config);
+    const Value = encoding === held.encoding ? ResolvedValue : encoding ? EncodedValue : DecodedValue;
+    return new Value({
       reference: this.text,
       vault: this.#vault.prefix,
       reading: text,

@@ -83,3 +83,17 @@ export class ResolvedValue implements Resolved {
     return `Resolved ${JSON.stringify(this)}`;
   }
 }
+
+/** Of a binary secret whose bytes turned out to be text. */
+export class DecodedValue extends ResolvedValue {
+  override get encoding(): undefined {
+    return undefined;
+  }
+}
+
+/** Of a text that stands for bytes which are none. */
+export class EncodedValue extends ResolvedValue {
+  override get encoding(): 'base64' {
+    return 'base64';
+  }
+}

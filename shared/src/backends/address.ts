@@ -1,9 +1,10 @@
+import { type Delivered, decodeBase64 } from '../base64-decoded.ts';
 import { VaultplaneError } from '../errors.ts';
 import { printReference, type Reference, secondReading } from '../reference.ts';
-import type { Pick } from '../secret-value.ts';
+import type { Pick, SecretValue } from '../secret-value.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { optionField, optionValue } from '../vaults/field-value.ts';
-import { LIFETIME_FIELDS, type VaultType } from '../vaults/vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from '../vaults/vault-type.ts';
 import type { SecretQuery } from './backend.ts';
 
 /** Milliseconds; what the three lifetime fields of every vault type say (CONTRACT.md §4). */
@@ -115,13 +116,24 @@ const identities = new WeakMap<VaultConfig, { type: VaultType; identity: string 
 export function accessOf(type: VaultType, config: VaultConfig): string {
   const known = accesses.get(config);
   if (known?.type === type) return known.access;
-  const fields = type.fields.filter((field) => !field.grants && !LIFETIME_FIELDS.includes(field));
+  const fields = type.fields.filter((field) => !field.grants && !COMMON_FIELDS.includes(field));
   const access = JSON.stringify([type.name, ...fields.map(({ name }) => config[name] ?? null)]);
   accesses.set(config, { type, access });
   return access;
 }
 
 const accesses = new WeakMap<VaultConfig, { type: VaultType; access: string }>();
+
+/**
+ * What a secret is for a reference.
+ *
+ * @param config the vault's, with the reference's options
+ * @throws VaultplaneError key_not_found, key_not_scalar, not_json, not_base64
+ */
+export function deliver(secret: SecretValue, pick: Pick, config: VaultConfig): Delivered {
+  const value = secret.pick(pick);
+  return config.base64_decode === true ? decodeBase64(value) : { value, encoding: secret.encoding };
+}
 
 function pickOf(reference: Reference): Pick {
   if (reference.key !== undefined) return { key: reference.key };

@@ -5,7 +5,7 @@ import type { VaultConfig } from '../vaults/entity.ts';
 import { type VaultSettings, vaultConfigOf } from '../vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
-import { type Address, addressOf, type ReadingAddress } from './address.ts';
+import { type Address, addressOf, deliver, type ReadingAddress } from './address.ts';
 import { BackendError, deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
 import { type BackendSource, Backends } from './backends.ts';
 import { VariableRules } from './variable-rules.ts';
@@ -74,7 +74,7 @@ export function settingResolver({
     try {
       const from = address.regionFrom ?? (config.region === undefined ? undefined : 'vault_aws_region');
       const backend = await source.open(type.name, address.config, { origin: 'own', regionFrom: from });
-      return await firstReading(backend, address.readings);
+      return await firstReading(backend, address);
     } catch (error) {
       if (error instanceof VaultplaneError) throw error;
       throw new VaultplaneError('internal', `the vault's backend failed (${(error as Error)?.name})`);
@@ -84,15 +84,12 @@ export function settingResolver({
   };
 }
 
-async function firstReading(
-  backend: SecretBackend,
-  readings: readonly [ReadingAddress, ReadingAddress?],
-): Promise<string> {
+async function firstReading(backend: SecretBackend, { readings, config }: Address): Promise<string> {
   const failures: BackendError[] = [];
   for (const reading of readings) {
     if (!reading) break;
     const found = await fetchOnce(backend, reading);
-    if (!(found instanceof BackendError)) return found.value.pick(reading.pick);
+    if (!(found instanceof BackendError)) return deliver(found.value, reading.pick, config).value;
     failures.push(found);
     if (found.code === 'unavailable') break;
   }

@@ -1,4 +1,4 @@
-import { LIFETIME_FIELDS, type VaultType } from '../vaults/vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from '../vaults/vault-type.ts';
 import { addVaultType } from '../vaults/vault-types.ts';
 
 /**
@@ -29,9 +29,9 @@ export const toy: VaultType = {
     },
     { name: 'token', type: 'string', sensitive: true, description: 'What the file must say.' },
     { name: 'shelf', type: 'number', whole: true, between: [1, 9], identity: true, description: 'Of the realm attic.' },
-    ...LIFETIME_FIELDS,
+    ...COMMON_FIELDS,
   ],
-  referenceOptions: ['realm', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  referenceOptions: ['realm', 'ttl', 'neg_ttl', 'resurrect_ttl', 'base64_decode', 'json_pointer'],
   check({ realm, shelf }) {
     if (realm === 'attic' && shelf === undefined) return { shelf: 'is needed in the realm attic' };
     return {};

@@ -1,6 +1,6 @@
 import { VaultplaneError } from '../errors.ts';
 import { awsUses } from './aws-uses.ts';
-import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
 /** A difference from Kong, where the fields with an address are. */
 const NEEDS_GRANT =
@@ -62,7 +62,7 @@ export const aws: VaultType = {
       format: 'url',
       description: `Where STS answers, if not at AWS's own address. ${NEEDS_GRANT}`,
     },
-    ...LIFETIME_FIELDS,
+    ...COMMON_FIELDS,
     {
       name: 'allowed_role_arns',
       type: 'array',
@@ -72,7 +72,16 @@ export const aws: VaultType = {
       description: 'The roles that a roleArn parameter of /secretsmanager/get may name. Empty: none.',
     },
   ],
-  referenceOptions: ['region', 'ttl', 'neg_ttl', 'resurrect_ttl', 'version_stage', 'version_id', 'json_pointer'],
+  referenceOptions: [
+    'region',
+    'ttl',
+    'neg_ttl',
+    'resurrect_ttl',
+    'base64_decode',
+    'version_stage',
+    'version_id',
+    'json_pointer',
+  ],
   uses: awsUses,
   versionOf({ version = 1, options }) {
     const { version_id: id, version_stage: stage } = options ?? {};

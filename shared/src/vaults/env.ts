@@ -1,5 +1,5 @@
 import { VaultplaneError } from '../errors.ts';
-import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
 /** Environment variables of the data plane, but for its own (variable-rules.ts). Source: Kong's env vault. */
 export const env: VaultType = {
@@ -19,9 +19,9 @@ export const env: VaultType = {
         'Put before a name, before it is upper-cased and its dashes become underscores. vault_env_prefix of a data plane ' +
         'confines all its env vaults: the prefix of a vault or a reference must begin with it. (Stricter than Kong.)',
     },
-    ...LIFETIME_FIELDS,
+    ...COMMON_FIELDS,
   ],
-  referenceOptions: ['prefix', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  referenceOptions: ['prefix', 'ttl', 'neg_ttl', 'resurrect_ttl', 'base64_decode', 'json_pointer'],
   uses: () => [],
   versionOf({ version = 1 }) {
     if (version === 1) return {};

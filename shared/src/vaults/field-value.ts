@@ -35,5 +35,7 @@ export function optionValue(field: ConfigField, text: string): ConfigValue | Vau
   if (text === '') return refuse('is empty');
   const value = field.type === 'boolean' ? text === 'true' : text;
   if (field.type === 'boolean' ? /^(true|false)$/.test(text) : fits(field, text)) return value;
-  return refuse(`must be ${field.allowed ?? field.oneOf?.join(' or ') ?? 'another'}`);
+  return refuse(
+    `must be ${field.allowed ?? field.oneOf?.join(' or ') ?? (field.type === 'boolean' ? 'true or false' : 'another')}`,
+  );
 }

@@ -1,5 +1,5 @@
 import { gcpUses } from './gcp-uses.ts';
-import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
 /**
  * Google Secret Manager. Source of the fields: Kong's gcp vault; endpoint_url and service_account are ours.
@@ -40,9 +40,9 @@ export const gcp: VaultType = {
         "The JSON of a service account's key, in place of the credentials that the data plane has: GCP_SERVICE_ACCOUNT, " +
         "GOOGLE_APPLICATION_CREDENTIALS or the metadata server. (Not Kong's.)",
     },
-    ...LIFETIME_FIELDS,
+    ...COMMON_FIELDS,
   ],
-  referenceOptions: ['project_id', 'ttl', 'neg_ttl', 'resurrect_ttl', 'json_pointer'],
+  referenceOptions: ['project_id', 'ttl', 'neg_ttl', 'resurrect_ttl', 'base64_decode', 'json_pointer'],
   uses: gcpUses,
   versionOf({ version }) {
     return version === undefined ? {} : { id: String(version) };

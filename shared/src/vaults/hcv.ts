@@ -1,6 +1,6 @@
 import { VaultplaneError } from '../errors.ts';
 import { hcvUses } from './hcv-uses.ts';
-import { LIFETIME_FIELDS, type VaultType } from './vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
 /** Slashes between segments, and perhaps around them; nothing that could lead elsewhere. */
 const MOUNT_PATH = {
@@ -211,9 +211,9 @@ export const hcv: VaultType = {
       description:
         "Who signs the server's certificate: PEM, base64 of PEM, or a file on the data plane; besides ssl_trusted_certificate. (Not Kong's. In a vault of the control plane that shows the server something of the data plane's own it needs a grant in upstream_policy.)",
     },
-    ...LIFETIME_FIELDS,
+    ...COMMON_FIELDS,
   ],
-  referenceOptions: ['ttl', 'neg_ttl', 'resurrect_ttl', 'version_id', 'json_pointer'],
+  referenceOptions: ['ttl', 'neg_ttl', 'resurrect_ttl', 'base64_decode', 'version_id', 'json_pointer'],
   check({ auth_method: method, protocol }): Record<string, string> {
     return method === 'cert' && protocol !== 'https' ? { protocol: 'must be https for auth_method cert' } : {};
   },

@@ -42,6 +42,7 @@ function sample(option: string, field: ConfigField | undefined): string {
     json_pointer: '/a',
     version_stage: 'AWSPREVIOUS',
     version_id: '1',
+    base64_decode: 'true',
   };
   const text = samples[option] ?? (field?.type === 'number' ? '1' : undefined);
   assert.ok(text !== undefined, `the option ${option} has no sample in this test`);

@@ -21,7 +21,7 @@ export function vaultSettingKey(type: Pick<VaultType, 'name'>, field: Pick<Confi
 /** The settings of every vault type. */
 export const VAULT_SETTINGS: { [key: VaultSettingKey]: VaultSettingSpec } = Object.fromEntries(
   [...VAULT_TYPES.values()].flatMap((type) =>
-    type.fields.map((field) => [vaultSettingKey(type, field), specOf(field)]),
+    type.fields.map((field) => [vaultSettingKey(type, field), specOf(type, field)]),
   ),
 );
 
@@ -85,10 +85,11 @@ export function envPrefixOf({ vault_env_prefix: prefix }: VaultSettings): string
   return typeof prefix === 'string' ? prefix : undefined;
 }
 
-function specOf(field: ConfigField): VaultSettingSpec {
-  const { match, allowed, oneOf, between, default: filledInLater } = field;
+function specOf(type: VaultType, field: ConfigField): VaultSettingSpec {
+  const { match, allowed, oneOf, between, settingAlias, default: filledInLater } = field;
   const spec = {
     description: field.description,
+    ...(settingAlias !== undefined && { aliases: [vaultSettingKey(type, { name: settingAlias })] }),
     ...(field.sensitive && { secret: true }),
     ...(filledInLater !== undefined && { filledInLater }),
   };

@@ -37,6 +37,8 @@ export interface ConfigField {
   grants?: true;
   /** Where neither the vault nor the data plane's settings say it, the control plane's setting does. One a type at most. */
   fleetDefault?: true;
+  /** What Kong calls it in settings, where that is another name: `vault_<type>_<alias>`. */
+  settingAlias?: string;
   /** In a reference it may be anything, also nothing: `match` is for entities and settings. */
   freeInReference?: true;
 }
@@ -107,7 +109,7 @@ export interface VaultType {
   loadBackend(): Promise<BackendModule>;
 }
 
-/** Seconds; every vault type has these three. Source: Kong's vault schemas, CONTRACT.md §4. */
+/** Seconds; every vault type has these three, and COMMON_FIELDS whole. Source: Kong's vault schemas, CONTRACT.md §4. */
 export const LIFETIME_FIELDS: readonly ConfigField[] = [
   {
     name: 'ttl',
@@ -129,6 +131,20 @@ export const LIFETIME_FIELDS: readonly ConfigField[] = [
     default: 100_000_000,
     between: [0, 100_000_000],
     description: 'Seconds for which a value is served after its ttl while it cannot be refreshed.',
+  },
+];
+
+/** Fields of every vault type, which say nothing of where its secrets are. Source: Kong's vault schemas. */
+export const COMMON_FIELDS: readonly ConfigField[] = [
+  ...LIFETIME_FIELDS,
+  {
+    name: 'base64_decode',
+    type: 'boolean',
+    default: false,
+    settingAlias: 'decode_base64',
+    description:
+      'Every value of the vault is base64, and delivered decoded: the member that a reference picks, or the whole secret. ' +
+      'Bytes that are no text stay base64, and are said to be. A value that is no base64 is an error.',
   },
 ];
 

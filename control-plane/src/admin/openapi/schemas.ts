@@ -54,7 +54,7 @@ export function componentSchemas(): Record<string, Schema> {
     },
     Document: object(
       {
-        _format_version: { type: ['string', 'number'], examples: ['3.0', '1.1'] },
+        _format_version: { type: ['string', 'number'], examples: ['3.0', '2.1', '1.1'] },
         _transform: boolean,
         _workspace: { type: 'string', enum: ['default'] },
         _info: {
