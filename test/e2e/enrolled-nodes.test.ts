@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
-import { ConnectProxy } from '@vaultplane/data-plane/testing/connect-proxy.ts';
+import { HttpProxy } from '@vaultplane/shared/testing/http-proxy.ts';
 import { until } from '@vaultplane/shared/testing/until.ts';
 import { openLink } from '../attacks/enrolment-client.ts';
 import { type ControlPlane, type DataPlane, Deployment } from './deployment.ts';
@@ -170,7 +170,7 @@ describe('data planes that enrol', () => {
     await cp.putVault('two', { name: 'env' });
     await old.caughtUpWith(cp);
     // By the way, through a proxy: the join as the link.
-    const proxy = await ConnectProxy.start('a-user:a-password');
+    const proxy = await HttpProxy.start({ credentials: 'a-user:a-password' });
     const fresh = await planJoiner(deployment, 'fresh', cp, {
       VAULTPLANE_PROXY_SERVER: proxy.url('a-user:a-password').href,
     });

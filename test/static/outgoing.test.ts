@@ -15,7 +15,7 @@ const SOURCES = ['shared/src', 'data-plane/src', 'control-plane/src'].flatMap((f
 
 /** What makes a connection, or something that makes connections. */
 const CONNECTS =
-  /\bnew (?:Https?)?Agent\(|\b(?:https?\.|httpRequest|httpsRequest|\bhttps\)\.|: http\)\.)request\(|\b(?:tls|net)\.connect\(|new OTLPTraceExporter\(/;
+  /\b(?:new (?:Https?)?Agent\(|https?\)?\.(?:request|Agent)\(|(?:http|https)Request\)?\(|(?:tls|net)\.connect\(|new OTLPTraceExporter\()|extends https?\.Agent/;
 
 /** Files that connect and need no lookup of ours, and why. */
 const WITHOUT_LOOKUP: { readonly [path: string]: string } = {
@@ -29,7 +29,7 @@ const WITHOUT_LOOKUP: { readonly [path: string]: string } = {
 const RETRIES = /retryIdleClosed\(|\bexchange\(|connections\.send\(/;
 const WITHOUT_RETRY: { readonly [path: string]: string } = {
   'shared/src/backends/agents.ts': 'makes agents alone',
-  'shared/src/backends/trusted-certificates.ts': 'makes agents alone',
+  'shared/src/proxies/agents.ts': 'makes agents alone',
   'shared/src/tracing-export.ts': 'the exporter tries again by itself',
 };
 
@@ -56,7 +56,7 @@ describe('what goes out of a program', () => {
 
   it('is sent once more where a kept connection was dead', () => {
     const keeping = SOURCES.filter(({ text }) =>
-      /Agent\(.*keepAlive: true|httpAgentOptions|connectionOptions|globalAgent/.test(text),
+      /Agent\(.*keepAlive: true|extends https?\.Agent|httpAgentOptions|connectionOptions|globalAgent/.test(text),
     );
     assert.ok(keeping.length >= 4);
     const without = keeping.filter(({ path, text }) => !RETRIES.test(text) && !(path in WITHOUT_RETRY));

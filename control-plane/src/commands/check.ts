@@ -6,6 +6,8 @@ import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { shownPem } from '@vaultplane/shared/pem-setting.ts';
+import { Proxies } from '@vaultplane/shared/proxies/proxies.ts';
+import { notePlace, proxyFinding } from '@vaultplane/shared/proxies/proxy-finding.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -14,7 +16,7 @@ import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { exportKeyProblem, readExportKeyFile } from '../cluster/export-key.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
-import type { ControlPlaneSettings } from '../settings.ts';
+import { type ControlPlaneSettings, exportOf } from '../settings.ts';
 import type { Database } from '../store/database.ts';
 import { keyringFile, keyringOf } from '../store/keyring-file.ts';
 import { migrationStatus } from '../store/migrations.ts';
@@ -39,6 +41,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     ...checkKeyring(settings),
     ...checkSecretsKey(settings),
     checkExportKey(settings),
+    ...checkProxy(settings),
     ...(await checkDatabase(settings)),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -130,6 +133,15 @@ function checkExportKey(settings: ControlPlaneSettings): Finding {
   // Without one everything else goes on; what is exported no data plane takes that has not a CA to check it by.
   if (problem === undefined) return { what, ok: true, says: 'in data_dir' };
   return { what, ok: settings.config_export_url === undefined || settings.cluster_mtls !== 'shared', says: problem };
+}
+
+/** How config_export_url is reached, where the environment names a proxy. */
+function checkProxy(settings: ControlPlaneSettings): Finding[] {
+  const place = exportOf(settings);
+  if (!place) return [];
+  const proxies = new Proxies(process.env);
+  notePlace(proxies, place, process.env);
+  return [proxyFinding(proxies) ?? []].flat();
 }
 
 /** Vaults whose configuration has credentials in it, and whether the keyring opens them. */

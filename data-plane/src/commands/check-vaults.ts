@@ -6,6 +6,8 @@ import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { Proxies } from '@vaultplane/shared/proxies/proxies.ts';
+import { notePlace, proxyFinding } from '@vaultplane/shared/proxies/proxy-finding.ts';
 import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
 import { shownPath, shownUrl } from '@vaultplane/shared/shown-text.ts';
 import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
@@ -19,7 +21,7 @@ import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
 import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
 import { plainDestinationsOf } from '../secrets/plain-destinations.ts';
 import { type Vault, VaultDirectory } from '../secrets/vault-directory.ts';
-import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
+import { type DataPlaneSettings, diskKeyring, fallbackOf } from '../settings.ts';
 import { readPolicy } from '../upstream-policy.ts';
 import type { Finding } from './finding.ts';
 
@@ -48,7 +50,8 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       reference,
     );
   };
-  const context = { ...backendContextOf(settings, options), upstreamPolicy: () => policy };
+  const proxies = new Proxies(options.env);
+  const context = { ...backendContextOf(settings, options), upstreamPolicy: () => policy, proxies };
   const backends = new Backends(context, { lookUpCredential });
   try {
     const withCredentials = [...VAULT_TYPES.values()].filter(({ credentials }) => credentials !== undefined);
@@ -80,10 +83,12 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       const hint = grant === undefined ? '' : `; what would let it, among the grants of upstream_policy: ${grant}`;
       return { what: `vault ${prefix}`, ok: false, says: `is not used: ${reason}${hint}`, facts: { prefix, grant } };
     });
+    const looked = [...(await Promise.all(credentials)), ...(await Promise.all(findings))];
+    notePlace(proxies, fallbackOf(settings), options.env);
     return [
       finding,
-      ...(await Promise.all(credentials)),
-      ...(await Promise.all(findings)),
+      ...looked,
+      ...[proxyFinding(proxies) ?? []].flat(),
       ...credentialFindings(saved, withheld),
       ...plain,
       ...rejected,

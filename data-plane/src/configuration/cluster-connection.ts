@@ -6,15 +6,10 @@ import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@va
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { lookup } from '@vaultplane/shared/names/lookup.ts';
-import { http, https, tls } from '@vaultplane/shared/node-modules.ts';
+import { tls } from '@vaultplane/shared/node-modules.ts';
 import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
-import {
-  type Address,
-  type ClusterMtls,
-  printAddress,
-  shownAddress,
-  withoutBrackets,
-} from '@vaultplane/shared/settings.ts';
+import { openTunnel } from '@vaultplane/shared/proxies/tunnel.ts';
+import { type Address, type ClusterMtls, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
@@ -233,41 +228,8 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
 }
 
 async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSignal): Promise<Socket> {
-  const target = printAddress(address);
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const request = (proxy.protocol === 'https:' ? https : http).request({
-    method: 'CONNECT',
-    host: withoutBrackets(proxy.hostname),
-    port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
-    path: target,
-    agent: false,
-    lookup,
-    signal,
-    headers: {
-      host: target,
-      ...(credentials === ':' ? {} : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
-    },
-  });
   try {
-    return await new Promise<Socket>((resolve, reject) => {
-      request.once('connect', (response, socket, head) => {
-        if (response.statusCode === 200) {
-          if (head.length > 0) socket.unshift(head);
-          resolve(socket as Socket);
-          return;
-        }
-        socket.destroy();
-        reject(
-          new Error(response.statusCode === 407 ? 'it wants other credentials' : `it answered ${response.statusCode}`),
-        );
-      });
-      request.once('response', (response) => {
-        response.destroy();
-        reject(new Error(`it answered ${response.statusCode}`));
-      });
-      request.once('error', (error) => reject(signal.aborted ? new Error('timed out') : error));
-      request.end();
-    });
+    return await openTunnel(address, proxy, { signal });
   } catch (error) {
     throw new ConnectionRefused(`proxy_server does not connect to ${shownAddress(address)}: ${errorMessage(error)}`);
   }

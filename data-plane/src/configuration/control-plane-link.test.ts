@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { deltaMessage, snapshotMessage } from '@vaultplane/shared/protocol.ts';
 import { diffSnapshots } from '@vaultplane/shared/snapshot.ts';
 import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { ConnectProxy } from '../testing/connect-proxy.ts';
+import { HttpProxy } from '@vaultplane/shared/testing/http-proxy.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { TestControlPlane, type TestControlPlaneOptions } from '../testing/test-control-plane.ts';
@@ -178,7 +178,7 @@ describe('the link to a control plane', { skip: noCertificates }, () => {
   it('goes through a proxy by CONNECT, with and without credentials, and names what the proxy has against it', async () => {
     const own = makeCertificate(folder, 'shared');
     const cp = await controlPlane({ certificate: own });
-    const [open, closed] = [keep(await ConnectProxy.start()), keep(await ConnectProxy.start('me:c4n4ry ü'))];
+    const [open, closed] = [keep(await HttpProxy.start()), keep(await HttpProxy.start({ credentials: 'me:c4n4ry ü' }))];
     const through = (proxy: URL) => dataPlane({ endpoints: [cp.address], credentials: async () => shared(own), proxy });
     for (const [index, proxy] of [open.url(), closed.url('me:c4n4ry%20%C3%BC')].entries()) {
       const dp = await through(proxy);
@@ -188,7 +188,7 @@ describe('the link to a control plane', { skip: noCertificates }, () => {
     }
     assert.deepEqual(open.asked, [`127.0.0.1:${cp.address.port}`]);
 
-    const gone = await ConnectProxy.start();
+    const gone = await HttpProxy.start();
     const goneUrl = gone.url();
     await gone.stop();
     for (const [proxy, reason] of [

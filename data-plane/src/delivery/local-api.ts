@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
@@ -19,11 +19,14 @@ export class LocalApi {
   readonly #where: RequestOptions & { ca?: string };
   readonly #token: string;
   readonly #isTls: boolean;
+  /** Not Node.js's own, which goes through a proxy where NODE_USE_ENV_PROXY is set: the token is for this machine. */
+  readonly #agent: Agent;
 
   constructor(where: RequestOptions & { ca?: string }, token: string) {
     this.#where = where;
     this.#token = token;
     this.#isTls = where.ca !== undefined;
+    this.#agent = new (this.#isTls ? https : http).Agent({ keepAlive: true });
   }
 
   /** @throws NotRunning when there is no token file, so that none can have run here; StartError for one that is broken */
@@ -66,9 +69,8 @@ export class LocalApi {
     path: string,
     options: { body?: unknown; signal?: AbortSignal } = {},
   ): Promise<IncomingMessage> {
-    const agent = this.#isTls ? https.globalAgent : http.globalAgent;
     try {
-      return await retryIdleClosed(agent, () => this.#openOnce(method, path, options));
+      return await retryIdleClosed(this.#agent, () => this.#openOnce(method, path, options));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       const message = `${this.#name()}: ${errorMessage(error)}`;
@@ -81,6 +83,7 @@ export class LocalApi {
     const text = options.body === undefined ? undefined : JSON.stringify(options.body);
     const request = this.#request({
       ...this.#where,
+      agent: this.#agent,
       method,
       path,
       ...(options.signal && { signal: options.signal }),

@@ -1,5 +1,6 @@
 import { type ErrorCode, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Proxies } from '../proxies/proxies.ts';
 import type { SecretValue } from '../secret-value.ts';
 import type { Origin, PolicyNow } from '../upstream-policy/guard.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
@@ -121,6 +122,8 @@ export interface BackendContext {
   log: Log;
   /** `system` and/or PEM files: whom TLS connections to vaults trust. */
   trustedCertificates: readonly string[];
+  /** Which calls go through a proxy; without it what the environment says. */
+  proxies?: Proxies | undefined;
   /** The address that this program itself serves secrets at, HOST:PORT: an endpoint that leads there is refused. */
   ownListen?: string | undefined;
   /** The AWS region of the program itself, where the environment and the profile name none. */

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 import { idleErrors, retryIdleClosed } from '../idle-connections.ts';
 import { http, https } from '../node-modules.ts';
+import { ForwardingAgent } from '../proxies/agents.ts';
+import { withoutBrackets } from '../settings.ts';
 import { type AnswerBudget, answerBudget } from './answer-budget.ts';
 import { BackendError } from './backend.ts';
 
@@ -67,7 +69,8 @@ function exchangeOnce(
     if (signal.aborted) return reject(givenUp(signal));
     const secure = url.protocol === 'https:';
     const target = url instanceof URL ? urlToHttpOptions(url) : url;
-    const call = (secure ? https : http).request({ ...target, method, headers, agent });
+    const forwarded = agent instanceof ForwardingAgent ? agent.requestOf(targetOf(url), headers) : undefined;
+    const call = (secure ? https : http).request({ ...target, method, headers, agent, ...forwarded });
     const errorOf = idleErrors(call);
     const onAbort = () => fail(givenUp(signal));
     const fail = (error: Error) => {
@@ -87,6 +90,12 @@ function exchangeOnce(
     });
     call.end(body);
   });
+}
+
+function targetOf(url: URL | HttpTarget): Omit<HttpTarget, 'protocol'> {
+  if (!(url instanceof URL)) return url;
+  const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+  return { host: withoutBrackets(url.hostname), port, path: url.pathname + url.search };
 }
 
 function destinationOf(url: URL | HttpTarget): string {

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Agent } from 'node:https';
 import { getCACertificates } from 'node:tls';
-import { lookup } from '../names/lookup.ts';
 import { inlinePem, PEM_FORMS } from '../pem-setting.ts';
 import { fileError } from '../shown-text.ts';
 import { BackendError } from './backend.ts';
@@ -30,9 +28,4 @@ export function trustedCertificates(sources: readonly string[]): string[] {
     }
   }
   return [...trusted];
-}
-
-/** @throws BackendError unavailable where a file can't be read */
-export function trustingAgent(sources: readonly string[]): Agent {
-  return new Agent({ keepAlive: true, lookup, ca: trustedCertificates(sources) });
 }

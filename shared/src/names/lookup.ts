@@ -10,14 +10,23 @@ const names = new Names({ clock: systemClock });
 
 /** The addresses of a host, which may be an address itself. @throws NameError */
 export async function addressesOf(host: string): Promise<readonly LookupAddress[]> {
-  const address = isNumber(host) ? (URL.parse(`http://${host}/`)?.hostname ?? host) : host;
-  const family = isIP(address);
-  return family === 0 ? names.resolve(host) : [{ address, family }];
+  const address = literalAddress(host);
+  return address === undefined ? names.resolve(host) : [{ address, family: isIP(address) }];
 }
 
-/** Whether a host is an IPv4 address in a form that resolvers take, such as 0x7f.1 or 2130706433. Source: inet_aton(3). */
-function isNumber(host: string): boolean {
-  return /(^|\.)(0x[0-9a-f]*|\d+)$/i.test(host);
+/**
+ * The address that a host is, without asking anybody; undefined for a name. An IPv4 address may be in any form that resolvers
+ * take, such as 0x7f.1 or 2130706433. Source: inet_aton(3).
+ */
+export function literalAddress(host: string): string | undefined {
+  const isNumber = /(^|\.)(0x[0-9a-f]*|\d+)$/i.test(host);
+  const address = isNumber ? (URL.parse(`http://${host}/`)?.hostname ?? host) : host;
+  return isIP(address) === 0 ? undefined : address;
+}
+
+/** The addresses that /etc/hosts has for a name. */
+export function hostsFileAddresses(name: string): readonly string[] {
+  return names.hostsOf(name);
 }
 
 /**

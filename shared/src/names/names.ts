@@ -59,10 +59,8 @@ export class Names {
    */
   async resolve(name: string): Promise<readonly LookupAddress[]> {
     const sources = this.#files.sources();
-    if (sources.includes('files')) {
-      const local = this.#files.hostsOf(name);
-      if (local.length > 0) return local.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
-    }
+    const local = this.hostsOf(name);
+    if (local.length > 0) return local.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     if (/^(.*\.)?localhost\.?$/i.test(name)) return LOOPBACK;
     const entry = this.#entryOf(name.toLowerCase());
     const now = this.#clock.monotonic();
@@ -70,6 +68,11 @@ export class Names {
     entry.asking ??= this.#ask(name, entry, sources);
     if (!entry.addresses || now >= entry.staleUntil) return entry.asking;
     return this.#orKnown(entry.asking, entry.addresses);
+  }
+
+  /** The addresses that /etc/hosts has for a name, where it is looked at. */
+  hostsOf(name: string): readonly string[] {
+    return this.#files.sources().includes('files') ? this.#files.hostsOf(name) : [];
   }
 
   #entryOf(key: string): Entry {

@@ -1,8 +1,7 @@
-import type { Agent } from 'node:https';
+import { Agents } from '../backends/agents.ts';
 import { AnswerBudget } from '../backends/answer-budget.ts';
 import { type BackendContext, BackendError } from '../backends/backend.ts';
 import { exchange, type HttpAnswer, type HttpLimits } from '../backends/http-exchange.ts';
-import { trustingAgent } from '../backends/trusted-certificates.ts';
 import { withoutBrackets } from '../settings.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError } from './place.ts';
 import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
@@ -14,18 +13,17 @@ const CONNECT_MS = 10_000;
 export class HttpsPlace implements Place {
   readonly name: string;
   readonly #url: URL;
-  readonly #context: BackendContext;
+  readonly #agents: Agents;
   readonly #limits: HttpLimits = {
     connect: CONNECT_MS,
     answer: LARGEST_DOCUMENT_BYTES,
     budget: new AnswerBudget(2 * LARGEST_DOCUMENT_BYTES),
   };
-  #agent: Agent | undefined;
 
   constructor(url: Extract<PlaceUrl, { scheme: 'https' }>, context: BackendContext) {
     this.name = printPlaceUrl(url);
     this.#url = url.url;
-    this.#context = context;
+    this.#agents = new Agents({ ...context, deadlines: { connect: CONNECT_MS } });
   }
 
   async read(signal: AbortSignal): Promise<Buffer | undefined> {
@@ -40,7 +38,7 @@ export class HttpsPlace implements Place {
   }
 
   stop(): void {
-    this.#agent?.destroy();
+    this.#agents.stop();
   }
 
   #requireSuccess({ status }: HttpAnswer): void {
@@ -58,8 +56,8 @@ export class HttpsPlace implements Place {
     const host = withoutBrackets(hostname);
     const url = { protocol: 'https:', host, port: Number(port) || 443, path: pathname + search } as const;
     try {
-      this.#agent ??= trustingAgent(this.#context.trustedCertificates);
-      return await exchange({ method, url, headers, ...(body && { body }) }, this.#agent, this.#limits, signal);
+      const agent = this.#agents.of(url, 'own');
+      return await exchange({ method, url, headers, ...(body && { body }) }, agent, this.#limits, signal);
     } catch (error) {
       if (signal.aborted) throw new PlaceError(`${this.name}: no answer in time`);
       if (error instanceof BackendError) {

@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { withoutBrackets } from '../../settings.ts';
@@ -38,7 +39,7 @@ export class AwsConnections {
     giveSdkAHome();
     this.#context = context;
     this.#own = new OwnAddress(context);
-    this.#agents = new Agents(context.trustedCertificates);
+    this.#agents = new Agents(context);
     this.handler = this.handlerFor(OWN_GUARD);
   }
 
@@ -77,7 +78,8 @@ export class AwsConnections {
   async ask(request: PlainRequest & { url: URL }, signal: AbortSignal): Promise<HttpAnswer> {
     const { protocol, hostname, port, pathname, search } = request.url;
     const url = targetOf(protocol, hostname, port === '' ? undefined : Number(port), pathname + search);
-    return this.#exchange({ ...request, url }, OWN_GUARD, { answer: MAX_ANSWER_BYTES }, signal);
+    const agent = this.#agents.of(url, 'own', { isLocal: true });
+    return this.#exchange({ ...request, url }, OWN_GUARD, { answer: MAX_ANSWER_BYTES }, signal, agent);
   }
 
   /** The answer is read to its end before the SDK has it, which takes longer over a stream than over all the rest of it. */
@@ -101,12 +103,13 @@ export class AwsConnections {
     guard: UpstreamGuard,
     limits: Pick<HttpLimits, 'answer' | 'budget'>,
     signal: AbortSignal,
+    agent?: Agent,
   ): Promise<HttpAnswer> {
-    const { protocol, host, port } = request.url;
+    const { host, port } = request.url;
     if (this.#own.mayBeAt(port)) await this.#refuseOwn(host, port);
     const origin = guard.check(request.url);
     const { connect } = this.#context.deadlines;
-    return exchange(request, this.#agents.of(protocol, origin), { connect, ...limits }, signal);
+    return exchange(request, agent ?? this.#agents.of(request.url, origin), { connect, ...limits }, signal);
   }
 
   /**

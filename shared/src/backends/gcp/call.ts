@@ -56,7 +56,8 @@ async function attempt<T>(
       accept: 'application/json',
       ...(quotaProject !== null && { 'x-goog-user-project': quotaProject }),
     };
-    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, guard, signal, call.maxBytes);
+    const { maxBytes } = call;
+    const answer: HttpAnswer = await connections.send({ method: 'GET', url, headers }, guard, signal, { maxBytes });
     if (answer.status !== 200) throw fromGoogleAnswer(answer, subject, target);
     const json = jsonOf(answer.body);
     if (!json) {

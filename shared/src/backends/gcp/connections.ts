@@ -18,19 +18,19 @@ export class GoogleConnections {
   constructor(context: BackendContext) {
     this.#context = context;
     this.#own = new OwnAddress(context);
-    this.#agents = new Agents(context.trustedCertificates);
+    this.#agents = new Agents(context);
   }
 
   /**
    * @param guard asked before the request leaves
-   * @param maxBytes of the answer
+   * @param options `maxBytes` of the answer; `isLocal`: the metadata service is asked, which no proxy stands before
    * @throws Error of the connection, with its `code`; BackendError unavailable, PolicyRefusal
    */
   async send(
     request: HttpRequest & { url: URL },
     guard: UpstreamGuard,
     signal: AbortSignal,
-    maxBytes = MAX_ANSWER_BYTES,
+    { maxBytes = MAX_ANSWER_BYTES, isLocal = false }: { maxBytes?: number | undefined; isLocal?: boolean } = {},
   ): Promise<HttpAnswer> {
     const { hostname, protocol } = request.url;
     const secure = protocol === 'https:';
@@ -42,8 +42,9 @@ export class GoogleConnections {
       );
     }
     const limits = { connect: this.#context.deadlines.connect, answer: maxBytes };
-    const origin = guard.check({ protocol, host: hostname, port });
-    const agent = this.#agents.of(protocol, origin);
+    const target = { protocol, host: hostname, port };
+    const origin = guard.check(target);
+    const agent = this.#agents.of(target, origin, { isLocal });
     try {
       return await exchange(request, agent, limits, signal);
     } catch (error) {

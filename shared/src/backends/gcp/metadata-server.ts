@@ -76,7 +76,9 @@ export class MetadataServer {
     const none = (problem: string) => ({ none: `no answer from ${shownHost(base)} (${problem})` });
     let answer: HttpAnswer;
     try {
-      answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, OWN_GUARD, soon);
+      answer = await this.#connections.send({ method: 'GET', url, headers: HEADERS }, OWN_GUARD, soon, {
+        isLocal: true,
+      });
     } catch (error) {
       if (error instanceof BackendError) return none(error.message);
       return soon.aborted ? none('timeout') : { none: noAnswer(error, shownHost(base)) };
@@ -90,7 +92,7 @@ export class MetadataServer {
     let answer: HttpAnswer;
     try {
       const request = { method: 'GET', url: new URL(path, base), headers: HEADERS };
-      answer = await this.#connections.send(request, OWN_GUARD, signal);
+      answer = await this.#connections.send(request, OWN_GUARD, signal, { isLocal: true });
     } catch (error) {
       if (error instanceof BackendError) throw error;
       throw new BackendError('unavailable', noAnswer(error, shownHost(base)));

@@ -1,9 +1,8 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
 import { closeIdle } from '../../idle-connections.ts';
 import { shownName } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
-import { connectionOptions } from '../agents.ts';
+import { Agents } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import { exchange, type HttpAnswer } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
@@ -28,6 +27,7 @@ export class Connection {
   readonly #context: BackendContext;
   readonly #own: OwnAddress;
   readonly #guard: UpstreamGuard;
+  readonly #agents: Agents;
   #agent: HttpAgent | undefined;
   #isStopped = false;
 
@@ -37,6 +37,7 @@ export class Connection {
     this.#context = context;
     this.#guard = guard;
     this.#own = new OwnAddress(context);
+    this.#agents = new Agents(context);
   }
 
   /** @throws Error of the connection, or BackendError unavailable */
@@ -80,16 +81,12 @@ export class Connection {
     const url = { protocol: `${protocol}:`, host, port, path } as const;
     // Before a connection is made too: that shows a certificate.
     this.#guard.check(url);
-    this.#agent ??= this.#newAgent();
+    this.#agent ??= this.#agents.oneFor(url, this.#guard.origin, () =>
+      tlsMaterial(this.#config, this.#context.trustedCertificates),
+    );
     const limits = { connect: this.#context.deadlines.connect, answer: MAX_ANSWER_BYTES };
     const request = { method, url, headers, ...(body !== undefined && { body }) };
     return answerOf(await exchange(request, this.#agent, limits, signal));
-  }
-
-  #newAgent(): HttpAgent {
-    const options = connectionOptions(this.#guard.origin);
-    if (this.#config.protocol === 'http') return new HttpAgent(options);
-    return new HttpsAgent({ ...options, ...tlsMaterial(this.#config, this.#context.trustedCertificates) });
   }
 }
 
