@@ -1,6 +1,6 @@
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Client } from '../client/client.ts';
 import { parseAssignment, readEnvFile } from '../delivery/env-file.ts';
 import { SecretEnvironment, UnfitValue } from '../delivery/environment.ts';
@@ -10,7 +10,7 @@ import { lookUp } from '../delivery/lookup.ts';
 import { parseSignal } from '../delivery/signal-name.ts';
 import { GroupWitness } from '../delivery/supervision/group-witness.ts';
 import { inheritedFiles } from '../delivery/supervision/inherited-files.ts';
-import { CaughtSignals, PASSED_SIGNALS } from '../delivery/supervision/signals.ts';
+import { CaughtSignals, ignoredSignals, PASSED_SIGNALS } from '../delivery/supervision/signals.ts';
 import { SupervisedCommand } from '../delivery/supervision/supervised-command.ts';
 import { quietLog, readSettings, warn } from './program-settings.ts';
 import { collect, commandWithSettings, type SettingsOption } from './settings-option.ts';
@@ -21,6 +21,8 @@ interface ExecOptions extends SettingsOption {
   restartOnRotation?: boolean;
   signal?: string;
   grace: string;
+  /** Given by bin/vaultplane-dp. */
+  ignoredSignals?: string;
 }
 
 export function execCommand(): Command {
@@ -42,12 +44,14 @@ export function execCommand(): Command {
     .option('--restart-on-rotation', 'restart the command when a value rotates')
     .option('--signal <signal>', 'send the command this signal when a value rotates, such as HUP')
     .option('--grace <seconds>', 'at a restart: between SIGTERM and SIGKILL', '10')
+    .addOption(new Option('--ignored-signals <signals>').hideHelp())
     .passThroughOptions()
     .action(async (command: string[], options: ExecOptions) => {
       const onRotation = rotationOf(options);
       const grace = graceMs(options.grace);
       const files = inheritedFiles();
-      const signals = new CaughtSignals();
+      const ignored = ignoredSignals(options.ignoredSignals);
+      const signals = new CaughtSignals(ignored);
       const witness = GroupWitness.start(PASSED_SIGNALS);
       const environment = new SecretEnvironment(process.env, await variablesOf(options));
       const settings = await readSettings(options);
@@ -56,7 +60,13 @@ export function execCommand(): Command {
         references.length > 0 ? await lookUp(settings, references, { log: quietLog(), env: process.env }) : [];
       const env = environment.withValues(results);
       const client = onRotation && references.length > 0 ? await connectLocally(settings) : null;
-      const run = new SupervisedCommand(command, env, { signals, witness: await witness, graceMs: grace, files });
+      const run = new SupervisedCommand(command, env, {
+        signals,
+        witness: await witness,
+        graceMs: grace,
+        files,
+        ignored,
+      });
       if (client) followRotations(client, environment, env, (changed) => onRotation!(run, changed));
       const status = await run.ended.finally(() => client?.close());
       if (status !== 0) throw new ExitStatus(status);

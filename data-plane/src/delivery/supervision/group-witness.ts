@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { withoutSig } from './launch.ts';
 
 /** Longer than a busy machine takes to answer. A witness that is stopped, as by Ctrl-Z, does not answer at all. */
 const ANSWER_WITHIN_MS = 500;
@@ -31,8 +32,7 @@ export class GroupWitness {
   readonly #questions = new Map<NodeJS.Signals, Promise<boolean>>();
 
   private constructor(signals: readonly NodeJS.Signals[]) {
-    const names = signals.map((signal) => signal.slice('SIG'.length));
-    this.#shell = spawn('/bin/sh', ['-c', SCRIPT, 'vaultplane-dp-signals', ...names], {
+    this.#shell = spawn('/bin/sh', ['-c', SCRIPT, 'vaultplane-dp-signals', ...signals.map(withoutSig)], {
       stdio: ['pipe', 'pipe', 'ignore'],
       env: {},
     });
@@ -75,7 +75,7 @@ export class GroupWitness {
 
   async #ask(signal: NodeJS.Signals): Promise<boolean> {
     if (this.#shell.exitCode !== null || this.#shell.signalCode !== null) return false;
-    this.#shell.stdin!.write(`${signal.slice('SIG'.length)}\n`);
+    this.#shell.stdin!.write(`${withoutSig(signal)}\n`);
     return (await this.#answer()) === 'yes';
   }
 

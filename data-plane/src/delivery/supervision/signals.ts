@@ -1,4 +1,6 @@
+import { constants as files, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
+import { parseSignal } from '../signal-name.ts';
 
 /**
  * What can be caught and makes sense to another process; the rest are faults of a process itself, or its own timers.
@@ -35,14 +37,22 @@ export function statusOf(signal: NodeJS.Signals): number {
  * could go, ends this program, which process 1 would otherwise not do (signal(7): it has no default actions).
  */
 export class CaughtSignals {
+  readonly #ignored: readonly NodeJS.Signals[];
   #onSignal: (signal: NodeJS.Signals) => void = (signal) => {
     if (isEnding(signal)) process.exit(statusOf(signal));
   };
   readonly #listeners = PASSED_SIGNALS.map((signal) => {
-    const listener = () => this.#onSignal(signal);
+    const listener = () => {
+      if (!this.#ignored.includes(signal)) this.#onSignal(signal);
+    };
     process.on(signal, listener);
     return { signal, listener };
   });
+
+  /** @param ignored what was ignored when this program was started, as SIGHUP under nohup: nothing comes of it */
+  constructor(ignored: readonly NodeJS.Signals[]) {
+    this.#ignored = ignored;
+  }
 
   /** From now on signals go there. */
   passTo(onSignal: (signal: NodeJS.Signals) => void): void {
@@ -56,4 +66,26 @@ export class CaughtSignals {
 
 export function isEnding(signal: NodeJS.Signals): boolean {
   return ENDING.includes(signal);
+}
+
+/**
+ * The signals that were ignored when this program was started. Node.js has reset them by now, and so the shell that has
+ * started it says which they were (bin/vaultplane-dp); where none has, nohup is known by what it leaves in place of a
+ * terminal: /dev/null as standard input, opened so that it can't be read.
+ *
+ * @param told by that shell: names with commas between them
+ */
+export function ignoredSignals(told: string | undefined): NodeJS.Signals[] {
+  if (told !== undefined) return told.split(',').map(parseSignal);
+  return isOfNohup() ? ['SIGHUP'] : [];
+}
+
+function isOfNohup(): boolean {
+  try {
+    const [, flags] = /^flags:\s*([0-7]+)/m.exec(readFileSync('/proc/self/fdinfo/0', 'utf8'))!;
+    const isWriteOnly = (Number.parseInt(flags!, 8) & 0o3) === files.O_WRONLY;
+    return isWriteOnly && readlinkSync('/proc/self/fd/0') === '/dev/null';
+  } catch {
+    return false;
+  }
 }

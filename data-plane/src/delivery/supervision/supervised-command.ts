@@ -17,6 +17,8 @@ export interface SupervisedOptions {
   graceMs: number;
   /** Open files from 3 up that the command gets at the same numbers. */
   files: readonly number[];
+  /** Signals that the command ignores from its start on, and that are not passed on. */
+  ignored: readonly NodeJS.Signals[];
 }
 
 /** A terminal sends these to its whole foreground process group. */
@@ -67,7 +69,7 @@ export class SupervisedCommand {
   }
 
   #start(env: NodeJS.ProcessEnv): void {
-    const launch = launchOf(this.#command, env);
+    const launch = launchOf(this.#command, env, this.#options.ignored);
     const child = spawn(launch.file, launch.args, { stdio: stdioWith(this.#options.files), env: launch.env });
     this.#child = child;
     if (child.pid !== undefined) {
