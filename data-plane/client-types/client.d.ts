@@ -41,6 +41,8 @@ export declare class Client implements Disposable {
     onState(listener: (state: ClientState) => void): () => void;
     /** The value of a reference. @throws ClientError; the signal's reason */
     get(reference: string, options?: LookupOptions): Promise<string>;
+    /** The value of a reference as bytes: those of a binary secret, the UTF-8 of a text. @throws as get */
+    getBytes(reference: string, options?: LookupOptions): Promise<Buffer>;
     /**
      * The values of several references, in the shape that they are given in. All keys of one secret come from one version
      * of it.

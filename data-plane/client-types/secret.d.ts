@@ -36,6 +36,8 @@ export declare class Secret {
     readonly configVersion: number | null;
     constructor(body: SecretBody);
     get value(): string;
+    /** The value as bytes: those of a binary secret, the UTF-8 of a text. */
+    get bytes(): Buffer;
     /** As the data plane's API says it, the value too. */
     toBody(): SecretBody;
     /** Whether another one says the same: state, version and value. */

@@ -23,6 +23,13 @@ describe('picking from a secret', () => {
     it(`gives the member ${key} as ${JSON.stringify(expected)}`, () => assert.equal(json.pick({ key }), expected));
   }
 
+  it('reads JSON behind a byte order mark, and gives the whole as it is', () => {
+    const marked = SecretValue.ofText('\ufeff{"a":1.10}');
+    assert.equal(marked.pick({ key: 'a' }), '1.10');
+    assert.equal(marked.pick({ pointer: '/a' }), '1.10');
+    assert.equal(marked.pick('whole'), '\ufeff{"a":1.10}');
+  });
+
   it('takes only own members, whatever their names', () => {
     assert.equal(json.pick({ key: '__proto__' }), 'own');
     for (const key of ['constructor', 'toString', 'hasOwnProperty']) {

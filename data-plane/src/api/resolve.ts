@@ -8,6 +8,7 @@ import { readJson, requireJson } from './request-body.ts';
 import type { Call, Route } from './route.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
 
+const BYTES_TYPE = 'application/octet-stream';
 const MOST_REFERENCES = 1000;
 
 /** What GET /v1/resolve answers (CONTRACT.md §6). */
@@ -56,17 +57,18 @@ export function resolveRoute(door: Door, bodies: ByteBudget, unread: UnreadAnswe
   };
 }
 
-/** ?ref=REF[&refresh=true]. A value in memory is answered without waiting for anything. */
+/** ?ref=REF[&refresh=true][&raw=true]. A value in memory is answered without waiting for anything. */
 function resolveOne(door: Door, { client, query, request, response, begun }: Call): void | Promise<void> {
   const reference = singleReference(query);
   const refresh = booleanParameter(query, 'refresh');
+  const raw = booleanParameter(query, 'raw');
   const answer = (resolved: Resolved) => {
-    const etag = entityTag(resolved);
+    const etag = raw ? rawTag(resolved) : entityTag(resolved);
     if (matchesTag(request.headers['if-none-match'], etag)) {
       response.writeHead(304, withRequestId({ etag, 'cache-control': 'no-store' })).end();
       return;
     }
-    sendContent(response, answerOf(door, resolved));
+    sendContent(response, raw ? bytesOf(resolved, etag) : answerOf(door, resolved));
   };
   const result = begun ?? door.lookups.one(client, reference, { refresh });
   return result instanceof Promise ? result.then(answer) : answer(result);
@@ -75,6 +77,16 @@ function resolveOne(door: Door, { client, query, request, response, begun }: Cal
 function answerOf(door: Door, resolved: Resolved): Content {
   const body = JSON.stringify(resolvedBody(resolved, door.configVersion()));
   return contentOf(200, JSON_TYPE, body, { etag: entityTag(resolved) });
+}
+
+/** The value alone: the bytes of a binary secret, the UTF-8 of a text. */
+function bytesOf({ value, encoding }: Resolved, etag: string): Content {
+  return contentOf(200, BYTES_TYPE, Buffer.from(value, encoding ?? 'utf8'), { etag });
+}
+
+/** Another form of the same is another entity (RFC 9110 §8.8.3). */
+function rawTag(resolved: Resolved): string {
+  return entityTag(resolved).replace(/"$/, '-raw"');
 }
 
 /** {"references":[…],"refresh"?:true}: every reference's value or error, in the order asked for. */
@@ -119,7 +131,7 @@ function referenceIn(url = ''): string | undefined {
 }
 
 function singleReference(query: URLSearchParams): string {
-  refuseUnknown(query, ['ref', 'refresh']);
+  refuseUnknown(query, ['ref', 'refresh', 'raw']);
   const reference = referenceOf(query);
   if (reference === undefined) throw new VaultplaneError('bad_request', 'the query must have one ref, percent-encoded');
   return reference;

@@ -78,12 +78,12 @@ export class Client implements Disposable {
 
   /** The value of a reference. @throws ClientError; the signal's reason */
   async get(reference: string, options: LookupOptions = {}): Promise<string> {
-    if (!options.refresh && !options.signal?.aborted) {
-      const secret = this.#pushed.covered(reference);
-      if (secret) return secret.value;
-    }
-    const [found] = await this.lookUp([reference], options);
-    return valueOrThrow(found!);
+    return (await this.#secret(reference, options)).value;
+  }
+
+  /** The value of a reference as bytes: those of a binary secret, the UTF-8 of a text. @throws as get */
+  async getBytes(reference: string, options: LookupOptions = {}): Promise<Buffer> {
+    return (await this.#secret(reference, options)).bytes;
   }
 
   /**
@@ -199,6 +199,16 @@ export class Client implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async #secret(reference: string, options: LookupOptions): Promise<Secret> {
+    if (!options.refresh && !options.signal?.aborted) {
+      const secret = this.#pushed.covered(reference);
+      if (secret) return secret;
+    }
+    const [found] = await this.lookUp([reference], options);
+    if (found instanceof ClientError) throw found;
+    return found!;
   }
 
   #mustBeOpen(): void {

@@ -48,6 +48,11 @@ export class Secret {
     return this.#body.value;
   }
 
+  /** The value as bytes: those of a binary secret, the UTF-8 of a text. */
+  get bytes(): Buffer {
+    return Buffer.from(this.value, this.encoding ?? 'utf8');
+  }
+
   /** As the data plane's API says it, the value too. */
   toBody(): SecretBody {
     return this.#body;

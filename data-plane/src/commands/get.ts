@@ -1,3 +1,4 @@
+import { UsageError } from '@vaultplane/shared/errors.ts';
 import type { Command } from 'commander';
 import { ClientError } from '../client/client.ts';
 import { lookUp, lookupError } from '../delivery/lookup.ts';
@@ -11,11 +12,17 @@ export function getCommand(): Command {
     )
     .argument('<reference>', 'such as {vault://aws/db/password}')
     .option('--json', 'print the value with its state, version and times as JSON')
-    .action(async (reference: string, options: SettingsOption & { json?: boolean }) => {
+    .option(
+      '--raw',
+      'print the value as bytes, and nothing else: those of a binary secret, where its base64 is printed otherwise',
+    )
+    .action(async (reference: string, options: SettingsOption & { json?: boolean; raw?: boolean }) => {
+      if (options.json && options.raw) throw new UsageError('--raw and --json exclude each other');
       const settings = await readSettings(options);
       const [result] = await lookUp(settings, [reference], { log: quietLog(), env: process.env });
       if (result instanceof ClientError) throw lookupError(result);
       if (options.json) console.log(JSON.stringify(result!.toBody()));
+      else if (options.raw) process.stdout.write(result!.bytes);
       // For a program the value and nothing else; for a person a line.
       else process.stdout.write(process.stdout.isTTY ? `${result!.value}\n` : result!.value);
     });
