@@ -179,6 +179,7 @@ describe('vaultplane-dp render', () => {
       run.kill('SIGHUP');
       await run.writes('changed\n'.repeat(6));
       assert.equal(readFileSync(output, 'utf8'), `other canary-"one"'s`);
+      await until('the command is no longer noted as owed', () => readdirSync(out).length === 1);
       run.kill('SIGTERM');
       assert.equal((await run.ended).status, 0);
     } finally {

@@ -12,6 +12,7 @@ import { OUTAGES } from '../rehearsal/outage-switch.ts';
 import { LONGEST_SECONDS, type RehearsalProgress, type RehearsalReport } from '../rehearsal/rehearsals.ts';
 import { readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
+import { secondsOf } from './time-option.ts';
 
 interface DrillOptions extends SettingsOption {
   for: number;
@@ -129,12 +130,9 @@ function drillError({ code, message }: ErrorBody): Error {
   return code === 'bad_request' ? new UsageError(`${code}: ${message}`) : new Error(`${code}: ${message}`);
 }
 
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600 };
-
 function parseTime(text: string): number {
-  const [, number, unit] = /^(\d{1,5})([smh])$/.exec(text) ?? [];
-  const seconds = Number(number) * (UNITS[unit ?? ''] ?? Number.NaN);
-  if (!(seconds >= 1 && seconds <= LONGEST_SECONDS)) {
+  const seconds = secondsOf(text);
+  if (seconds === undefined || !(seconds >= 1 && seconds <= LONGEST_SECONDS)) {
     throw new InvalidArgumentError('A time such as 30s, 10m or 1h, of 24 hours at most.');
   }
   return seconds;

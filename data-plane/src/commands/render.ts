@@ -1,22 +1,21 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
-import { aborted, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { ExitStatus, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
-import type { Client } from '../client/client.ts';
 import { parseOwner } from '../delivery/file-owner.ts';
-import { followReferences } from '../delivery/followed-references.ts';
+import { KeptRendering } from '../delivery/kept-rendering.ts';
 import { connectLocally } from '../delivery/local-data-plane.ts';
 import { lookUp } from '../delivery/lookup.ts';
-import { RenderedOutput, type WriteSignals } from '../delivery/rendered-output.ts';
+import { RenderedOutput } from '../delivery/rendered-output.ts';
 import { Rendering, type RenderingJob } from '../delivery/rendering.ts';
-import { TemplateError } from '../delivery/template.ts';
+import { runShell } from '../delivery/shell-command.ts';
+import { statusOf } from '../delivery/supervision/signals.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { quietLog, readSettings, warn } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
+import { secondsOf } from './time-option.ts';
 
 interface RenderOptions extends SettingsOption {
   output: string;
@@ -24,6 +23,7 @@ interface RenderOptions extends SettingsOption {
   owner?: string;
   watch?: boolean;
   exec?: string;
+  execTimeout: string;
 }
 
 export function renderCommand(): Command {
@@ -40,20 +40,22 @@ export function renderCommand(): Command {
     .option('--mode <octal>', "the file's mode", '0600')
     .option('--owner <user:group>', "the file's owner and group, or one of them")
     .option('--watch', 'go on, and make it anew whenever a value rotates (SIGHUP: read the templates anew)')
-    .option('--exec <command>', 'a command for sh to run after a change, such as "nginx -s reload"')
+    .option(
+      '--exec <command>',
+      'a command for sh to run after a change, such as "nginx -s reload"; one that fails is run again, by the next run or, with --watch, with backoff',
+    )
+    .option('--exec-timeout <time>', 'how long that may take: 30s, 5m; 0: as long as it likes', '1m')
     .addHelpText('after', TEMPLATE_HELP)
     .action(async (templates: string[], options: RenderOptions) => {
+      const limitMs = timeoutMs(options.execTimeout);
+      const { exec } = options;
       const rendering = new Rendering(await jobsOf(templates, options), process.env);
       await rendering.check();
       await rendering.load();
       const settings = await readSettings(options);
-      if (options.watch) await keepRendered(rendering, settings, options.exec);
-      else {
-        const changed = await rendering.write(await rendering.make((references) => lookUpOnce(settings, references)), {
-          onWaiting,
-        });
-        if (changed && options.exec !== undefined) await runShell(options.exec);
-      }
+      const command =
+        exec === undefined ? undefined : (stop: AbortSignal) => runShell(exec, { timeoutMs: limitMs, stop });
+      await (options.watch ? keepRendered : renderOnce)(rendering, settings, command);
     });
 }
 
@@ -68,9 +70,13 @@ In a template (Handlebars, nothing is escaped by itself):
 
 A reference is one only where the template has it in quotes: a value or a variable that looks like one is text.`;
 
-async function jobsOf(templates: string[], { output, mode, owner }: RenderOptions): Promise<RenderingJob[]> {
+async function jobsOf(templates: string[], { output, mode, owner, exec }: RenderOptions): Promise<RenderingJob[]> {
   if (!/^[0-7]{3,4}$/.test(mode)) throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
-  const how = { mode: Number.parseInt(mode, 8), owner: owner === undefined ? undefined : await parseOwner(owner) };
+  const how = {
+    mode: Number.parseInt(mode, 8),
+    owner: owner === undefined ? undefined : await parseOwner(owner),
+    hasCommand: exec !== undefined,
+  };
   const isFolder = output !== '-' && ((await stat(output).catch(() => null))?.isDirectory() ?? false);
   if (!isFolder) {
     if (templates.length > 1 || output.endsWith('/'))
@@ -94,89 +100,67 @@ function onWaiting(path: string): void {
   warn(`waiting for a reader of ${shownPath(path)}`);
 }
 
-/** Renders now and at every change, until a signal ends it. What fails is said, leaves the files as they are, and is tried again. */
+/** Renders now and at every change, until a signal ends it. */
 async function keepRendered(
   rendering: Rendering,
   settings: DataPlaneSettings,
-  command: string | undefined,
+  command: ((stop: AbortSignal) => Promise<void>) | undefined,
 ): Promise<void> {
   const stop = stopOnSignals();
   const client = await connectLocally(settings);
   client.onState((state) => {
     if (state === 'disconnected') warn('no data plane answers; the files stay as they are until one does');
   });
-  const follower = new Follower(client, () => schedule(false));
-  let giveUp = new AbortController();
-  const renderNow = async (reload: boolean, look: Parameters<Rendering['make']>[0]) => {
-    let changed = false;
-    giveUp = new AbortController();
-    const signals: WriteSignals = { giveUp: giveUp.signal, stop, onWaiting };
-    try {
-      if (reload) await rendering.load();
-      const texts = await rendering.make(look).finally(() => follower.follow(rendering.references));
-      changed = await rendering.write(texts, signals);
-    } catch (error) {
-      if (isOurs(error) && !reload) throw error;
-      if (!stop.aborted) warn(errorMessage(error));
-    }
-    if (changed && command !== undefined) await runShell(command).catch((error) => warn(errorMessage(error)));
-  };
-  // One after another: two at a time could put the older text over the newer one.
-  let last = Promise.resolve();
-  const schedule = (reload: boolean) => {
-    // What waits for a reader of a pipe is old by now.
-    giveUp.abort();
-    last = last.then(() => (stop.aborted ? undefined : renderNow(reload, (references) => client.lookUp(references))));
-    last.catch((error) => warn(errorMessage(error)));
-    last = last.catch(() => {});
-  };
-  const onHangUp = () => schedule(true);
-  process.on('SIGHUP', onHangUp);
-  // A template without a reference has nothing that would keep the process alive.
-  const stayAlive = setInterval(() => {}, 60_000);
   try {
-    await renderNow(false, (references) => lookUpOnce(settings, references));
-    await aborted(stop);
-    await last;
+    const lookUpFirst = (references: string[]) => lookUpOnce(settings, references);
+    await new KeptRendering({ rendering, client, lookUpFirst, command, stop, warn, onWaiting }).run();
   } finally {
-    clearInterval(stayAlive);
-    process.off('SIGHUP', onHangUp);
     client.close();
+    // A reader of standard output that does not read would keep this process alive.
+    if (stop.aborted && process.stdout.writableLength > 0) process.exit(process.exitCode);
   }
 }
 
-/** What no rotation will mend. */
-function isOurs(error: unknown): boolean {
-  return error instanceof UsageError || error instanceof TemplateError;
-}
-
-/** Follows the references that the templates ask for, which may be others after a change. */
-class Follower {
-  readonly #client: Client;
-  readonly #onChange: () => void;
-  #followed = '';
-  #stop = () => {};
-
-  constructor(client: Client, onChange: () => void) {
-    this.#client = client;
-    this.#onChange = onChange;
-  }
-
-  follow(references: string[]): void {
-    const followed = JSON.stringify(references);
-    if (followed === this.#followed) return;
-    this.#followed = followed;
-    this.#stop();
-    this.#stop = followReferences({
-      client: this.#client,
-      references,
-      onChange: this.#onChange,
+/** Renders once. What could not be written, and a command that failed, are left to the next run. */
+async function renderOnce(
+  rendering: Rendering,
+  settings: DataPlaneSettings,
+  command: ((stop: AbortSignal) => Promise<void>) | undefined,
+): Promise<void> {
+  const texts = await rendering.make((references) => lookUpOnce(settings, references));
+  const files = await rendering.writeFiles(texts);
+  const streams = await rendering.writeStreams(texts, { onWaiting });
+  const failures: unknown[] = [...files.failures, ...streams.failures];
+  if (command && (files.isOwed || streams.isOwed)) {
+    const run = () => passingSignals(command).then(() => rendering.settle());
+    await run().catch((error) => {
+      if (error instanceof ExitStatus) throw error;
+      failures.push(error);
     });
   }
+  const last = failures.pop();
+  for (const failure of failures) warn(errorMessage(failure));
+  if (last !== undefined) throw last;
 }
 
-async function runShell(command: string): Promise<void> {
-  const child = spawn('/bin/sh', ['-c', command], { stdio: 'inherit' });
-  const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
-  if (status !== 0) throw new Error(`the command of --exec ended with ${signal ?? `status ${status}`}`);
+/** Runs a command in a group of its own, which a signal to this program ends too. @throws ExitStatus where one came */
+async function passingSignals(command: (stop: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  const stop = (signal: NodeJS.Signals) => controller.abort(new ExitStatus(statusOf(signal)));
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  try {
+    await command(controller.signal);
+  } catch (error) {
+    throw controller.signal.aborted ? controller.signal.reason : error;
+  } finally {
+    for (const signal of signals) process.off(signal, stop);
+  }
+}
+
+function timeoutMs(text: string): number {
+  const seconds = text === '0' ? 0 : secondsOf(text);
+  if (seconds === undefined || seconds > 86_400)
+    throw new UsageError(`--exec-timeout ${text} must be a time such as 30s, 5m or 1h, or 0 for none`);
+  return seconds * 1000;
 }

@@ -4,10 +4,13 @@ import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { inHeldFolder } from '@vaultplane/shared/own-links.ts';
 import type { FileOwner } from './file-owner.ts';
+import { noteOwed } from './owed-note.ts';
 
 export interface ReplaceOptions {
   mode: number;
   owner?: FileOwner | undefined;
+  /** Notes beside the file that a command is owed, before it is changed. */
+  noteOwed?: boolean;
 }
 
 /**
@@ -22,7 +25,13 @@ export function replaceFile(path: string, text: string, options: ReplaceOptions)
   return inHeldFolder(dirname(path), async (folder) => {
     const held = join(folder, basename(path));
     if (await isAlready(held, text, options)) return false;
-    return writeDurably(held, text, options);
+    const takeBack = options.noteOwed ? await noteOwed(held) : undefined;
+    try {
+      return await writeDurably(held, text, options);
+    } catch (error) {
+      await takeBack?.();
+      throw error;
+    }
   });
 }
 

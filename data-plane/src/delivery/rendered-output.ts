@@ -1,15 +1,23 @@
 import { hash } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { type OutputPath, outputPath, refused } from '@vaultplane/shared/output-path.ts';
+import { inHeldFolder } from '@vaultplane/shared/own-links.ts';
 import { fileError, fileProblem } from '@vaultplane/shared/shown-text.ts';
 import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
 import type { FileOwner } from './file-owner.ts';
+import { isNoted, removeNote } from './owed-note.ts';
 import { replaceFile } from './rendered-file.ts';
 
 export interface OutputOptions {
   mode: number;
   owner?: FileOwner | undefined;
+  /** A command is to run after each change, and is remembered beside the file until it has. */
+  hasCommand?: boolean;
 }
+
+/** A stream whose reader has gone for good. */
+export class OutputGone extends StartError {}
 
 export interface WriteSignals {
   /** Ends the wait for the reader of a pipe: there is something newer to write. */
@@ -27,6 +35,8 @@ export class RenderedOutput {
   readonly #options: OutputOptions;
   /** Of what was last written to a stream, which can't be compared with. */
   #lastDigest: string | undefined;
+  /** The file beside which a command may be noted; null for none that this run has written. */
+  #file: string | null = null;
 
   constructor(path: string, options: OutputOptions) {
     this.path = path;
@@ -43,13 +53,14 @@ export class RenderedOutput {
   }
 
   /**
-   * @returns whether anything was changed; a stream is written to where the text is another than the last
+   * @returns whether a command is owed: something was changed, now or by a run after which the command has not run. A stream
+   *   is written to where the text is another than the last
    * @throws StartError that names the output, and none of the text; the reason of `stop`
    */
   async write(text: string, signals: WriteSignals = {}): Promise<boolean> {
     try {
       const where = await this.#where();
-      if (where.kind === 'file') return await replaceFile(where.path, text, this.#options);
+      if (where.kind === 'file') return await this.#replace(where.path, text);
       const digest = hash('sha256', text);
       if (digest === this.#lastDigest) return false;
       if (!(await this.#send(where, Buffer.from(text), signals))) return false;
@@ -59,6 +70,25 @@ export class RenderedOutput {
       signals.stop?.throwIfAborted();
       throw this.#problem(error);
     }
+  }
+
+  /** The command has run since the last change. @throws StartError */
+  async settle(): Promise<void> {
+    const file = this.#file;
+    if (file === null) return;
+    try {
+      await inHeldFolder(dirname(file), (folder) => removeNote(join(folder, basename(file))));
+    } catch (error) {
+      throw this.#problem(error);
+    }
+  }
+
+  async #replace(path: string, text: string): Promise<boolean> {
+    const { mode, owner, hasCommand = false } = this.#options;
+    const wasOwed = hasCommand && this.#file !== path && (await isNoted(path));
+    const changed = await replaceFile(path, text, { mode, owner, noteOwed: hasCommand });
+    if (hasCommand) this.#file = path;
+    return changed || wasOwed;
   }
 
   async #where(): Promise<Exclude<OutputPath, { kind: 'folder' }>> {
@@ -73,7 +103,9 @@ export class RenderedOutput {
     { giveUp, stop, onWaiting }: WriteSignals,
   ): Promise<boolean> {
     if (where.kind === 'descriptor') {
-      await writeToDescriptor(where.fd, content, stop);
+      await writeToDescriptor(where.fd, content, stop).catch((error) => {
+        throw new OutputGone(this.#problem(error).message);
+      });
       return true;
     }
     return writeToPipe(where.path, content, {

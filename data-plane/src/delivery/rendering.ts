@@ -11,6 +11,13 @@ export interface RenderingJob {
   output: RenderedOutput;
 }
 
+export interface Written {
+  /** Whether a command is owed: something was changed, now or by a run after which the command has not run. */
+  isOwed: boolean;
+  /** Of outputs that are not written, each an Error that names one, and no value. */
+  failures: Error[];
+}
+
 /** What a template asks for may depend on values, which may depend on others; so deep and no deeper. */
 const MOST_ROUNDS = 10;
 
@@ -47,22 +54,38 @@ export class Rendering {
   }
 
   /**
-   * Replaces the files that differ. Then pipes are written to, which may take as long as their readers like.
+   * Replaces the files that differ: each that can be, whatever becomes of the others.
    *
    * @param texts as `make` has made them
-   * @returns whether any output was changed
-   * @throws Error that names the output, and no value
    */
-  async write(texts: readonly string[], signals?: WriteSignals): Promise<boolean> {
-    const streams: Array<() => Promise<boolean>> = [];
-    let changed = false;
-    for (const [index, { output }] of this.#jobs.entries()) {
-      const write = () => output.write(texts[index]!, signals);
-      if (await output.isStream()) streams.push(write);
-      else if (await write()) changed = true;
-    }
-    const written = await Promise.all(streams.map((write) => write()));
-    return changed || written.includes(true);
+  writeFiles(texts: readonly string[]): Promise<Written> {
+    return this.#write(texts, false);
+  }
+
+  /** Writes to pipes and open descriptors, which may take as long as their readers like. @throws the reason of `stop` */
+  writeStreams(texts: readonly string[], signals: WriteSignals): Promise<Written> {
+    return this.#write(texts, true, signals);
+  }
+
+  /** The command has run since the last change. @throws StartError */
+  async settle(): Promise<void> {
+    for (const { output } of this.#jobs) await output.settle();
+  }
+
+  async #write(texts: readonly string[], streams: boolean, signals: WriteSignals = {}): Promise<Written> {
+    const failures: Error[] = [];
+    const written = await Promise.all(
+      this.#jobs.map(async ({ output }, index) => {
+        try {
+          return (await output.isStream()) === streams && (await output.write(texts[index]!, signals));
+        } catch (error) {
+          signals.stop?.throwIfAborted();
+          failures.push(error as Error);
+          return false;
+        }
+      }),
+    );
+    return { isOwed: written.includes(true), failures };
   }
 
   /**
