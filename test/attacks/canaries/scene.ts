@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { type Canary, shownIn } from './shapes.ts';
+import { type Canary, showings } from './shapes.ts';
 
 export type Program = 'data plane' | 'control plane';
 
@@ -62,10 +62,9 @@ export function environmentOf(settings: Record<string, string>): Record<string, 
 
 /** Each canary that a program has shown, with the line. */
 export function leaksOf(what: string, said: string, canaries: readonly Canary[]): string[] {
-  const lines = said.split('\n');
-  return canaries.flatMap((canary) => {
-    const line = lines.find((text) => shownIn(text, canary) !== undefined);
-    return line === undefined ? [] : [`${what}, ${canary.shape}: ${shownIn(line, canary)} in ${line.slice(0, 600)}`];
+  return showings(said, canaries).map(({ canary, part, at }) => {
+    const line = said.slice(said.lastIndexOf('\n', at) + 1).split('\n', 1)[0]!;
+    return `${what}, ${canary.shape}: ${part} in ${line.slice(0, 600)}`;
   });
 }
 

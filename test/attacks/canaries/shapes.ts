@@ -63,16 +63,59 @@ export function canaries(): Canary[] {
   return Object.entries(SHAPES).map(([shape, make]) => ({ shape, ...make() }));
 }
 
-/** The part of the canary that a text shows; undefined where it shows none. */
-export function shownIn(text: string, { secrets }: Canary): string | undefined {
-  const seen = text.toLowerCase();
-  for (const secret of secrets) {
-    for (let at = 0; at + PART <= secret.length; at++) {
-      const part = secret.slice(at, at + PART).toLowerCase();
-      if (seen.includes(part)) return part;
-    }
+/** Where a text shows a canary. */
+export interface Showing {
+  canary: Canary;
+  /** The first part of it that is shown. */
+  part: string;
+  /** Where that begins. */
+  at: number;
+}
+
+/**
+ * Each of the canaries of which a text shows a part, with the first place. The text is gone through once, however many canaries
+ * there are: a database's files are tens of megabytes.
+ */
+export function showings(text: string, canaries: readonly Canary[]): Showing[] {
+  const byPart = new Map<string, Canary[]>();
+  for (const canary of canaries) {
+    for (const part of canary.secrets.flatMap(partsOf)) byPart.set(part, [...(byPart.get(part) ?? []), canary]);
   }
-  return undefined;
+  // By its last four characters a part is looked for among all.
+  const ends = new Uint8Array(2 ** 16);
+  for (const part of byPart.keys()) ends[hashOf(lastFour(part))] = 1;
+  const seen = lowerCased(text);
+  const found = new Map<Canary, Showing>();
+  let four = 0;
+  for (let end = 0; end < seen.length; end++) {
+    four = (four << 8) | (seen.charCodeAt(end) & 0xff);
+    if (ends[hashOf(four)] === 0) continue;
+    const at = end - PART + 1;
+    const part = seen.slice(Math.max(0, at), end + 1);
+    for (const canary of byPart.get(part) ?? []) if (!found.has(canary)) found.set(canary, { canary, part, at });
+  }
+  return [...found.values()];
+}
+
+function partsOf(secret: string): string[] {
+  const text = lowerCased(secret);
+  return Array.from({ length: Math.max(0, text.length - PART + 1) }, (_, at) => text.slice(at, at + PART));
+}
+
+/** Every character stays where it is, as those do not that are two in lower case. */
+function lowerCased(text: string): string {
+  const lower = text.toLowerCase();
+  return lower.length === text.length ? lower : text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+function lastFour(part: string): number {
+  let four = 0;
+  for (let at = part.length - 4; at < part.length; at++) four = (four << 8) | (part.charCodeAt(at) & 0xff);
+  return four;
+}
+
+function hashOf(four: number): number {
+  return Math.imul(four, 0x9e3779b1) >>> 16;
 }
 
 function whole(text: string): Omit<Canary, 'shape'> {
