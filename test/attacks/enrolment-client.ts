@@ -23,7 +23,7 @@ export async function identityOf({ dataDir }: Pick<DataPlane, 'dataDir'>): Promi
 export function post(
   { clusterAddress }: ControlPlane,
   path: string,
-  body: object,
+  body: unknown,
   shown?: Shown,
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   const [host, port] = clusterAddress.split(':');

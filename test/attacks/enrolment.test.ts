@@ -12,11 +12,18 @@ import {
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { makePrivateKey, signingRequest } from '@vaultplane/data-plane/enrolment/signing-request.ts';
-import { ENROLLED_SERVER_NAME, JOIN_PATH, RENEW_PATH } from '@vaultplane/shared/enrolment.ts';
+import { publicKeyPin } from '@vaultplane/shared/certificate-chain.ts';
+import {
+  ENROLLED_SERVER_NAME,
+  JOIN_PATH,
+  parseJoinToken,
+  printJoinToken,
+  RENEW_PATH,
+} from '@vaultplane/shared/enrolment.ts';
 import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { until } from '@vaultplane/shared/testing/until.ts';
-import { type ControlPlane, type DataPlane, Deployment } from '../e2e/deployment.ts';
-import { ENROLLED, invite, joinBy, planJoiner } from '../e2e/enrolled.ts';
+import { CONTROL_PLANE_MAIN, type ControlPlane, type DataPlane, Deployment } from '../e2e/deployment.ts';
+import { ENROLLED, invite, joinBy, planJoiner, run } from '../e2e/enrolled.ts';
 import { identityOf, openLink, openSslRequest, post } from './enrolment-client.ts';
 
 type Start = (deployment: Deployment) => Promise<{ env: NodeJS.ProcessEnv; stop: () => Promise<void> }>;
@@ -137,6 +144,58 @@ function enrolmentOn(database: string, start: Start): void {
         await new Promise((resolve) => fake.close(resolve));
       }
       assert.deepEqual(heard, []);
+    });
+
+    it('an invitation for no whole number of nodes is refused, in words', async () => {
+      for (const uses of ['0', 'many', '1000001']) {
+        const { status, stdout, stderr } = await run(CONTROL_PLANE_MAIN, ['node', 'invite', `--uses=${uses}`], cp.env);
+        assert.deepEqual([status, stdout], [2, ''], uses);
+        assert.match(stderr, /--uses must be a whole number from 1 to 1000000, or unlimited\n/, uses);
+      }
+      for (const ttl of ['0s', '3651d']) {
+        const { status, stderr } = await run(CONTROL_PLANE_MAIN, ['node', 'invite', '--ttl', ttl], cp.env);
+        assert.equal(status, 2, ttl);
+        assert.match(stderr, /--ttl must be a number and a unit, .* up to 3650d, or never\n/, ttl);
+      }
+    });
+
+    it('what is no object is no request to join, and no answer to one', async () => {
+      for (const path of [JOIN_PATH, RENEW_PATH]) {
+        for (const body of [null, [], 7, 'a-token']) {
+          const answer = await post(cp, path, body);
+          assert.deepEqual(
+            [answer.status, answer.body],
+            [400, { code: 'bad_request', message: 'the body must be a JSON object' }],
+            `${path} ${JSON.stringify(body)}`,
+          );
+        }
+      }
+      // A control plane that this token pins, and that answers nonsense.
+      const authority = await makeAuthority();
+      const pair = await makeServerCertificate(authority, {
+        commonName: 'odd',
+        name: ENROLLED_SERVER_NAME,
+        notBefore: new Date(Date.now() - 1000),
+        notAfter: new Date(Date.now() + 3_600_000),
+      });
+      const token = parseJoinToken(await invite(cp))!;
+      const pinned = printJoinToken({ ...token, pin: publicKeyPin(new X509Certificate(authority.certificate)) });
+      for (const text of ['null', '[]', '7', '"x"', '{"node_id":null}', '{', '']) {
+        const odd = createServer(
+          { cert: `${pair.certificate}\n${authority.certificate}`, key: pair.key },
+          (_, response) => {
+            response.setHeader('content-type', 'application/json');
+            response.end(text);
+          },
+        );
+        await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve));
+        const address = `127.0.0.1:${(odd.address() as AddressInfo).port}`;
+        const dp = await planJoiner(deployment, 'answered-nonsense', cp, { VAULTPLANE_CLUSTER_CONTROL_PLANE: address });
+        const result = await joinBy(pinned, dp);
+        assert.equal(result.status, 1, text);
+        assert.match(result.stderr, /^[^\n]*it could not join: it answered HTTP 200 without a certificate\n$/, text);
+        await new Promise((resolve) => odd.close(resolve));
+      }
     });
 
     it('a stolen token is worth nothing after its use, its end, or its revocation; guesses are slowed, and lock nobody out', async () => {

@@ -203,6 +203,35 @@ describe('a node under pki, where its certificate is its identity', () => {
     program.send('SIGHUP');
     await one.closed;
     assert.equal((one.messages.at(-1) as { code?: string }).code, 'certificate_not_accepted');
+    writeFileSync(join(folder, 'ca.crt'), before);
+    program.send('SIGHUP');
+  });
+
+  it("ends its link where the control plane's certificate is not accepted any more", async () => {
+    const own = join(deployment.folder, 'own-ca.crt');
+    const other = join(deployment.folder, 'other-pki');
+    await createCertificates(other, 'cp');
+    const before = readFileSync(join(folder, 'ca.crt'), 'utf8');
+    writeFileSync(own, before);
+    const dataPlane = await deployment.planDataPlane('careful', plan, {
+      ...env('dp-1'),
+      VAULTPLANE_CLUSTER_CA_CERT: own,
+    });
+    const running = await dataPlane.startUnready();
+    await dataPlane.until((status) => status.control_plane.connected);
+    writeFileSync(own, `${before}${readFileSync(join(other, 'ca.crt'), 'utf8')}`);
+    running.send('SIGHUP');
+    await until('the renewal is in use', () => /in use for new links/.test(running.output));
+    assert.equal((await dataPlane.status()).control_plane.connected, true);
+    writeFileSync(own, readFileSync(join(other, 'ca.crt'), 'utf8'));
+    running.send('SIGHUP');
+    await until('it says why', () =>
+      /the control plane's certificate is not accepted any more: it is not signed by cluster_ca_cert/.test(
+        running.output,
+      ),
+    );
+    await dataPlane.until((status) => !status.control_plane.connected);
+    await running.stop();
   });
 });
 
@@ -302,6 +331,33 @@ describe('nodes of two control planes', { skip: missing }, () => {
     // Far less than the 3 s that somebody who can't say anything is waited for.
     assert.ok(took < 2500, `killed: ${Math.round(took)} ms`);
     programs[0] = await plans[0]!.start();
+  });
+
+  it('are one again when both were cut off from Postgres and come back', async () => {
+    const [one, two] = plans.map(linkTo) as [Link, Link];
+    const first = await linked({ controlPlane: one });
+    const hello = { node_id: first.id };
+    const others = await Promise.all([one, two].map((link) => linked({ controlPlane: link })));
+    await server.kill();
+    // Nobody can be asked: the node is let in rather than kept out, and has two links.
+    const second = await linked({ controlPlane: two, hello });
+    assert.equal(first.socket.readyState, first.socket.OPEN);
+    await server.restart();
+    await Promise.race([first.closed, second.closed]);
+    const ended = [first, second].filter(({ socket }) => socket.readyState !== socket.OPEN);
+    for (const link of ended) assert.equal((link.messages.at(-1) as { code?: string }).code, 'replaced');
+    // One that is gone is let in again, on either, where the other is gone too; there are never two.
+    const again = await TestDataPlane.start({ controlPlane: one, hello });
+    await again.until(({ types }) => types.includes('welcome') || types.includes('refuse'));
+    const open = [first, second, again].filter(
+      ({ socket, types }) => socket.readyState === socket.OPEN && !types.includes('refuse'),
+    );
+    assert.equal(open.length, 1);
+    assert.equal((await refusal({ controlPlane: two, hello }))?.code, 'duplicate_identity');
+    assert.equal((await refusal({ controlPlane: one, hello }))?.code, 'duplicate_identity');
+    // Others keep theirs.
+    for (const { socket } of others) assert.equal(socket.readyState, socket.OPEN);
+    await Promise.all([first, second, again, ...others].map((link) => link.stop()));
   });
 });
 

@@ -3,9 +3,9 @@ import type { NewInvitation } from '../store/invitations.ts';
 const LABEL_PART = /^[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;
 const NODE_NAME = /^[A-Za-z0-9](?:[\w.-]{0,98}[A-Za-z0-9])?$/;
 const MAX_LABELS = 32;
-const MAX_USES = 1_000_000;
+export const MAX_USES = 1_000_000;
 /** Ten years. */
-const MAX_TTL_S = 315_360_000;
+export const MAX_TTL_S = 315_360_000;
 export const DEFAULT_TTL_S = 3600;
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 

@@ -3,7 +3,7 @@ import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { CertificateAuthority } from '../cluster/certificate-authority.ts';
 import { Enrolment, type MadeInvitation } from '../cluster/enrolment.ts';
-import { checkInvitation, parseLabels, parseTtl } from '../cluster/new-invitation.ts';
+import { checkInvitation, MAX_TTL_S, MAX_USES, parseLabels, parseTtl } from '../cluster/new-invitation.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { ensureKeyring, keyringOf } from '../store/keyring-file.ts';
 import { withStored } from './access.ts';
@@ -43,11 +43,11 @@ export async function inviteNode(settings: ControlPlaneSettings, options: Invite
 
 function wantedOf({ name, labels, uses, ttl }: InviteOptions): Record<string, unknown> {
   const seconds = ttl === undefined ? undefined : parseTtl(ttl);
-  if (ttl !== undefined && seconds === undefined) {
-    throw new UsageError('--ttl must be a number and a unit, such as 30m, 1h or 7d, or never');
+  if (ttl !== undefined && (seconds === undefined || (seconds !== null && !(seconds >= 1 && seconds <= MAX_TTL_S)))) {
+    throw new UsageError('--ttl must be a number and a unit, such as 30m, 1h or 7d, up to 3650d, or never');
   }
-  if (uses !== undefined && uses !== 'unlimited' && !/^[1-9]\d{0,6}$/.test(uses)) {
-    throw new UsageError('--uses must be a whole number from 1 on, or unlimited');
+  if (uses !== undefined && uses !== 'unlimited' && !(/^[1-9]\d{0,6}$/.test(uses) && Number(uses) <= MAX_USES)) {
+    throw new UsageError(`--uses must be a whole number from 1 to ${MAX_USES}, or unlimited`);
   }
   const pairs = labels === undefined ? undefined : parseLabels(labels);
   if (labels !== undefined && pairs === undefined) throw new UsageError('--labels must be KEY:VALUE,KEY:VALUE…');
