@@ -80,7 +80,11 @@ describe('references', () => {
           key: name,
           version: fc.integer({ min: 1, max: 9 }),
           options: fc.record(
-            { region: fc.constant('eu-west-1'), prefix: name, ttl: fc.constant('60') },
+            {
+              region: fc.constant('eu-west-1'),
+              prefix: fc.stringMatching(/^([a-zA-Z_][a-zA-Z0-9_-]{0,20})?$/),
+              ttl: fc.constant('60'),
+            },
             { requiredKeys: ['ttl'] },
           ),
         },

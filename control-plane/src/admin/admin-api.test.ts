@@ -39,6 +39,13 @@ describe('the Admin API', () => {
       ['config.allowed_role_arns[1]', role],
     ]);
     assert.deepEqual(made.json.config, { allowed_role_arns: [role] });
+    const inBrackets = await put([
+      ['name', 'aws'],
+      ['config[region]', 'eu-west-2'],
+      ['config[ttl]', '7'],
+      ['config[allowed_role_arns][]', role],
+    ]);
+    assert.deepEqual(inBrackets.json.config, { region: 'eu-west-2', ttl: 7, allowed_role_arns: [role] });
     const refused = await put([
       ['name', 'aws'],
       ['config.ttl', '0x10'],

@@ -181,15 +181,15 @@ function typedForm(form: Form, type: VaultType | undefined): Record<string, unkn
   const entity: Record<string, unknown> = {};
   const config: Record<string, unknown> = {};
   for (const [rawName, text] of form.fields) {
-    // tags[] and tags[1] are Kong's spellings of a member of a list.
-    const name = rawName.replace(/\[\d{0,9}\]$/, '');
+    // tags[] and tags[1] are Kong's spellings of a member of a list, config[region] one of config.region.
+    const name = rawName.replace(/^config\[([a-z_]\w{0,99})\]/i, 'config.$1').replace(/\[\d{0,9}\]$/, '');
     const below = name.startsWith('config.') ? name.slice('config.'.length) : undefined;
     const kind =
       below === undefined
         ? ENTITY_FIELD_TYPES[name as keyof typeof ENTITY_FIELD_TYPES]
         : type?.fields.find((field) => field.name === below)?.type;
     const target = below === undefined ? entity : config;
-    put(target, below ?? name, kind ?? (rawName === name ? 'string' : 'array'), text);
+    put(target, below ?? name, kind ?? (/\[\d{0,9}\]$/.test(rawName) ? 'array' : 'string'), text);
   }
   if (Object.keys(config).length > 0) entity.config = config;
   return entity;

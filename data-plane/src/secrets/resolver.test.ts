@@ -50,7 +50,7 @@ describe('a lookup', () => {
       '{vault://aws/db?prefix=X}': 'invalid_option',
       '{vault://env/db?region=eu-west-1}': 'invalid_option',
       '{vault://aws/db#3}': 'unsupported_version',
-      '{vault://env/db#2}': 'unsupported_version',
+      '{vault://env/db#3}': 'unsupported_version',
       '{vault://other/db}': 'not_ready',
       '{vault://hcv/db}': 'unknown_vault',
     };

@@ -35,8 +35,8 @@ class EnvBackend implements SecretBackend {
     return queries.map((query) => this.#find(query));
   }
 
-  #find({ path }: SecretQuery): FetchedSecret | BackendError {
-    const name = variableName(this.#prefix ?? '', path);
+  #find({ path, version }: SecretQuery): FetchedSecret | BackendError {
+    const name = variableName(this.#prefix ?? '', path, version.stage);
     const refusal = this.#rules.refusal(this.#prefix, name);
     if (refusal !== undefined) return new BackendError('access_denied', refusal);
     const text = Object.hasOwn(this.#env, name) ? this.#env[name] : undefined;

@@ -186,7 +186,9 @@ export class SettingReferences {
 
   #noteVariables({ config, readings }: Address): void {
     const prefix = typeof config.prefix === 'string' ? config.prefix : '';
-    for (const reading of readings) if (reading) this.#variables.add(variableName(prefix, reading.query.path));
+    for (const reading of readings) {
+      if (reading) this.#variables.add(variableName(prefix, reading.query.path, reading.query.version.stage));
+    }
   }
 
   #keptOf(key: string, reference: string, identity: string, address: Address): KeptSetting | undefined {

@@ -9,9 +9,14 @@ const OWN_VARIABLE =
 export const OWN_VARIABLES =
   'AWS_*, GOOGLE_*, GCP_*, GCE_*, CLOUDSDK_*, VAULTPLANE_*, KONG_*, OTEL_*, NODE_*, *_PROXY, VAULT_TOKEN, VAULT_CLIENT_KEY, BAO_TOKEN, BAO_CLIENT_KEY';
 
-/** The environment variable that a secret's name means. Source: Kong's env vault. */
-export function variableName(prefix: string, path: string): string {
-  return (prefix + path).toUpperCase().replaceAll('-', '_');
+/**
+ * The environment variable that a secret's name means. Source: Kong's env vault.
+ *
+ * @param stage of the version that is meant; undefined for the current one
+ */
+export function variableName(prefix: string, path: string, stage?: string): string {
+  const current = (prefix + path).toUpperCase().replaceAll('-', '_');
+  return stage === undefined ? current : `${current}_${stage}`;
 }
 
 export interface VariableRulesOptions {

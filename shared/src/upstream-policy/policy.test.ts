@@ -164,6 +164,7 @@ describe('a grant of a reference', () => {
       '{vault://env/HCV_TOKEN?prefix=}',
       '{vault://env/TOKEN?prefix=HCV_}',
       '{vault://env/HCV_TOKEN2}',
+      '{vault://env/HCV_TOKEN#2}',
       '{vault://env/HCV_TOKEN/x}',
       '{vault://env/HCV_TOKEN?json_pointer=/x}',
       '{vault://aws/prod/hcv/token/}',
@@ -186,14 +187,15 @@ describe('a grant of a reference', () => {
     assert.ok(!lets({ environment: ['HCV_TOKEN'] }, '{vault://env/HCV_TOKEN?prefix=}'));
     assert.ok(!lets({ environment: ['HCV_TOKEN'] }, '{vault://env/HCV_TOKEN?json_pointer=/a}'));
     assert.ok(!lets({ environment: ['HCV_TOKEN'] }, '{vault://env/HCV_TOKEN/a}'));
+    assert.ok(!lets({ environment: ['HCV_TOKEN'] }, '{vault://env/HCV_TOKEN#2}'));
   });
 
   it('names the variables that are credentials, and so no values', () => {
-    const references = ['{vault://env/one}', '{vault://aws/two}'];
+    const references = ['{vault://env/one}', '{vault://aws/two}', '{vault://env/four#2}'];
     const by = policy({ grants: [{ type: 'hcv', destination: DESTINATION, references, environment: ['THREE'] }] });
     assert.deepEqual(
-      ['ONE', 'TWO', 'THREE'].map((name) => by.namesVariable(name)),
-      [true, false, true],
+      ['ONE', 'TWO', 'THREE', 'FOUR', 'FOUR_PREVIOUS'].map((name) => by.namesVariable(name)),
+      [true, false, true, false, true],
     );
   });
 

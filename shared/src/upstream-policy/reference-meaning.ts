@@ -1,5 +1,6 @@
 import { variableName } from '../backends/variable-rules.ts';
 import { parseReference } from '../reference.ts';
+import { PREVIOUS } from '../vaults/env.ts';
 
 /** Say for how long a value is held, and not which it is. */
 const LIFETIMES = ['ttl', 'neg_ttl', 'resurrect_ttl'];
@@ -35,5 +36,5 @@ export function variableOfReference(text: string, envPrefix: string): Environmen
   if (vault !== 'env') return undefined;
   const meant = Object.keys(options).filter((name) => !LIFETIMES.includes(name));
   const isPlain = key === undefined && (version ?? 1) === 1 && meant.length === 0;
-  return { name: variableName(options.prefix ?? envPrefix, path), isPlain };
+  return { name: variableName(options.prefix ?? envPrefix, path, version === 2 ? PREVIOUS : undefined), isPlain };
 }

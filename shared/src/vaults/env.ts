@@ -1,6 +1,9 @@
 import { VaultplaneError } from '../errors.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
+/** What is put behind a variable's name for the one before: `DB_PASSWORD_PREVIOUS`. Source: Kong's env vault. */
+export const PREVIOUS = 'PREVIOUS';
+
 /** Environment variables of the data plane, but for its own (variable-rules.ts). Source: Kong's env vault. */
 export const env: VaultType = {
   name: 'env',
@@ -12,7 +15,7 @@ export const env: VaultType = {
       name: 'prefix',
       type: 'string',
       identity: true,
-      freeInReference: true,
+      emptyInReference: true,
       match: /^[a-zA-Z_][a-zA-Z0-9_-]*$/,
       allowed: 'letters, digits, _ and -',
       description:
@@ -25,7 +28,8 @@ export const env: VaultType = {
   uses: () => [],
   versionOf({ version = 1 }) {
     if (version === 1) return {};
-    throw new VaultplaneError('unsupported_version', `an environment variable has only version 1, not ${version}`);
+    if (version === 2) return { stage: PREVIOUS };
+    throw new VaultplaneError('unsupported_version', `an environment variable has versions 1 and 2, not ${version}`);
   },
   loadBackend: () => import('../backends/env.ts'),
 };

@@ -24,15 +24,14 @@ export function optionField(type: VaultType, option: string): ConfigField | unde
 
 /** The value that an option's text stands for, or why it stands for none (invalid_option). */
 export function optionValue(field: ConfigField, text: string): ConfigValue | VaultplaneError {
-  const { name, between, freeInReference } = field;
+  const { name, between, emptyInReference } = field;
   const refuse = (what: string) => new VaultplaneError('invalid_option', `option ${name} ${what}`);
   if (field.type === 'number') {
     const value = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
     const range = between ? ` from ${between[0]} to ${between[1]}` : '';
     return fits(field, value) ? value : refuse(`must be a ${field.whole ? 'whole ' : ''}number${range}`);
   }
-  if (freeInReference) return text;
-  if (text === '') return refuse('is empty');
+  if (text === '') return emptyInReference ? text : refuse('is empty');
   const value = field.type === 'boolean' ? text === 'true' : text;
   if (field.type === 'boolean' ? /^(true|false)$/.test(text) : fits(field, text)) return value;
   return refuse(

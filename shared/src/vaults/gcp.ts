@@ -18,8 +18,8 @@ export const gcp: VaultType = {
       name: 'project_id',
       type: 'string',
       identity: true,
-      // It becomes part of a URL's path.
-      match: /^[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?$/,
+      // It becomes part of a URL's path. Ids of today are lower-case; old ones may have a domain (example.com:id) and capitals.
+      match: /^[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,98}[A-Za-z0-9])?$/,
       allowed: "a project's id or number, such as my-project",
       description: "The Google Cloud project. Without it that of the data plane's credentials.",
     },

@@ -110,9 +110,19 @@ describe('a vault as a user gives it', () => {
   });
 });
 
+it('a Google project may have the id of one today or of old, a number, and nothing that leaves its place in a URL', () => {
+  const projectOf = (project_id: string) => checkVault({ prefix: 'my-gcp', name: 'gcp', config: { project_id } });
+  for (const id of ['my-project', '123456789012', 'Example.com:Shop-Api'])
+    assert.equal(projectOf(id).config.project_id, id);
+  for (const id of ['a/b', '../x', 'a b', 'a?b', '-a', 'A:']) assert.throws(() => projectOf(id), SchemaViolation);
+});
+
 it('a prefix is judged alone too', () => {
   assert.equal(prefixError('a-b'), undefined);
   assert.match(prefixError('env')!, /^must not be one of: .*env/);
+  // Vault types of Kong's that are none here.
+  for (const name of ['azure', 'azure-certs', 'conjur', 'fs'])
+    assert.match(prefixError(name)!, /^must not be one of: /);
   assert.equal(prefixError('9x'), 'invalid value: 9x');
   assert.equal(prefixError('a'.repeat(300)), 'length must be at most 256');
 });

@@ -39,8 +39,8 @@ export interface ConfigField {
   fleetDefault?: true;
   /** What Kong calls it in settings, where that is another name: `vault_<type>_<alias>`. */
   settingAlias?: string;
-  /** In a reference it may be anything, also nothing: `match` is for entities and settings. */
-  freeInReference?: true;
+  /** In a reference it may be empty too, which takes away what the vault says. */
+  emptyInReference?: true;
 }
 
 /** Which version of a secret is meant; nothing set: the only one, or the current one, of a type that has no stages. */

@@ -5,8 +5,8 @@ import { hcv } from './hcv.ts';
 import type { VaultType } from './vault-type.ts';
 
 const types = new Map<string, VaultType>();
-// Names of types to come are nobody's prefix either (CONTRACT.md §5).
-const reserved = ['aws', 'azure', 'env', 'gcp', 'hcv'];
+// Names of types to come are nobody's prefix either (CONTRACT.md §5), and Kong's own types.
+const reserved = ['aws', 'azure', 'azure-certs', 'conjur', 'env', 'fs', 'gcp', 'hcv'];
 
 /** Every vault type of this build, by name, in the order in which people are shown them. */
 export const VAULT_TYPES: ReadonlyMap<string, VaultType> = types;
