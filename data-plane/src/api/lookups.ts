@@ -104,13 +104,13 @@ export class Lookups {
     });
   }
 
-  /** What is wrong with the reference itself is the resolver's to say: null. */
+  /** What is wrong with the reference itself is the resolver's to say: null. A policy that can't be asked allows nothing. */
   #verdict({ policy }: Client, reference: string): Verdict | null {
     if (policy === null) return null;
     try {
       return policy.verdict(reference);
-    } catch {
-      return null;
+    } catch (error) {
+      return error instanceof VaultplaneError ? null : { allowed: false };
     }
   }
 
