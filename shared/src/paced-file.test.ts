@@ -88,6 +88,19 @@ describe('a paced file', () => {
     assert.equal(readFileSync(file.path, 'utf8'), 'two');
   });
 
+  it('that had nothing to write is written at once when it has', async () => {
+    const { clock, file } = open();
+    file.save(() => null);
+    await file.settled();
+    await written(file, 'one');
+    // While it was found that there is nothing, something came.
+    await clock.advance(1000);
+    file.save(() => null);
+    await written(file, 'two');
+    assert.equal(readFileSync(file.path, 'utf8'), 'two');
+    await file.stop();
+  });
+
   it('that has nothing to write is left as it is', async () => {
     const { file } = open();
     file.save(() => null);

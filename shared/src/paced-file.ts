@@ -26,13 +26,19 @@ export interface PacedFileOptions {
  */
 export type ContentMaker = (superseded: () => boolean) => Promise<Content | null> | Content | null;
 
+interface Saved {
+  make: ContentMaker;
+  onWritten: (() => void) | undefined;
+  onRemoved: (() => Promise<void>) | undefined;
+}
+
 /**
  * Writes the newest content of one file, and no other, durably and not too often; a write that fails is tried again. The
  * file's mtime is of the same clock.
  */
 export class PacedFile {
   readonly #options: PacedFileOptions;
-  #pending: { make: ContentMaker; onWritten: (() => void) | undefined } | undefined;
+  #pending: Saved | undefined;
   #urgent = false;
   #writing: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -57,10 +63,18 @@ export class PacedFile {
    *
    * @param options.urgent at once: what is on disk now must not stay there. Where it can't be written (a full disk),
    *   the old file is removed: nothing is better than what must not be.
+   * @param options.onRemoved called when it has been
    */
-  save(make: ContentMaker, { urgent = false, onWritten }: { urgent?: boolean; onWritten?: () => void } = {}): void {
+  save(
+    make: ContentMaker,
+    {
+      urgent = false,
+      onWritten,
+      onRemoved,
+    }: { urgent?: boolean; onWritten?: () => void; onRemoved?: () => Promise<void> } = {},
+  ): void {
     if (this.#stopped) return;
-    this.#pending = { make, onWritten };
+    this.#pending = { make, onWritten, onRemoved };
     if (urgent) {
       this.#urgent = true;
       this.#cancelTimer?.();
@@ -95,23 +109,26 @@ export class PacedFile {
     const ended = (pauseMs: number) => {
       this.#writing = undefined;
       if (this.#stopped) return;
-      if (this.#urgent) this.#write();
-      else this.#cancelTimer = clock.after(pauseMs, () => this.#write());
+      // Where nothing was written there is nothing to pause for.
+      if (this.#urgent || (pauseMs === 0 && this.#pending)) this.#write();
+      else if (pauseMs > 0) this.#cancelTimer = clock.after(pauseMs, () => this.#write());
     };
     this.#writing = this.#writeOnce(saved.make).then(
       (bytes) => {
-        if (bytes !== null) {
-          this.#error = null;
-          saved.onWritten?.();
-        }
+        if (bytes === null) return ended(0);
+        this.#error = null;
+        saved.onWritten?.();
         const { bytesPerSecond } = this.#options;
-        const fair = bytesPerSecond === undefined ? 0 : ((bytes ?? 0) / bytesPerSecond) * 1000;
+        const fair = bytesPerSecond === undefined ? 0 : (bytes / bytesPerSecond) * 1000;
         ended(Math.max(intervalMs, fair));
       },
       async (error: unknown) => {
         this.#failed(error);
         this.#pending ??= saved;
-        if (urgent) await this.#removeOld();
+        if (urgent) {
+          await this.#removeOld();
+          await saved.onRemoved?.();
+        }
         ended(RETRY_MS);
       },
     );

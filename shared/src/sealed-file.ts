@@ -60,21 +60,7 @@ export class Sealer {
  * @throws BrokenSeal that says what is wrong, as far as can be told
  */
 export function unseal(seal: Seal, file: Buffer): Buffer {
-  const [magic, afterMagic] = lineAt(file, 0);
-  const expected = magicOf(seal.kind);
-  if (magic !== expected) {
-    const [kind] = seal.kind.split(' ');
-    const form = magic.startsWith(`vaultplane ${kind} `) ? magic.slice(`vaultplane ${kind} `.length) : undefined;
-    throw new BrokenSeal(
-      form !== undefined && /^\w{1,20}$/.test(form)
-        ? `it has form ${form}, which this release does not read`
-        : `it does not begin with "${expected}"`,
-    );
-  }
-  const [line, headEnd] = lineAt(file, afterMagic);
-  const { key, node } = parseHead(line);
-  if (key !== seal.key.id) throw new BrokenSeal('it is encrypted with another key than that of secrets_key_file');
-  if (node !== seal.nodeId) throw new BrokenSeal('it is the file of another node');
+  const headEnd = readHead(seal, file).end;
   const body = file.subarray(headEnd);
   if (body.byteLength < NONCE_BYTES + TAG_BYTES) throw new BrokenSeal('it ends too early');
   const nonce = body.subarray(0, NONCE_BYTES);
@@ -91,17 +77,44 @@ export function unseal(seal: Seal, file: Buffer): Buffer {
   return plain;
 }
 
-function headOf({ kind, key, nodeId }: Seal): Buffer {
-  return Buffer.from(`${magicOf(kind)}\n${JSON.stringify({ key: key.id, node: nodeId })}\n`);
+/**
+ * What a sealed file says of itself in the clear. It is proved only with the content.
+ *
+ * @returns all of its second line, and where the content begins
+ * @throws BrokenSeal where it is a file of another kind, form, key or node
+ */
+export function readHead(seal: Seal, file: Buffer): { facts: Record<string, unknown>; end: number } {
+  const [magic, afterMagic] = lineAt(file, 0);
+  const expected = magicOf(seal.kind);
+  if (magic !== expected) {
+    const [kind] = seal.kind.split(' ');
+    const form = magic.startsWith(`vaultplane ${kind} `) ? magic.slice(`vaultplane ${kind} `.length) : undefined;
+    throw new BrokenSeal(
+      form !== undefined && /^\w{1,20}$/.test(form)
+        ? `it has form ${form}, which this release does not read`
+        : `it does not begin with "${expected}"`,
+    );
+  }
+  const [line, headEnd] = lineAt(file, afterMagic);
+  const facts = parseHead(line);
+  const { key, node } = facts;
+  if (key !== seal.key.id) throw new BrokenSeal('it is encrypted with another key than that of secrets_key_file');
+  if (node !== seal.nodeId) throw new BrokenSeal('it is the file of another node');
+  return { facts, end: headEnd };
+}
+
+/** The two lines that a sealed file begins with. @param more facts for the second line */
+export function headOf({ kind, key, nodeId }: Seal, more: Record<string, unknown> = {}): Buffer {
+  return Buffer.from(`${magicOf(kind)}\n${JSON.stringify({ key: key.id, node: nodeId, ...more })}\n`);
 }
 
 function magicOf(kind: string): string {
   return `vaultplane ${kind}`;
 }
 
-function parseHead(line: string): { key?: unknown; node?: unknown } {
+function parseHead(line: string): Record<string, unknown> {
   try {
-    return (JSON.parse(line) ?? {}) as { key?: unknown; node?: unknown };
+    return (JSON.parse(line) ?? {}) as Record<string, unknown>;
   } catch {
     throw new BrokenSeal('its header is damaged');
   }

@@ -260,7 +260,7 @@ export class DataPlane {
     await this.until((status) => (status.config.version ?? -1) >= version);
   }
 
-  /** Waits until its disk has what its control plane has: it writes a configuration once a second at most. */
+  /** Waits until its disk has what its control plane has: it writes a configuration five times a second at most. */
   async savedWhatIsOf(controlPlane: ControlPlane): Promise<void> {
     const version = await controlPlane.version();
     const path = join(this.dataDir, SNAPSHOT_FILE_NAME);

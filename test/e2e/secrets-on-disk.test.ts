@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { Deployment } from './deployment.ts';
 
@@ -70,6 +71,30 @@ describe('secrets on disk', () => {
     await dataPlane.start();
     assert.equal((await dataPlane.resolve(REFERENCE)).error?.code, 'unavailable');
     assert.match(String((await status()).secrets_on_disk.problem), /another key.*set aside/);
+  });
+
+  it('have every value that was served, where the data plane is killed within 300 ms of a rotation', async (t) => {
+    const { emulator, dataPlane, data, status } = await rehearse(t, (folder) => ({
+      VAULTPLANE_SECRETS_PERSIST: 'on',
+      VAULTPLANE_SECRETS_KEY_FILE: makeKey(folder),
+    }));
+    // The file was written a moment ago, and is not for another five seconds.
+    await dataPlane.until(
+      (facts) => (facts as unknown as { secrets_on_disk: { written: number } }).secrets_on_disk.written === 1,
+    );
+    const { written_at } = (await status()).secrets_on_disk;
+    emulator.putSecret('us-east-1', 'app', { password: 'rotated' });
+    assert.equal((await dataPlane.resolve(REFERENCE, { refresh: true })).value, 'rotated');
+    const served = performance.now();
+    await sleep(250);
+    assert.equal((await status()).secrets_on_disk.written_at, written_at);
+    await data.kill('SIGKILL');
+    t.diagnostic(`killed ${Math.round(performance.now() - served)} ms after it was served`);
+    await emulator.stop();
+    await dataPlane.start();
+    const answer = await dataPlane.resolve(REFERENCE);
+    assert.equal(answer.value, 'rotated', JSON.stringify(answer));
+    assert.match(answer.state!, /^(stale|resurrected)$/);
   });
 
   it('are not called fresh where an older copy of them was put back', async (t) => {

@@ -94,8 +94,10 @@ export async function readSnapshotFile(
   return bytes && decodeSnapshotFile(bytes, keyring);
 }
 
-/** At most one write in this time: a burst of changes costs the disk one write, of the newest. */
-export const SHORTEST_WRITE_INTERVAL_MS = 1000;
+/** At most one write in this time: a burst of changes costs the disk one write, of the newest. A kill loses no more than that. */
+export const SHORTEST_WRITE_INTERVAL_MS = 200;
+/** In the long run, for a big configuration that changes all the time. */
+const BYTES_PER_SECOND = 4 * 1024 * 1024;
 
 /** Writes the newest configuration, and no other, to the file. */
 export class SnapshotFile {
@@ -111,7 +113,14 @@ export class SnapshotFile {
     this.#log = log;
     const failure =
       'the configuration could not be written to disk; it is in use, but a restart would begin with an older one';
-    this.#file = new PacedFile({ path, clock, log, intervalMs: SHORTEST_WRITE_INTERVAL_MS, failure });
+    this.#file = new PacedFile({
+      path,
+      clock,
+      log,
+      intervalMs: SHORTEST_WRITE_INTERVAL_MS,
+      bytesPerSecond: BYTES_PER_SECOND,
+      failure,
+    });
   }
 
   /** Why the last write failed; null where it did not. */

@@ -49,7 +49,7 @@ const SHORTEST_SPREAD_MS = 1000;
 /** What a resolver takes over a restart: what it held, where that may be kept, and the names that were in use. */
 export class Continuity {
   readonly #options: ContinuityOptions;
-  #onChange: (urgent: boolean) => void = () => {};
+  #onChange: (urgent: boolean, renewed: Entry | null) => void = () => {};
 
   constructor(options: ContinuityOptions) {
     this.#options = options;
@@ -62,23 +62,28 @@ export class Continuity {
 
   /**
    * What may have changed what is held is told to this one listener; `urgent`: something of a vault that is gone, or
-   * is another one now, is held no more.
+   * is another one now, is held no more; `renewed` is an entry that holds another value than before.
    */
-  onChange(listener: (urgent: boolean) => void): void {
+  onChange(listener: (urgent: boolean, renewed: Entry | null) => void): void {
     this.#onChange = listener;
   }
 
-  changed(urgent = false): void {
-    this.#onChange(urgent);
+  changed({ urgent = false, renewed = null }: { urgent?: boolean; renewed?: Entry | null } = {}): void {
+    this.#onChange(urgent, renewed);
   }
 
   /** Everything held that may be kept, the least recently used first. */
   kept(): KeptSecret[] {
+    return this.keptOf(this.#options.cache.oldestFirst());
+  }
+
+  /** Those of some entries that are held and may be kept. */
+  keptOf(entries: Iterable<Entry>): KeptSecret[] {
     const kept: KeptSecret[] = [];
     const now = this.now();
-    for (const entry of this.#options.cache.oldestFirst()) {
+    for (const entry of entries) {
       const { held, scope } = entry;
-      if (!held || scope.vault.type.local || entry.goneAt() <= now) continue;
+      if (!held || entry.dropped || scope.vault.type.local || entry.goneAt() <= now) continue;
       const users = [...entry.users].map((user) => user.useOf(entry)).filter((use) => use !== null);
       // A value that no reference leads to any more has no lifetimes that could be read from a configuration.
       if (users.length === 0) continue;

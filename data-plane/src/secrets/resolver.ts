@@ -27,7 +27,7 @@ import type { ResolverConfig, ResolverOptions, ResolverSettings } from './resolv
 import type { SecretScope } from './secret-address.ts';
 import { SteadyTime } from './steady-time.ts';
 import { ToldRejections } from './told-rejections.ts';
-import { type FetchCounts, Upstream } from './upstream.ts';
+import { type Change, type FetchCounts, Upstream } from './upstream.ts';
 import { type RejectedVault, type Vault, VaultDirectory } from './vault-directory.ts';
 import { Watches, type WatchListener } from './watches.ts';
 
@@ -105,7 +105,7 @@ export class Resolver {
       (entry) => this.#onDropped(entry),
       () => this.#bindings.countUse(),
     );
-    const onSettled = (entry: Entry) => this.#onSettled(entry);
+    const onSettled = (entry: Entry, change: Change) => this.#onSettled(entry, change);
     this.#upstream = new Upstream({
       backends: this.#backends,
       time,
@@ -125,7 +125,7 @@ export class Resolver {
       bindings: this.#bindings,
       bind: (reference, roleArn) => this.#bind(reference, roleArn),
       entryOf: (binding, reading) => this.#entryOf(binding, reading),
-      onRestored: (entry) => this.#onSettled(entry),
+      onRestored: (entry) => this.#onSettled(entry, 'facts'),
       resolveMany: (references, options) => this.resolveMany(references, options),
     });
     this.#refreshNow = new RefreshNow({ entries: () => this.#cache.entries(), upstream: this.#upstream, time, random });
@@ -173,7 +173,7 @@ export class Resolver {
       else this.#cache.drop(entry);
     }
     // Also where nothing of it is held any more: what was held lately may still be on disk.
-    if (moved) this.continuity.changed(true);
+    if (moved) this.continuity.changed({ urgent: true });
     this.#watches.configured();
     this.#plainDestinations.tell(this.#directory.all());
     this.#rejections.tell(this.#directory.rejected);
@@ -431,12 +431,12 @@ export class Resolver {
     }
   }
 
-  #onSettled(entry: Entry): void {
+  #onSettled(entry: Entry, change: Change): void {
     this.#cache.resized(entry);
     if (!entry.dropped && entry.goneAt() <= this.#time.now()) this.#cache.drop(entry);
     this.#refresher.schedule(entry);
     this.#tellWatchers(entry);
-    this.continuity.changed();
+    if (change !== 'none') this.continuity.changed({ renewed: change === 'value' ? entry : null });
   }
 
   #onVerdict(vault: Vault, refusal: PolicyRefusal | null): void {

@@ -16,6 +16,9 @@ import { queryOf } from './secret-address.ts';
 import type { SteadyTime } from './steady-time.ts';
 import type { Vault } from './vault-directory.ts';
 
+/** What a fetch has changed of what is held: its value, only what is known of it (its age, that it failed), or nothing. */
+export type Change = 'value' | 'facts' | 'none';
+
 export interface UpstreamOptions {
   backends: BackendSource;
   time: SteadyTime;
@@ -26,7 +29,7 @@ export interface UpstreamOptions {
   /** The vault as it is configured now: an entry outlives changes that leave its secret the same one, as of credentials. */
   vaultNow: (vault: Vault) => Vault;
   /** A fetch of an entry that still is in the cache has ended; its lifecycle knows how. */
-  onSettled: (entry: Entry) => void;
+  onSettled: (entry: Entry, change: Change) => void;
   /** A fetch was refused by upstream_policy, or was not (null). */
   onVerdict?: (vault: Vault, refusal: PolicyRefusal | null) => void;
 }
@@ -246,6 +249,7 @@ export class Upstream {
     this.#options.onVerdict?.(vault, result instanceof PolicyRefusal ? result : null);
     if (!entry.dropped) {
       this.#count(entry.held, settled);
+      const change = changeOf(entry, settled);
       entry.forget();
       if (settled instanceof BackendError) {
         entry.failed(time.now(), settled, random);
@@ -253,7 +257,7 @@ export class Upstream {
       } else {
         entry.fetched(time.now(), settled, random);
       }
-      onSettled(entry);
+      onSettled(entry, change);
     }
     resolve(settled);
   }
@@ -270,4 +274,11 @@ function asBackendError(error: unknown): BackendError {
   if (error instanceof BackendError) return error;
   const name = error instanceof Error ? error.name : 'unknown';
   return new BackendError('unavailable', `the vault's backend failed (${name})`);
+}
+
+/** Before the entry is told. */
+function changeOf({ held, failedSince }: Entry, settled: Held | BackendError): Change {
+  if (settled instanceof BackendError) return held === null || failedSince ? 'none' : 'facts';
+  const isSame = held?.equals(settled) === true && held.facts.version.id === settled.facts.version.id;
+  return isSame ? 'facts' : 'value';
 }

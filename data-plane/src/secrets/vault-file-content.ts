@@ -23,6 +23,8 @@ export interface VaultFileHead {
   saved: Moment;
   /** As surroundingsOf: of another region, endpoint, role or project it is another vault's file. */
   surroundings: string;
+  /** Of the first journal that holds what the file lacks; none in a journal's own records, nor before there were journals. */
+  journal?: number;
 }
 
 /*

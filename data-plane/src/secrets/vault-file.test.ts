@@ -9,7 +9,8 @@ import { setReadOnly, smallDisk } from '@vaultplane/shared/testing/small-disk.ts
 import { recordedLog } from '../testing/recorded-log.ts';
 import { filesWith, temporaryFolder } from '../testing/temporary-folder.ts';
 import { DiskBench } from './testing/disk-bench.ts';
-import { removeVaultFile, VAULT_FILE_INTERVAL_MS, VAULT_FILE_NAME } from './vault-file.ts';
+import { JOURNAL_NAME, removeVaultFile, VAULT_FILE_INTERVAL_MS, VAULT_FILE_NAME } from './vault-file.ts';
+import { JOURNAL_INTERVAL_MS } from './vault-journal.ts';
 
 const ROLE = 'arn:aws:iam::123456789012:role/reader';
 const A = '{vault://one/a}';
@@ -281,6 +282,68 @@ describe('secrets.cache', () => {
     await disk.stop();
   });
 
+  it('lacks nothing that was served where the process was killed a moment later, however long the file is not written', async () => {
+    const disk = await start({ one: LIFE, two: LIFE });
+    const b = '{vault://one/b}';
+    disk.vault.fallback = { value: 'first', id: 'v1' };
+    await disk.bench.many(A, b, '{vault://two/c}');
+    await disk.until(() => disk.file.facts().written === 3);
+    const journals = () => readdirSync(disk.dataDir).filter((name) => name.startsWith(JOURNAL_NAME));
+    await disk.file.settled();
+    assert.deepEqual(journals(), [], 'the file has all');
+    const first = readFileSync(join(disk.dataDir, VAULT_FILE_NAME));
+    for (const [value, id] of [
+      ['second', 'v2'],
+      ['third', 'v3'],
+    ] as const) {
+      disk.vault.set('a', { value, id });
+      assert.equal(await disk.get(A, { refresh: true }), value);
+      await disk.bench.clock.advance(JOURNAL_INTERVAL_MS);
+      await disk.file.settled();
+    }
+    // The same again is nothing new.
+    const size = () => statSync(join(disk.dataDir, journals()[0]!)).size;
+    const before = size();
+    await disk.get(A, { refresh: true });
+    await disk.bench.clock.advance(JOURNAL_INTERVAL_MS);
+    await disk.file.settled();
+    assert.deepEqual([journals().length, size()], [1, before]);
+    assert.ok(readFileSync(join(disk.dataDir, VAULT_FILE_NAME)).equals(first));
+
+    disk.vault.scripts.clear();
+    disk.vault.fallback = 'down';
+    await disk.restart({ killed: true });
+    assert.equal(await disk.shown(A), 'third stale');
+    assert.equal(await disk.shown(b), 'first stale');
+    await disk.until(() => disk.file.facts().written === 3);
+    await disk.file.settled();
+    assert.deepEqual(journals(), [], 'the file has all again');
+    assert.equal(disk.onDisk().a, 'third');
+
+    // What has to go goes from the journal as well.
+    disk.vault.fallback = { value: 'fourth', id: 'v4' };
+    await disk.get('{vault://two/c}', { refresh: true });
+    await disk.file.settled();
+    assert.equal(journals().length, 1);
+    disk.configure({ one: LIFE });
+    await disk.until(() => disk.file.facts().written === 2);
+    await disk.file.settled();
+    assert.deepEqual(journals(), []);
+    await disk.stop();
+  });
+
+  it('is written at once where nothing had to be written before', async () => {
+    const disk = await start();
+    disk.vault.fallback = 'down';
+    await disk.get('{vault://one/missing}');
+    await disk.file.settled();
+    disk.vault.fallback = { value: 'x' };
+    await disk.get(A);
+    // No time goes by on the clock.
+    await disk.until(() => disk.file.facts().written === 1);
+    await disk.stop();
+  });
+
   it("loses a deleted vault's values at once, and those that expire soon", async () => {
     // However often the clock has to be moved on until the disk has caught up.
     const lasting = { ttl: 100, resurrect_ttl: 100_000_000 };
@@ -368,12 +431,14 @@ describe('secrets.cache', () => {
     await clock.advance(VAULT_FILE_INTERVAL_MS);
     await disk.until(() => disk.file.facts().problem !== null);
     assert.match(disk.file.facts().problem ?? '', /^not written: ENOSPC/);
-    assert.deepEqual(readdirSync(dataDir).sort(), ['filler', VAULT_FILE_NAME]);
+    // What is new may have room in the journal.
+    const names = readdirSync(dataDir).filter((name) => !name.startsWith(JOURNAL_NAME));
+    assert.deepEqual(names.sort(), ['filler', VAULT_FILE_NAME]);
     assert.deepEqual(Object.keys(disk.onDisk()), ['a']);
     assert.equal((await disk.get('{vault://two/d}')).length, 20_000, 'what is not on disk is served all the same');
 
     disk.configure({ two: LIFE });
-    await disk.until(() => !readdirSync(dataDir).includes(VAULT_FILE_NAME));
+    await disk.until(() => readdirSync(dataDir).join() === 'filler');
     rmSync(join(dataDir, 'filler'));
     await disk.until(() => disk.file.facts().problem === null, 1000);
     assert.deepEqual(Object.keys(disk.onDisk()).sort(), ['b', 'c', 'd']);

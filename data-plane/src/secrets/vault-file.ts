@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@vaultplane/shared/clock.ts';
@@ -9,13 +9,18 @@ import { type BootClock, elapsedSince, momentNow } from '@vaultplane/shared/mome
 import { NotedTime } from '@vaultplane/shared/noted-time.ts';
 import { PacedFile } from '@vaultplane/shared/paced-file.ts';
 import { BrokenSeal, type Seal, Sealer, unseal } from '@vaultplane/shared/sealed-file.ts';
+import { SealedJournal } from '@vaultplane/shared/sealed-journal.ts';
 import type { SecretValue } from '@vaultplane/shared/secret-value.ts';
 import type { SecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import type { Continuity, KeptSecret } from './continuity.ts';
+import type { Entry } from './entry.ts';
 import { decodeContent, encodeHead, encodeSecret } from './vault-file-content.ts';
+import { VaultJournal } from './vault-journal.ts';
 
 export const VAULT_FILE_NAME = 'secrets.cache';
 const KIND = 'secrets.cache 1';
+export const JOURNAL_NAME = 'secrets.journal';
+const JOURNAL_KIND = 'secrets.journal 1';
 
 /** At most one write in this time, milliseconds, but for what has to go at once. */
 export const VAULT_FILE_INTERVAL_MS = 5000;
@@ -56,14 +61,15 @@ interface Written {
 }
 
 /**
- * data_dir/secrets.cache (CONTRACT.md §9): what the resolver holds, encrypted, so that it holds it again after a restart
- * with neither AWS nor a control plane to ask. Ages go on over the restart, as elapsedSince says; whether a value may
+ * data_dir/secrets.cache (CONTRACT.md §9), and secrets.journal-N with what it lacks: what the resolver holds, encrypted, so
+ * that it holds it again after a restart with neither AWS nor a control plane to ask. Ages go on over the restart, as elapsedSince says; whether a value may
  * still be served, and in which state, is then the lifecycle's to say, as of any other.
  */
 export class VaultFile {
   readonly #options: VaultFileOptions;
   readonly #seal: Seal;
   readonly #file: PacedFile;
+  readonly #journal: VaultJournal;
   readonly #time: NotedTime;
   /** Read, but of vaults that no configuration has told of yet. */
   #pending: KeptSecret[] = [];
@@ -88,7 +94,17 @@ export class VaultFile {
       failure: 'secrets could not be written to disk; they are in use, but a restart without AWS would lack them',
     });
     this.#time = new NotedTime({ path: this.#file.path, clock, log });
-    continuity.onChange((urgent) => this.#save(urgent));
+    this.#journal = new VaultJournal({
+      files: new SealedJournal({ folder: dataDir, name: JOURNAL_NAME, seal: { kind: JOURNAL_KIND, key, nodeId } }),
+      encode: (entries) => this.#recordsOf(entries),
+      clock,
+      log,
+      path: this.#file.path,
+    });
+    continuity.onChange((urgent, renewed) => {
+      if (renewed) this.#journal.add(renewed);
+      this.#save(urgent);
+    });
   }
 
   /** Takes in what the file holds. Never fails: what can't be used is reported, and set aside where it is damaged. */
@@ -98,10 +114,12 @@ export class VaultFile {
     this.#time.start();
     try {
       const file = await readFile(path);
-      this.#pending = this.#decode(file, this.#time.read());
+      const { secrets, journal } = this.#decode(unseal(this.#seal, file), this.#time.read());
+      this.#pending = secrets;
+      await this.#loadJournal(journal);
     } catch (error) {
       const reason = errorMessage(error);
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return this.#loadJournal(0);
       if (!(error instanceof BrokenSeal)) {
         this.#damage = `it can't be read (${reason})`;
         log.error({ path, reason }, 'the secrets on disk can not be read; beginning without them');
@@ -110,6 +128,32 @@ export class VaultFile {
       const aside = await setAside(path, clock.now());
       this.#damage = `it could not be used (${reason}) and ${aside === null ? 'not be set aside' : `has been set aside as ${aside}`}`;
       log.error({ path, set_aside_as: aside, reason }, 'the secrets on disk can not be used; beginning without them');
+      await this.#loadJournal(0);
+    }
+  }
+
+  /** What was fetched after the file was written is newer than what is in it. */
+  async #loadJournal(from: number): Promise<void> {
+    const { log, clock } = this.#options;
+    const byKey = new Map(this.#pending.map((kept) => [kept.key, kept]));
+    try {
+      const { records, broken } = await this.#journal.read(from);
+      for (const record of records) {
+        for (const kept of this.#decode(record, this.#time.read()).secrets) {
+          // At the end: it was used last.
+          byKey.delete(kept.key);
+          byKey.set(kept.key, kept);
+        }
+      }
+      this.#pending = [...byKey.values()];
+      for (const { path, reason } of broken) {
+        const aside = await setAside(path, clock.now());
+        log.error({ path, set_aside_as: aside, reason }, 'new values on disk can not be used; beginning without them');
+      }
+    } catch (error) {
+      const reason = errorMessage(error);
+      this.#damage ??= `what is new can't be read (${reason})`;
+      log.error({ path: this.#file.path, reason }, 'new values on disk can not be read; beginning without them');
     }
   }
 
@@ -132,7 +176,7 @@ export class VaultFile {
   }
 
   facts(): VaultFileFacts {
-    const { error } = this.#file;
+    const error = this.#file.error ?? this.#journal.error;
     return {
       persisted: true,
       restored: this.#restored,
@@ -145,6 +189,7 @@ export class VaultFile {
   /** Waits until nothing is being written, nor has to be at once. */
   async settled(): Promise<void> {
     await this.#file.settled();
+    await this.#journal.settled();
     await this.#time.settled();
   }
 
@@ -153,35 +198,45 @@ export class VaultFile {
     this.#options.continuity.onChange(() => {});
     this.#save(false);
     await this.#file.stop();
+    await this.#journal.stop();
     await this.#time.stop();
     this.#pending = [];
   }
 
   #save(urgent: boolean): void {
-    let made: Written | null = null;
+    let made: (Written & { journal: number }) | null = null;
     const make = async (superseded: () => boolean) => {
       const content = await this.#content(superseded);
       made = content?.written ?? null;
       return content === null ? null : content.chunks;
     };
     const onWritten = () => {
+      if (!made) return;
+      this.#time.written(made.at);
+      void this.#journal.removeBefore(made.journal);
       this.#written = made;
-      if (made) this.#time.written(made.at);
     };
-    this.#file.save(make, { urgent, onWritten });
+    // Where it can't be written without what has to go, the journal goes too.
+    const onRemoved = async () => this.#journal.removeBefore(await this.#journal.startNext());
+    this.#file.save(make, { urgent, onWritten, onRemoved });
   }
 
-  async #content(superseded: () => boolean): Promise<{ chunks: Content; written: Written } | null> {
+  async #content(
+    superseded: () => boolean,
+  ): Promise<{ chunks: Content; written: Written & { journal: number } } | null> {
     const { continuity, clock, bootClock, surroundings } = this.#options;
     // What was asked for together is told of one after the other.
     await setImmediate();
-    const kept = [...this.#pending, ...continuity.kept()];
+    if (this.#signatureOf(this.#kept()) === this.#written?.signature && this.#file.error === null) return null;
+    // It may take a while until the file is written, or fail.
+    await this.#journal.flush();
+    const journal = await this.#journal.startNext();
+    const kept = this.#kept();
     const signature = this.#signatureOf(kept);
-    if (signature === this.#written?.signature && this.#file.error === null) return null;
     const now = continuity.now();
     const at = clock.now();
     const sealer = new Sealer(this.#seal);
-    sealer.add(encodeHead({ saved: momentNow(clock, bootClock), surroundings }));
+    sealer.add(encodeHead({ saved: momentNow(clock, bootClock), surroundings, journal }));
     let step: Buffer[] = [];
     let stepBytes = 0;
     const seal = () => {
@@ -200,7 +255,28 @@ export class VaultFile {
       if (superseded()) return null;
     }
     seal();
-    return { chunks: sealer.finish(), written: { signature, count: kept.length, at } };
+    return { chunks: sealer.finish(), written: { signature, count: kept.length, at, journal } };
+  }
+
+  #kept(): KeptSecret[] {
+    return [...this.#pending, ...this.#options.continuity.kept()];
+  }
+
+  /** For the journal: each record is as a small file's content. */
+  *#recordsOf(entries: readonly Entry[]): Iterable<Buffer> {
+    const { continuity, clock, bootClock, surroundings } = this.#options;
+    const kept = continuity.keptOf(entries);
+    for (let next = 0; next < kept.length; ) {
+      const parts = [encodeHead({ saved: momentNow(clock, bootClock), surroundings })];
+      const now = continuity.now();
+      for (let bytes = 0; next < kept.length && bytes < STEP_BYTES; bytes += parts.at(-1)!.byteLength) {
+        const { secret, fetchedAt, ...facts } = kept[next++]!;
+        parts.push(encodeSecret({ ...facts, ...secret, ageMs: now - fetchedAt }));
+      }
+      const record = Buffer.concat(parts);
+      for (const part of parts) part.fill(0);
+      yield record;
+    }
   }
 
   /**
@@ -226,23 +302,25 @@ export class VaultFile {
     return `${kept.length} ${newest} ${failed} ${users}`;
   }
 
-  #decode(file: Buffer, lastSeenWall: number): KeptSecret[] {
+  /** Wipes the content. */
+  #decode(plain: Buffer, lastSeenWall: number): { secrets: KeptSecret[]; journal: number } {
     const { clock, bootClock, surroundings, continuity, log } = this.#options;
-    const plain = unseal(this.#seal, file);
     try {
       const { head, secrets } = decodeContent(plain);
+      const { journal = 0 } = head;
       if (head.surroundings !== surroundings) {
         log.warn(
           { secrets: secrets.length },
           "this machine's AWS region, endpoint or role is another than when secrets were written to disk; they are not used",
         );
-        return [];
+        return { secrets: [], journal };
       }
       const elapsed = elapsedSince(head.saved, momentNow(clock, bootClock), lastSeenWall);
       const now = continuity.now();
-      return secrets.map(({ key, users, failed, wallFetchedAt, ageMs, ...secret }) => {
+      const kept = secrets.map(({ key, users, failed, wallFetchedAt, ageMs, ...secret }) => {
         return { key, users, failed, wallFetchedAt, secret, fetchedAt: now - Math.max(0, ageMs) - elapsed };
       });
+      return { secrets: kept, journal };
     } finally {
       plain.fill(0);
     }
@@ -261,6 +339,8 @@ export async function removeVaultFile(dataDir: string, log: Log): Promise<VaultF
   const path = join(dataDir, VAULT_FILE_NAME);
   let problem: string | null = null;
   try {
+    const names = await readdir(dataDir).catch(() => []);
+    for (const name of names) if (name.startsWith(`${JOURNAL_NAME}-`)) await removeDurably(join(dataDir, name));
     if (await removeDurably(path)) log.info({ path }, 'secrets_persist is off; the secrets on disk have been removed');
   } catch (error) {
     problem = `it can't be removed: ${errorMessage(error)}`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
@@ -124,7 +124,9 @@ export class World {
   /** As a program does that keeps nothing on disk; one that does finds its files gone. */
   async restart(): Promise<void> {
     await this.#stop();
-    if (this.#dataDir !== null) rmSync(join(this.#dataDir, VAULT_FILE_NAME), { force: true });
+    const dataDir = this.#dataDir;
+    const files = dataDir === null ? [] : readdirSync(dataDir).filter((name) => name.startsWith('secrets.'));
+    for (const name of files) rmSync(join(dataDir!, name));
     await this.#startAgain(0);
     this.#model.restart();
     this.#configureBench();
