@@ -4,6 +4,8 @@ import type { VaultConfig } from './entity.ts';
 import { SchemaViolation } from './schema-violation.ts';
 import { checkVault } from './validation.ts';
 
+const TOKEN = { token: 's.abc' };
+
 /** What is wrong with a vault's config; undefined where nothing is. */
 function faultOf(config: VaultConfig): string | undefined {
   try {
@@ -16,8 +18,41 @@ function faultOf(config: VaultConfig): string | undefined {
 }
 
 describe('a vault of type hcv', () => {
-  it('is right without anything: its credential may stand in the settings of data planes', () => {
-    assert.equal(faultOf({}), undefined);
+  it('has what its auth_method needs to log in, when it is saved', () => {
+    for (const [config, fault] of [
+      [{}, /^schema violation \(config\.token: required field missing for auth_method token\)$/],
+      [{ auth_method: 'token', approle_secret_id: 's.abc' }, /config\.token: required field missing/],
+      [{ auth_method: 'kubernetes', kube_role: '  ' }, /config\.kube_role: must not be only spaces/],
+      [{ auth_method: 'kubernetes', kube_api_token_file: ' ' }, /config\.kube_api_token_file: must not be only spaces/],
+      [{ auth_method: 'approle', approle_secret_id: 's.abc' }, /config\.approle_role_id: required field missing/],
+      [
+        { auth_method: 'approle', approle_role_id: 'id' },
+        /config\.approle_secret_id: required .*\(or approle_secret_id_file\)/,
+      ],
+      [
+        { auth_method: 'approle', approle_role_id: '\t', approle_secret_id: 's' },
+        /approle_role_id: must not be only spaces/,
+      ],
+      [
+        { auth_method: 'approle', approle_role_id: 'id', approle_secret_id_file: ' ' },
+        /approle_secret_id_file: must not/,
+      ],
+      [{ auth_method: 'jwt', jwt_role: 'dp' }, /config\.jwt_token: required field missing .*\(or jwt_token_file\)/],
+      [{ auth_method: 'jwt', jwt_role: ' ', jwt_token: 'a.b.c' }, /config\.jwt_role: must not be only spaces/],
+      [{ auth_method: 'cert', protocol: 'https', cert_auth_cert: 'PEM' }, /config\.cert_auth_cert_key: required/],
+      [{ token: '   ' }, /config\.token: invalid value/],
+    ] as const) {
+      assert.match(faultOf(config)!, fault, JSON.stringify(config));
+    }
+    for (const config of [
+      { token: '{vault://env/HCV_TOKEN}' },
+      { token: '********' },
+      { auth_method: 'kubernetes' },
+      { auth_method: 'approle', approle_role_id: 'id', approle_secret_id: '{vault://aws/approle/secret_id}' },
+      { auth_method: 'jwt', jwt_token_file: '/run/jwt' },
+    ] as VaultConfig[]) {
+      assert.equal(faultOf(config), undefined, JSON.stringify(config));
+    }
   });
 
   it('takes what Kong takes', () => {
@@ -32,7 +67,13 @@ describe('a vault of type hcv', () => {
         approle_secret_id_file: '/id',
         approle_auth_path: 'a',
       },
-      { ...server, auth_method: 'approle', approle_response_wrapping: true, approle_secret_id: 's.abc', ttl: 5 },
+      {
+        ...server,
+        auth_method: 'approle',
+        approle_response_wrapping: true,
+        approle_role_id: 'id',
+        approle_secret_id: 's.abc',
+      },
       { ...server, auth_method: 'cert', cert_auth_role_name: 'dp', cert_auth_cert: 'PEM', cert_auth_cert_key: 'PEM' },
     ]) {
       assert.equal(faultOf(config), undefined);
@@ -41,19 +82,19 @@ describe('a vault of type hcv', () => {
 
   it('has a host, and nothing that leads elsewhere', () => {
     for (const host of ['localhost', 'vault-1.example.com', '10.0.0.1', '::1', '[2001:db8::1]', 'a']) {
-      assert.equal(faultOf({ host }), undefined, host);
+      assert.equal(faultOf({ ...TOKEN, host }), undefined, host);
     }
     for (const host of ['', 'a b', 'a/b', 'user@a', 'a:8200', 'a?b', 'a#b', '-a', 'http://a', 'a\n']) {
-      assert.match(faultOf({ host })!, /config\.host/, host);
+      assert.match(faultOf({ ...TOKEN, host })!, /config\.host/, host);
     }
   });
 
   it('has paths of segments, none of which leads up', () => {
     for (const mount of ['secret', '/secret/', 'teams/kv', 'a.b', '..a/b..', 'ä']) {
-      assert.equal(faultOf({ mount }), undefined, mount);
+      assert.equal(faultOf({ ...TOKEN, mount }), undefined, mount);
     }
     for (const mount of ['..', 'a/../b', './a', 'a//b', 'a?b', 'a#b', 'a%2fb', 'a b', '/', 'a\\b']) {
-      assert.match(faultOf({ mount })!, /config\.mount/, mount);
+      assert.match(faultOf({ ...TOKEN, mount })!, /config\.mount/, mount);
     }
   });
 
@@ -62,7 +103,10 @@ describe('a vault of type hcv', () => {
     assert.match(faultOf({ kv: 'v3' })!, /expected one of: v1, v2/);
     assert.match(faultOf({ auth_method: 'ldap' })!, /token, kubernetes, approle, jwt, cert/);
     assert.match(faultOf({ port: 8200.5 })!, /config\.port/);
-    assert.match(faultOf({ auth_method: 'cert' })!, /config\.protocol: must be https/);
+    assert.match(
+      faultOf({ auth_method: 'cert', cert_auth_cert: 'a', cert_auth_cert_key: 'b' })!,
+      /config\.protocol: must be https/,
+    );
     for (const name of ['token', 'approle_secret_id', 'jwt_token']) {
       const fault = faultOf({ [name]: 'canary with\nnewline' })!;
       assert.match(fault, new RegExp(`config\\.${name}`));

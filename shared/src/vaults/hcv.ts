@@ -1,4 +1,5 @@
 import { VaultplaneError } from '../errors.ts';
+import { hcvMissing } from './hcv-missing.ts';
 import { hcvUses } from './hcv-uses.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
@@ -217,6 +218,7 @@ export const hcv: VaultType = {
   check({ auth_method: method, protocol }): Record<string, string> {
     return method === 'cert' && protocol !== 'https' ? { protocol: 'must be https for auth_method cert' } : {};
   },
+  missing: hcvMissing,
   uses: hcvUses,
   versionOf({ version, options }, { kv }) {
     const id = options?.version_id ?? version?.toString();

@@ -4,7 +4,7 @@ import { credentialReferenceError } from './credential-reference.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
 import { type FieldError, type FieldErrors, SchemaViolation } from './schema-violation.ts';
 import { isMask, WITHHELD } from './sensitive.ts';
-import { type ConfigField, faultsOf, type VaultType } from './vault-type.ts';
+import { type ConfigField, faultsOf, missingOf, type VaultType } from './vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
 
 /** What a user gives of a vault: what is absent here is for the store to fill in. */
@@ -143,7 +143,7 @@ function checkConfig(type: VaultType, value: unknown): Checked<VaultConfig> {
   for (const { name, required } of type.fields) {
     if (required && (given[name] ?? null) === null) errors[name] = 'required field missing';
   }
-  if (Object.keys(errors).length === 0) Object.assign(errors, faultsOf(type, config));
+  if (Object.keys(errors).length === 0) Object.assign(errors, missingOf(type, config), faultsOf(type, config));
   return Object.keys(errors).length > 0 ? { error: errors } : { value: config };
 }
 

@@ -85,6 +85,13 @@ export interface VaultType {
    */
   check?(config: VaultConfig): { [member: string]: string | undefined };
   /**
+   * What a configuration lacks to be of use, by the name of the member. It is asked when a vault is saved alone: one that is
+   * stored already goes on as it was.
+   *
+   * @param config with its defaults; credentials may be references, or the mask of those that stay
+   */
+  missing?(config: VaultConfig): { [member: string]: string | undefined };
+  /**
    * Where a vault leads, and what of the data plane's own goes there: what upstream_policy decides about where a control
    * plane gave the vault. Without it no such vault may have a reference as its credential.
    *
@@ -165,10 +172,18 @@ export function faultsOf(type: VaultType, config: VaultConfig): Record<string, s
     if (required && config[name] === undefined) faults[name] = 'required field missing';
   }
   if (Object.keys(faults).length > 0) return faults;
-  for (const [name, fault] of Object.entries(type.check?.(withDefaults(type, config)) ?? {})) {
-    if (fault !== undefined) faults[name] = fault;
-  }
-  return faults;
+  return named(type.check?.(withDefaults(type, config)));
+}
+
+/** What a configuration that is to be saved lacks, by the name of the member. */
+export function missingOf(type: VaultType, config: VaultConfig): Record<string, string> {
+  return named(type.missing?.(withDefaults(type, config)));
+}
+
+function named(faults: { [member: string]: string | undefined } = {}): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(faults).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** How a reference to a vault of this type names a version. */
