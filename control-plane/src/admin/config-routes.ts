@@ -1,5 +1,8 @@
 import { mapInTurns, nextTurn } from '@vaultplane/shared/next-turn.ts';
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
+import { doubtsOf } from '@vaultplane/shared/vaults/vault-type.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { applyDocument, diffDocument, diffVaults } from '../declarative/apply.ts';
 import { documentOf, printYaml, readDocument } from '../declarative/config-document.ts';
@@ -34,8 +37,9 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
         reply.code(201);
         const shown = await mapInTurns(result, masked);
         const vaults = Object.fromEntries(shown.map((vault) => [vault.id, vault]));
+        const warnings = warningsOf(shown);
         await nextTurn();
-        return { vaults, config_version: version, changed };
+        return { vaults, config_version: version, changed, ...(warnings.length > 0 && { warnings }) };
       },
     },
     { document: true },
@@ -103,6 +107,13 @@ export function configRoutes(app: FastifyInstance, store: ConfigStore, current: 
       return { rolled_back_to: to, config_version: version, changed };
     },
   });
+}
+
+/** What may be wrong with vaults, each with its vault. */
+function warningsOf(vaults: readonly VaultEntity[]): string[] {
+  return vaults.flatMap(({ prefix, name, config }) =>
+    doubtsOf(VAULT_TYPES.get(name), config).map((doubt) => `vault ${prefix}: ${doubt}`),
+  );
 }
 
 function versionOf(request: FastifyRequest): number {

@@ -174,7 +174,9 @@ export function entityOf(body: unknown, typeName?: string): Record<string, unkno
   if (typeof body !== 'object' || Array.isArray(body) || body instanceof YamlText) {
     throw badRequest('the body must be an object');
   }
-  return body as Record<string, unknown>;
+  // What an answer to a change has beside the vault may be given back with it.
+  const { warnings: _, ...entity } = body as Record<string, unknown>;
+  return entity;
 }
 
 function typedForm(form: Form, type: VaultType | undefined): Record<string, unknown> {

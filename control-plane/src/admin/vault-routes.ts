@@ -1,5 +1,8 @@
+import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { doubtsOf } from '@vaultplane/shared/vaults/vault-type.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ConfigEdit } from '../store/config-edit.ts';
 import type { ConfigStore } from '../store/config-store.ts';
 import type { CurrentVaults } from './current-vaults.ts';
@@ -26,7 +29,7 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
     },
     POST: async (request, reply) => {
       reply.code(201);
-      return masked(await change(request, 201, (edit) => createVault(edit, request.body)));
+      return saved(await change(request, 201, (edit) => createVault(edit, request.body)), reply);
     },
   });
 
@@ -36,9 +39,10 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
       if (!vault) throw notFound();
       return masked(vault);
     },
-    PUT: async (request) => masked(await change(request, 200, (edit) => putVault(edit, key(request), request.body))),
-    PATCH: async (request) =>
-      masked(await change(request, 200, (edit) => patchVault(edit, key(request), request.body))),
+    PUT: async (request, reply) =>
+      saved(await change(request, 200, (edit) => putVault(edit, key(request), request.body)), reply),
+    PATCH: async (request, reply) =>
+      saved(await change(request, 200, (edit) => patchVault(edit, key(request), request.body)), reply),
     DELETE: async (request, reply) => {
       await change(request, 204, async (edit) => {
         const vault = await edit.find(keyOf(key(request)));
@@ -47,4 +51,15 @@ export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: C
       return reply.code(204).send();
     },
   });
+}
+
+/**
+ * A vault as it was saved, with what may be wrong with it: in `warnings`, and in the header that kubectl and others show
+ * (RFC 7234, section 5.5).
+ */
+function saved(vault: VaultEntity, reply: FastifyReply): VaultEntity & { warnings?: string[] } {
+  const warnings = doubtsOf(VAULT_TYPES.get(vault.name), vault.config);
+  if (warnings.length === 0) return masked(vault);
+  reply.header('warning', warnings.map((warning) => `299 - "${warning}"`).join(', '));
+  return { ...masked(vault), warnings };
 }

@@ -11,8 +11,12 @@ import { notePlace, proxyFinding } from '@vaultplane/shared/proxies/proxy-findin
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
+import { regionWarning } from '@vaultplane/shared/vaults/aws-regions.ts';
+import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { sealedMembers } from '@vaultplane/shared/vaults/sealed-vault.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
+import { doubtsOf } from '@vaultplane/shared/vaults/vault-type.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { exportKeyProblem, readExportKeyFile } from '../cluster/export-key.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
@@ -42,6 +46,7 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     ...checkSecretsKey(settings),
     checkExportKey(settings),
     ...checkProxy(settings),
+    ...checkRegion(settings),
     ...(await checkDatabase(settings)),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -53,6 +58,24 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     lines: findings.map(({ what, ok, says }) => `${ok ? 'ok    ' : 'FAILED'}  ${what}: ${says}`),
     ok: findings.every(({ ok }) => ok),
   };
+}
+
+/** The fleet's region may be misspelt. */
+function checkRegion({ vault_aws_region: region }: ControlPlaneSettings): Finding[] {
+  const warning = regionWarning(region);
+  return warning === undefined ? [] : [{ what: 'vault_aws_region', ok: true, says: `WARNING: ${warning}` }];
+}
+
+/** Of vaults, what may be wrong with them. */
+async function checkVaults(database: Database): Promise<Finding[]> {
+  const vaults = await database.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by prefix`);
+  return vaults.flatMap(({ prefix, name, config }) =>
+    doubtsOf(VAULT_TYPES.get(name), config as VaultConfig).map((doubt) => ({
+      what: `vault ${prefix}`,
+      ok: true,
+      says: `WARNING: ${doubt}`,
+    })),
+  );
 }
 
 function checkCertificates(settings: ControlPlaneSettings): Finding {
@@ -174,7 +197,8 @@ async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]>
       const { applied, latest, pending } = await migrationStatus(database);
       const rest = pending.length > 0 ? `; the start brings it to ${latest}` : '';
       const finding = { what, ok: true, says: `${settings.database}, schema ${applied}${rest}` };
-      return applied === latest ? [finding, ...(await checkCredentials(database, sealingOf(settings)))] : [finding];
+      if (applied !== latest) return [finding];
+      return [finding, ...(await checkCredentials(database, sealingOf(settings))), ...(await checkVaults(database))];
     } finally {
       await database.close();
     }

@@ -6,6 +6,8 @@ import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
+import { doubtsOf } from '@vaultplane/shared/vaults/vault-type.ts';
+import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { yamlToJson } from '../admin/yaml-worker.ts';
 import { applyDocument, diffDocument } from '../declarative/apply.ts';
 import {
@@ -76,7 +78,12 @@ export async function applyConfig(settings: ControlPlaneSettings, file: string) 
   const version = await read.use(() => applied(settings, read));
   const withCredentials = prefixesWithCredentials({ vaults: read.vaults });
   const facts = { ...factsOf(read, changes), config_version: version, with_credentials: withCredentials };
-  const warnings = withCredentials.map((prefix) => `credentials of vault ${prefix}: ${CREDENTIAL_ADVICE}`);
+  const warnings = [
+    ...withCredentials.map((prefix) => `credentials of vault ${prefix}: ${CREDENTIAL_ADVICE}`),
+    ...read.vaults.flatMap(({ prefix, name, config }) =>
+      doubtsOf(VAULT_TYPES.get(name), config).map((doubt) => `WARNING: vault ${prefix}: ${doubt}`),
+    ),
+  ];
   return { facts, lines: [...aboutFile(read), ...printDiff(changes), ...warnings, `version ${version}`] };
 }
 

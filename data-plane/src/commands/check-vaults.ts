@@ -14,7 +14,7 @@ import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-poli
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { fleetDefaultsOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
-import { type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
+import { doubtsOf, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { backendContextOf } from '../backend-context.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
@@ -75,6 +75,9 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
         says: `WARNING: asks ${shownUrl(server)} over plain http: its credentials and secrets cross the network readable`,
       })),
     );
+    const doubtful = vaults.flatMap(({ prefix, type, config }) =>
+      doubtsOf(type, config).map((doubt) => ({ what: `vault ${prefix}`, ok: true, says: `WARNING: ${doubt}` })),
+    );
     const findings = asked.map(async (vault) => {
       const look = await looks.get(waysOf(vault))!;
       return findingOf(vault, look);
@@ -91,6 +94,7 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       ...[proxyFinding(proxies) ?? []].flat(),
       ...credentialFindings(saved, withheld),
       ...plain,
+      ...doubtful,
       ...rejected,
     ];
   } finally {

@@ -1,4 +1,5 @@
 import { VaultplaneError } from '../errors.ts';
+import { regionWarning } from './aws-regions.ts';
 import { awsUses } from './aws-uses.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
@@ -82,6 +83,10 @@ export const aws: VaultType = {
     'version_id',
     'json_pointer',
   ],
+  doubts({ region }) {
+    const warning = regionWarning(region);
+    return warning === undefined ? [] : [`config.region: ${warning}`];
+  },
   uses: awsUses,
   versionOf({ version = 1, options }) {
     const { version_id: id, version_stage: stage } = options ?? {};

@@ -92,6 +92,12 @@ export interface VaultType {
    */
   missing?(config: VaultConfig): { [member: string]: string | undefined };
   /**
+   * What may be wrong with a configuration, and stops nobody from using it.
+   *
+   * @param config with its defaults
+   */
+  doubts?(config: VaultConfig): string[];
+  /**
    * Where a vault leads, and what of the data plane's own goes there: what upstream_policy decides about where a control
    * plane gave the vault. Without it no such vault may have a reference as its credential.
    *
@@ -178,6 +184,11 @@ export function faultsOf(type: VaultType, config: VaultConfig): Record<string, s
 /** What a configuration that is to be saved lacks, by the name of the member. */
 export function missingOf(type: VaultType, config: VaultConfig): Record<string, string> {
   return named(type.missing?.(withDefaults(type, config)));
+}
+
+/** What may be wrong with a vault's configuration; nothing for a type that this build does not know. */
+export function doubtsOf(type: VaultType | undefined, config: VaultConfig): string[] {
+  return type?.doubts?.(withDefaults(type, config)) ?? [];
 }
 
 function named(faults: { [member: string]: string | undefined } = {}): Record<string, string> {

@@ -69,11 +69,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     yaml: true,
     answers: [
       201,
-      object({
-        vaults: { type: 'object', additionalProperties: ref('Vault') },
-        config_version: integer,
-        changed: boolean,
-      }),
+      object(
+        {
+          vaults: { type: 'object', additionalProperties: ref('Vault') },
+          config_version: integer,
+          changed: boolean,
+          warnings: list(text),
+        },
+        ['warnings'],
+      ),
     ],
   },
   'POST /config/diff': {

@@ -203,9 +203,13 @@ function schemasOf(type: VaultType): Array<[string, Schema]> {
   );
   const whole = { ...INPUT, id: uuid, created_at: seconds, updated_at: seconds };
   const names = { prefix: PREFIX, name: { const: type.name } };
+  const warnings = { ...list(text), description: 'In answers to changes: what may be wrong with it.' };
   const all = (properties: Record<string, Schema>) => object(properties, Object.keys(properties));
   return [
-    [nameOf(type), { ...object({ ...whole, ...names, config: all(config) }), description: type.description }],
+    [
+      nameOf(type),
+      { ...object({ ...whole, ...names, config: all(config), warnings }, ['warnings']), description: type.description },
+    ],
     [
       `${nameOf(type)}Input`,
       object({ ...INPUT, ...names, config: { anyOf: [all(settable), { type: 'null' }] } }, [
