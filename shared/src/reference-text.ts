@@ -33,6 +33,25 @@ export function secondReading(reference: Reference): Reference | undefined {
   return { ...rest, path: `${reference.path}/${key}` };
 }
 
+/**
+ * Whether a reference's path has an encoded slash, as names that begin with a slash are written: `%2Fsecret/key` may be the
+ * key of `/secret`, or all of the name `/secret/key`. Then its second reading is also tried where the first one's secret
+ * has no such key, or is no JSON object.
+ *
+ * @param text of a valid reference
+ */
+export function hasEncodedSlash(text: string): boolean {
+  return /%2f/i.test(text.split(/[?#]/, 1)[0]!);
+}
+
+/** The codes with which a secret has no such key. */
+const WITHOUT_KEY: readonly string[] = ['key_not_found', 'not_json'];
+
+/** Whether the next reading of a reference is tried after one whose secret is there. @param code of what is wrong with it */
+export function triesNextReading(text: string, code: string): boolean {
+  return WITHOUT_KEY.includes(code) && hasEncodedSlash(text);
+}
+
 /** The reference's text; parseReference gives the same reference back. */
 export function printReference(reference: Reference): string {
   const path = encodePath(reference.path);

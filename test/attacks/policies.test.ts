@@ -64,6 +64,20 @@ async function start(t: { after(end: () => Promise<void>): void }, allow: string
   return { emulator, dataPlane, token, socketPath };
 }
 
+it('a policy of secrets below /shop/ tells nothing of a secret called /shop, also where that has no such member', async (t) => {
+  const { emulator, dataPlane, token } = await start(t, ['{vault://*/%2Fshop/*}']);
+  emulator.putSecret('us-east-1', '/shop', { other: CANARY });
+  emulator.putSecret('us-east-1', '/shop/db', 'mine');
+  // The secret /shop has no member db, and so this means the secret /shop/db.
+  const mine = await ask(dataPlane, { path: resolvePath('{vault://aws-sm/%2Fshop/db}'), token });
+  assert.equal(JSON.parse(mine.text).value, 'mine', mine.text);
+  for (const reference of ['{vault://aws-sm/%2Fshop/other}', '{vault://aws-sm/%2Fshop/none}']) {
+    const told = await ask(dataPlane, { path: resolvePath(reference), token });
+    assert.equal(told.status, 403, told.text);
+    assert.ok(!told.text.includes(CANARY) && !/key_not|not_found/.test(told.text), told.text);
+  }
+});
+
 it('a policy of secrets below billing/ gives nothing of a secret called billing, by any door, held or not', async (t) => {
   const { emulator, dataPlane, token } = await start(t, ['{vault://*/billing/*}']);
   emulator.putSecret('us-east-1', 'billing', { x: CANARY, big: { y: CANARY } });

@@ -1,5 +1,6 @@
 import { BackendError } from '@vaultplane/shared/backends/backend.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { triesNextReading } from '@vaultplane/shared/reference.ts';
 import type { Binding } from './binding.ts';
 import type { Entry } from './entry.ts';
 import type { Held } from './held.ts';
@@ -45,6 +46,13 @@ export class ReadingFailure extends VaultplaneError {
   constructor(reading: string, { code, message }: VaultplaneError) {
     super(code, `${reading}: ${message}`);
     this.reading = reading;
+  }
+
+  /** The same, with what came of the other reading. */
+  and(others: readonly VaultplaneError[]): ReadingFailure {
+    const told = [this.message.slice(`${this.reading}: `.length), ...others.map(({ message }) => message)];
+    const message = others.length > 0 ? `neither reading of the reference holds: ${told.join('; ')}` : told[0]!;
+    return new ReadingFailure(this.reading, new VaultplaneError(this.code, message));
   }
 }
 
@@ -118,15 +126,18 @@ export class Lookup {
   #answer(binding: Binding): { ask: Entry } | { answer: Answer } {
     const first = this.#firstReading(binding);
     const order = binding.readings.length === 1 ? [0] : [first, 1 - first];
-    const errors: BackendError[] = [];
+    const errors: Array<BackendError | ReadingFailure> = [];
     for (const reading of order) {
       const entry = this.#entryOf(binding, reading);
       const found = this.#read(entry, binding);
       if (found === ASK) return { ask: entry };
-      if (!(found instanceof BackendError)) return this.#pick(binding, reading, entry, found);
-      errors[reading] = found;
+      const step = found instanceof BackendError ? { answer: found } : this.#pick(binding, reading, entry, found);
+      if ('ask' in step || !isFailure(step.answer)) return step;
+      const { answer: failure } = step;
+      if (failure instanceof ReadingFailure && !triesNextReading(binding.text, failure.code)) return step;
+      errors[reading] = failure;
       // Not reaching the vault says nothing about whether the secret is there.
-      if (found.code === 'unavailable') break;
+      if (failure.code === 'unavailable') break;
     }
     return { answer: this.#failure(binding, errors) };
   }
@@ -181,20 +192,27 @@ export class Lookup {
     return now >= entry.fetchedAt + lifetimes.negTtl && !entry.refusalFor(lifetimes, now);
   }
 
-  #failure(binding: Binding, errors: BackendError[]): VaultplaneError {
-    const entry = binding.entry(errors.length - 1);
+  #failure(binding: Binding, failures: ReadonlyArray<BackendError | ReadingFailure>): VaultplaneError {
+    const errors = failures.filter((error) => error instanceof BackendError);
+    const unavailable = errors.find(({ code }) => code === 'unavailable');
+    const withoutKey = failures.find((error) => error instanceof ReadingFailure);
+    // As a failure of that reading: whoever may not read its secret is told nothing of it.
+    if (withoutKey && !unavailable) return withoutKey.and(errors);
+    const entry = binding.entry(failures.length - 1);
     const now = this.#context.now();
-    const last = errors.findLast((error) => error !== undefined)!;
-    const unavailable = errors.find((error) => error?.code === 'unavailable');
-    const code = unavailable?.code ?? errors[0]?.code ?? last.code;
-    const told = errors.filter((error) => error !== undefined).map((error) => error.message);
-    const readings = told.length > 1 ? `neither reading of the reference holds: ` : '';
+    const last = errors.at(-1)!;
+    const code = unavailable?.code ?? failures[0]?.code ?? last.code;
+    const readings = errors.length > 1 ? `neither reading of the reference holds: ` : '';
     const retryAfterSeconds = unavailable && (unavailable.retryAfterSeconds ?? entry?.retryAfterSeconds(now) ?? 1);
-    return new VaultplaneError(code, readings + told.join('; '), {
+    return new VaultplaneError(code, readings + errors.map(({ message }) => message).join('; '), {
       cause: unavailable ?? errors[0] ?? last,
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     });
   }
+}
+
+function isFailure(answer: ResolvedValue | VaultplaneError): answer is BackendError | ReadingFailure {
+  return answer instanceof BackendError || answer instanceof ReadingFailure;
 }
 
 function asVaultplaneError(error: unknown): VaultplaneError {

@@ -200,6 +200,45 @@ describe('the second reading', () => {
     assert.deepEqual(bench.vault.asked, ['us-east-1 a AWSCURRENT']);
   });
 
+  for (const [what, first] of [
+    ['has no such key', json({ other: 'x' })],
+    ['is no JSON object', { value: 'a text' }],
+  ] as const) {
+    it(`of a path with an encoded slash is tried too where the first one's secret ${what}`, async () => {
+      const bench = new ResolverBench();
+      bench.vault.set('/secret', first);
+      bench.vault.set('/secret/key', { value: 'from the path' });
+      const resolved = await bench.outcome(REFERENCE);
+      assert.ok(!(resolved instanceof VaultplaneError));
+      assert.deepEqual([resolved.value, resolved.reading], ['from the path', '{vault://aws/%2Fsecret/key/}']);
+      assert.equal(await bench.get('{vault://aws/%2fsecret/key}'), 'from the path');
+      assert.ok(!(bench.resolver.resolve(REFERENCE) instanceof Promise), 'it is remembered');
+      assert.equal(await bench.get('{vault://aws/%2Fsecret/key/}'), 'from the path');
+    });
+  }
+
+  it('of a path with an encoded slash is named with the first where neither holds', async () => {
+    const bench = new ResolverBench();
+    bench.vault.set('/secret', json({ other: 'x' }));
+    const error = (await bench.outcome(REFERENCE)) as VaultplaneError;
+    assert.equal(error.code, 'key_not_found');
+    assert.match(
+      error.message,
+      /neither reading of the reference holds: the secret has no member "key"; secret \/secret\/key: not found/,
+    );
+    bench.vault.set('/secret/key', 'down');
+    assert.equal(await bench.get(REFERENCE), 'unavailable');
+  });
+
+  it('of a path with an encoded slash is not tried where the first has the key, or something else under it', async () => {
+    const bench = new ResolverBench();
+    bench.vault.set('/secret', json({ key: 'from the key', list: [] }));
+    bench.vault.set('/secret/key', { value: 'from the path' });
+    bench.vault.set('/secret/list', { value: 'from the path' });
+    assert.equal(await bench.get(REFERENCE), 'from the key');
+    assert.equal(await bench.get('{vault://aws/%2Fsecret/list}'), 'key_not_scalar');
+  });
+
   it('is not tried where the vault can not be reached', async () => {
     const bench = new ResolverBench();
     bench.vault.fallback = 'down';

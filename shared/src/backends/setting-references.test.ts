@@ -30,6 +30,13 @@ describe('settings that are references', () => {
     const settings = { vault_aws_region: 'eu-west-1', ssl_trusted_certificate: ['system'] };
     assert.equal(await resolver(env, settings)('{vault://aws/cp-db/password}'), 'p');
     assert.equal(await resolver(env, settings)('{vault://aws/%2Fcp/db}'), 'by path');
+    // Also where there is a secret of the first reading, which has no such key.
+    emulator.putSecret('eu-west-1', '/cp', { other: 'x' });
+    assert.equal(await resolver(env, settings)('{vault://aws/%2Fcp/db}'), 'by path');
+    await assert.rejects(resolver(env, settings)('{vault://aws/%2Fcp/none}'), {
+      code: 'key_not_found',
+      message: /no member "none".*"\/cp\/none": not found/,
+    });
     await assert.rejects(resolver(env)('{vault://aws/cp-db/password}'), {
       code: 'not_found',
       message: /"cp-db": not found .*"cp-db\/password": not found/,

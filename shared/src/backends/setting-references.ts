@@ -1,6 +1,6 @@
 import { errorMessage, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { parseReference } from '../reference.ts';
+import { parseReference, triesNextReading } from '../reference.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { type VaultSettings, vaultConfigOf } from '../vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '../vaults/vault-type.ts';
@@ -74,7 +74,7 @@ export function settingResolver({
     try {
       const from = address.regionFrom ?? (config.region === undefined ? undefined : 'vault_aws_region');
       const backend = await source.open(type.name, address.config, { origin: 'own', regionFrom: from });
-      return await firstReading(backend, address);
+      return await firstReading(backend, address, text);
     } catch (error) {
       if (error instanceof VaultplaneError) throw error;
       throw new VaultplaneError('internal', `the vault's backend failed (${(error as Error)?.name})`);
@@ -84,17 +84,28 @@ export function settingResolver({
   };
 }
 
-async function firstReading(backend: SecretBackend, { readings, config }: Address): Promise<string> {
-  const failures: BackendError[] = [];
+async function firstReading(backend: SecretBackend, { readings, config }: Address, reference: string): Promise<string> {
+  const failures: VaultplaneError[] = [];
   for (const reading of readings) {
     if (!reading) break;
     const found = await fetchOnce(backend, reading);
-    if (!(found instanceof BackendError)) return deliver(found.value, reading.pick, config).value;
-    failures.push(found);
-    if (found.code === 'unavailable') break;
+    const value = found instanceof BackendError ? found : delivered(found, reading, config);
+    if (typeof value === 'string') return value;
+    if (!(value instanceof BackendError) && !triesNextReading(reference, value.code)) throw value;
+    failures.push(value);
+    if (value.code === 'unavailable') break;
   }
   const decisive = failures.find(({ code }) => code === 'unavailable') ?? failures[0]!;
   throw new VaultplaneError(decisive.code, failures.map(errorMessage).join('; '));
+}
+
+function delivered({ value }: FetchedSecret, { pick }: ReadingAddress, config: VaultConfig): string | VaultplaneError {
+  try {
+    return deliver(value, pick, config).value;
+  } catch (error) {
+    if (error instanceof VaultplaneError) return error;
+    throw error;
+  }
 }
 
 async function fetchOnce(backend: SecretBackend, reading: ReadingAddress): Promise<FetchedSecret | BackendError> {
