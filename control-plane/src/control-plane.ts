@@ -39,6 +39,7 @@ import { observedDatabase } from './status/observed-database.ts';
 import { startStatusServer } from './status/status-server.ts';
 import { noteLogLevel } from './store/audit-log.ts';
 import type { Database } from './store/database.ts';
+import { refuseDatabase } from './store/database-problem.ts';
 import { ensureKeyring, keyringOf } from './store/keyring-file.ts';
 import { openDatabase, prepareStore, type Store, storeOptions } from './store/open-store.ts';
 import { PROGRAM_VERSION } from './version.ts';
@@ -292,7 +293,7 @@ export async function startControlPlane(
     };
   } catch (error) {
     await stoppers.stop();
-    throw error;
+    return refuseDatabase(error);
   }
 }
 

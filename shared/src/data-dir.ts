@@ -1,6 +1,6 @@
-import type { Stats } from 'node:fs';
-import { chmod, lstat, mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, type Stats } from 'node:fs';
+import { access, chmod, lstat, mkdir, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { StartError } from './errors.ts';
 import type { Log } from './log.ts';
 import { followOwnLinks } from './own-links.ts';
@@ -42,17 +42,52 @@ export async function prepareDataDir(
   if (found.uid === own) {
     const mended = await mend(real, name, found, found.mode & (group ? 0o750 : 0o700));
     if (mended) log.warn(mended, 'data_dir was open to other users; it is no longer');
-  } else if (found.uid !== ROOT) {
-    throw new StartError(
-      `${name} belongs to user ${found.uid}, who could change what is in it; run as that user, or \`chown -R ${own}\` it`,
-    );
-  } else if (mayOthersWrite(found)) {
-    throw new StartError(
-      `${name} belongs to root, and users other than this one may write in it (mode ${modeOf(found)}); set data_dir to a folder below it, which is then made for this user alone, or \`chown ${own}\` it`,
-    );
+  } else {
+    refuseForeign(name, found, own);
   }
   for (const file of await readdir(real).catch(() => [])) {
     if (KEY_FILE.test(file)) await keepKeyFile(join(real, file), file, own, log);
+  }
+}
+
+/**
+ * Whether `prepareDataDir` would take it, found without a change.
+ *
+ * @returns whether it is there
+ * @throws StartError
+ */
+export async function checkDataDir(path: string): Promise<boolean> {
+  const name = `data_dir = ${shownPath(path)}`;
+  let nearest = await followOwnLinks(path).catch((error: Error) => {
+    throw new StartError(`data_dir = ${error.message}`);
+  });
+  let found = await lstat(nearest).catch(() => undefined);
+  const isThere = found !== undefined;
+  while (!found && dirname(nearest) !== nearest) {
+    nearest = dirname(nearest);
+    found = await lstat(nearest).catch(() => undefined);
+  }
+  const own = process.geteuid?.() ?? found!.uid;
+  if (isThere && found!.uid !== own) refuseForeign(name, found!, own);
+  const problem = isThere ? "can't be written in" : `can't be made in ${shownPath(nearest)}`;
+  if (isThere && !found!.isDirectory()) throw new StartError(`${name} is no folder`);
+  await access(nearest, constants.W_OK | constants.X_OK).catch((error) => {
+    throw new StartError(fileError('data_dir = ', path, problem, error));
+  });
+  return isThere;
+}
+
+/** @throws StartError for a folder of another user's that this one can't trust */
+function refuseForeign(name: string, found: Stats, own: number): void {
+  if (found.uid !== ROOT) {
+    throw new StartError(
+      `${name} belongs to user ${found.uid}, who could change what is in it; run as that user, or \`chown -R ${own}\` it`,
+    );
+  }
+  if (mayOthersWrite(found)) {
+    throw new StartError(
+      `${name} belongs to root, and users other than this one may write in it (mode ${modeOf(found)}); set data_dir to a folder below it, which is then made for this user alone, or \`chown ${own}\` it`,
+    );
   }
 }
 

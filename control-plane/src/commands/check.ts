@@ -1,10 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { DataDirInUse } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
 import { shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { Proxies } from '@vaultplane/shared/proxies/proxies.ts';
 import { notePlace, proxyFinding } from '@vaultplane/shared/proxies/proxy-finding.ts';
@@ -12,24 +9,15 @@ import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { regionWarning } from '@vaultplane/shared/vaults/aws-regions.ts';
-import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
-import { sealedMembers } from '@vaultplane/shared/vaults/sealed-vault.ts';
-import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
-import { doubtsOf } from '@vaultplane/shared/vaults/vault-type.ts';
-import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { exportKeyProblem, readExportKeyFile } from '../cluster/export-key.ts';
 import { clusterIdentity } from '../cluster/peer-check.ts';
 import { readPemPair } from '../pem.ts';
 import { type ControlPlaneSettings, exportOf } from '../settings.ts';
-import type { Database } from '../store/database.ts';
-import { keyringFile, keyringOf } from '../store/keyring-file.ts';
-import { migrationStatus } from '../store/migrations.ts';
-import { openDatabase } from '../store/open-store.ts';
-import { type StoredVault, VaultSealing } from '../store/vault-sealing.ts';
-import { VAULT_COLUMNS } from '../store/vaults-in-transaction.ts';
-import { isNotMadeYet } from './migrate.ts';
+import { keyringFile } from '../store/keyring-file.ts';
+import { checkDatabase } from './check-database.ts';
+import { checkDataDirectory, checkListening } from './check-machine.ts';
 
-interface Finding {
+export interface Finding {
   what: string;
   ok: boolean;
   says: string;
@@ -47,6 +35,8 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     checkExportKey(settings),
     ...checkProxy(settings),
     ...checkRegion(settings),
+    ...(await checkDataDirectory(settings)),
+    ...(await checkListening(settings)),
     ...(await checkDatabase(settings)),
   ];
   if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
@@ -64,18 +54,6 @@ export async function checkSetup(settings: ControlPlaneSettings) {
 function checkRegion({ vault_aws_region: region }: ControlPlaneSettings): Finding[] {
   const warning = regionWarning(region);
   return warning === undefined ? [] : [{ what: 'vault_aws_region', ok: true, says: `WARNING: ${warning}` }];
-}
-
-/** Of vaults, what may be wrong with them. */
-async function checkVaults(database: Database): Promise<Finding[]> {
-  const vaults = await database.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by prefix`);
-  return vaults.flatMap(({ prefix, name, config }) =>
-    doubtsOf(VAULT_TYPES.get(name), config as VaultConfig).map((doubt) => ({
-      what: `vault ${prefix}`,
-      ok: true,
-      says: `WARNING: ${doubt}`,
-    })),
-  );
 }
 
 function checkCertificates(settings: ControlPlaneSettings): Finding {
@@ -165,47 +143,4 @@ function checkProxy(settings: ControlPlaneSettings): Finding[] {
   const proxies = new Proxies(process.env);
   notePlace(proxies, place, process.env);
   return [proxyFinding(proxies) ?? []].flat();
-}
-
-/** Vaults whose configuration has credentials in it, and whether the keyring opens them. */
-async function checkCredentials(database: Database, sealing: VaultSealing): Promise<Finding[]> {
-  const vaults = await database.query<StoredVault>(`select ${VAULT_COLUMNS} from vaults order by prefix`);
-  return vaults
-    .filter((vault) => sealedMembers(vault).length > 0)
-    .map((vault) => {
-      const fault = sealing.faultOf(vault);
-      return { what: `credentials of vault ${vault.prefix}`, ok: !fault, says: fault ?? CREDENTIAL_ADVICE };
-    });
-}
-
-/** One that can't be read is another finding. */
-function sealingOf(settings: ControlPlaneSettings): VaultSealing {
-  try {
-    return new VaultSealing(keyringOf(settings));
-  } catch {
-    return new VaultSealing(undefined);
-  }
-}
-
-async function checkDatabase(settings: ControlPlaneSettings): Promise<Finding[]> {
-  const what = 'database';
-  if (isNotMadeYet(settings))
-    return [{ what, ok: true, says: `${shownPath(settings.data_dir)}/db will be made at the start` }];
-  try {
-    const database = await openDatabase(settings, silentLog, systemClock);
-    try {
-      const { applied, latest, pending } = await migrationStatus(database);
-      const rest = pending.length > 0 ? `; the start brings it to ${latest}` : '';
-      const finding = { what, ok: true, says: `${settings.database}, schema ${applied}${rest}` };
-      if (applied !== latest) return [finding];
-      return [finding, ...(await checkCredentials(database, sealingOf(settings))), ...(await checkVaults(database))];
-    } finally {
-      await database.close();
-    }
-  } catch (error) {
-    if (error instanceof DataDirInUse) {
-      return [{ what, ok: true, says: `${shownPath(settings.data_dir)}/db is open in a control plane that runs` }];
-    }
-    return [{ what, ok: false, says: errorMessage(error) }];
-  }
 }

@@ -3,6 +3,7 @@ import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import { bindCredentials } from './bind-credentials.ts';
 import type { Database, Queryable } from './database.ts';
+import { refuseDatabase } from './database-problem.ts';
 
 /** Any number that nobody else on the database takes; the same in every release. */
 const ADVISORY_LOCK = 7_228_105_430;
@@ -39,10 +40,7 @@ export async function migrationStatus(
   database: Queryable,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<MigrationStatus> {
-  const [table] = await database.query<{ there: boolean }>(
-    "select to_regclass('vaultplane_migrations') is not null as there",
-  );
-  const applied = table!.there ? await lastApplied(database) : 0;
+  const applied = (await hasMigrations(database)) ? await lastApplied(database) : 0;
   return statusOf(applied, migrations);
 }
 
@@ -58,22 +56,47 @@ export async function migrate(
   keyring: Keyring | undefined,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<string[]> {
-  return database.transaction(
-    async (transaction) => {
-      await transaction.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-      await transaction.query(`create table if not exists vaultplane_migrations (
+  return database
+    .transaction(
+      (transaction) => migrateIn(transaction, keyring, migrations),
+      // On a large database, or while another control plane does it.
+      { slow: true },
+    )
+    .catch(refuseDatabase);
+}
+
+/** The same within a transaction of the caller's. */
+export async function migrateIn(
+  transaction: Queryable,
+  keyring: Keyring | undefined,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<string[]> {
+  await transaction.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+  // Postgres asks for the right to create tables also where `if not exists` finds that there is one.
+  if (!(await hasMigrations(transaction))) {
+    await transaction.query(`create table vaultplane_migrations (
       number integer primary key, name text not null, applied_at timestamptz not null default now())`);
-      const { applied, pending } = statusOf(await lastApplied(transaction), migrations);
-      for (const { number, name, sql, step } of migrations.filter((migration) => migration.number > applied)) {
-        await step?.(transaction, keyring);
-        for (const statement of statementsOf(sql)) await transaction.query(statement);
-        await transaction.query('insert into vaultplane_migrations (number, name) values ($1, $2)', [number, name]);
-      }
-      return pending;
-    },
-    // On a large database, or while another control plane does it.
-    { slow: true },
+  }
+  const { applied, pending } = statusOf(await lastApplied(transaction), migrations);
+  for (const { number, name, sql, step } of migrations.filter((migration) => migration.number > applied)) {
+    await step?.(transaction, keyring);
+    for (const statement of statementsOf(sql)) await transaction.query(statement);
+    await transaction.query('insert into vaultplane_migrations (number, name) values ($1, $2)', [number, name]);
+  }
+  return pending;
+}
+
+/** The tables that the migrations make. */
+export function tablesOf(migrations: readonly Migration[] = MIGRATIONS): string[] {
+  const made = migrations.flatMap(({ sql }) => [...sql.matchAll(/^create table (\w+)/gm)].map(([, table]) => table!));
+  return ['vaultplane_migrations', ...made];
+}
+
+async function hasMigrations(database: Queryable): Promise<boolean> {
+  const [table] = await database.query<{ there: boolean }>(
+    "select to_regclass('vaultplane_migrations') is not null as there",
   );
+  return table!.there;
 }
 
 async function lastApplied(database: Queryable): Promise<number> {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
+import { checkDataDir } from '@vaultplane/shared/data-dir.ts';
 import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
@@ -13,6 +14,7 @@ import { readTokenFile } from '../api/token.ts';
 import { loadLinkCredentials } from '../configuration/cluster-connection.ts';
 import { apiTokenFile, controlPlanesOf, type DataPlaneSettings, refuseOwnEndpoint } from '../settings.ts';
 import { readPolicy } from '../upstream-policy.ts';
+import { checkListening } from './check-listening.ts';
 import { describeFinding, type Finding, finding } from './finding.ts';
 import { quietLog, readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
@@ -59,7 +61,8 @@ async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promi
   return [
     // Whoever reads this has got through the settings.
     { what: 'settings', ok: true, says: 'valid' },
-    await finding('api_listen', () => checkApi(settings, env)),
+    await finding('data_dir', () => checkDirectory(settings)),
+    ...(await checkListening(settings, () => checkApi(settings, env))),
     await finding('api_token_file', () => checkToken(settings)),
     ...(settings.api_policies === undefined
       ? []
@@ -78,6 +81,12 @@ async function check(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promi
   ];
 }
 
+async function checkDirectory({ data_dir: path }: DataPlaneSettings): Promise<string> {
+  const isThere = await checkDataDir(path);
+  return isThere ? shownPath(path) : `${shownPath(path)} will be made at the start`;
+}
+
+/** What is to be said behind the address of applications. */
 async function checkApi(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Promise<string> {
   refuseOwnEndpoint(settings, env);
   const { readApiCertificate } = await import('../data-plane.ts');
@@ -87,7 +96,7 @@ async function checkApi(settings: DataPlaneSettings, env: NodeJS.ProcessEnv): Pr
   } catch (error) {
     throw new StartError(`api_ssl_cert and api_ssl_cert_key can't be used together: ${errorMessage(error)}`);
   }
-  return `${shownAddress(settings.api_listen)}${certificate ? ', with TLS' : ''}`;
+  return certificate ? ', with TLS' : '';
 }
 
 async function checkToken(settings: DataPlaneSettings): Promise<string> {

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { checkDataDir } from '@vaultplane/shared/data-dir.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
+import { type Address, printAddress, shownAddress } from '@vaultplane/shared/settings.ts';
+import { shownPath } from '@vaultplane/shared/shown-text.ts';
+import { listen, listening, reachable } from '../listener.ts';
+import type { ControlPlaneSettings } from '../settings.ts';
+import type { Finding } from './check.ts';
+
+const STATUS_TIMEOUT_MS = 2000;
+const LISTENS = ['status_listen', 'cluster_listen', 'admin_listen'] as const;
+
+export async function checkDataDirectory({ data_dir: path }: ControlPlaneSettings): Promise<Finding[]> {
+  const what = 'data_dir';
+  try {
+    const isThere = await checkDataDir(path);
+    return [{ what, ok: true, says: isThere ? shownPath(path) : `${shownPath(path)} will be made at the start` }];
+  } catch (error) {
+    return [{ what, ok: false, says: errorMessage(error) }];
+  }
+}
+
+/** Whether each address can be listened on, or is by the control plane of this very data_dir. */
+export async function checkListening(settings: ControlPlaneSettings): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  let runs: boolean | undefined;
+  for (const what of LISTENS) {
+    const address = settings[what];
+    try {
+      await tryListening(what, address);
+      findings.push({ what, ok: true, says: shownAddress(address) });
+    } catch (error) {
+      runs ??= await isRunning(settings);
+      const says = runs ? `${shownAddress(address)}, in use by the control plane that runs here` : errorMessage(error);
+      findings.push({ what, ok: runs, says });
+    }
+  }
+  return findings;
+}
+
+async function tryListening(setting: string, address: Address): Promise<void> {
+  const server = createServer((socket) => socket.destroy());
+  await listening(setting, address, () => listen(server, address));
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** Whether what answers at status_listen is this data_dir's control plane. */
+async function isRunning({ status_listen, data_dir }: ControlPlaneSettings): Promise<boolean> {
+  try {
+    const kept = (await readFile(join(data_dir, 'node-id'), 'utf8')).trim();
+    const url = `http://${printAddress(reachable(status_listen))}/status`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(STATUS_TIMEOUT_MS) });
+    const { program, node_id } = (await answer.json()) as { program?: unknown; node_id?: unknown };
+    return program === 'vaultplane-cp' && node_id === kept;
+  } catch {
+    return false;
+  }
+}
