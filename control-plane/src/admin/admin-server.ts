@@ -3,6 +3,7 @@ import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { ExportPublicKey } from '@vaultplane/shared/export-key.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { answerWhileSending, namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import { forRequest, REQUEST_ID_HEADER, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import type { Tracing } from '@vaultplane/shared/tracing.ts';
@@ -30,7 +31,7 @@ import { FailedTries } from './failed-tries.ts';
 import { FleetFeed } from './fleet-feed.ts';
 import { type Information, informationRoutes } from './information-routes.ts';
 import { invitationRoutes } from './invitation-routes.ts';
-import { notFound, toKongError } from './kong-error.ts';
+import { badRequest, notFound, toKongError } from './kong-error.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { openApiRoute } from './openapi/document.ts';
 import { referenceRoutes } from './reference-routes.ts';
@@ -103,6 +104,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   // Before any of the body is read: whoever may not do what is asked has nothing parsed.
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...ANSWER_HEADERS, [REQUEST_ID_HEADER]: request.id, 'x-kong-admin-request-id': request.id });
+    if (namesTwoHosts(request.raw)) throw badRequest(TWO_HOSTS);
     const { open, role } = request.routeOptions.config ?? {};
     // The manager's own files say nothing of what is kept here; what they show, they ask this API for.
     if (open !== true) request.actor = await options.authentication.identify(request);
@@ -112,6 +114,12 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   // Whoever has written sees it in whatever is read next here, the published version too.
   app.addHook('onSend', async (request, reply) => {
     if (request.method !== 'GET' && reply.statusCode < 400) await publisher.caughtUp();
+  });
+  // Fastify would end the connection of whoever sends too much; a client that is still sending would never see the answer.
+  app.addHook('onSend', async (request, reply) => {
+    if (reply.statusCode < 400 || request.raw.complete) return;
+    reply.removeHeader('connection');
+    answerWhileSending(request.raw, reply.raw);
   });
   const strangers = new FailedTries(options.clock);
   app.addHook('onSend', async (request, reply) => {

@@ -11,6 +11,7 @@ import type { ExportKey } from '@vaultplane/shared/export-key.ts';
 import type { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
+import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { WebSocketServer } from 'ws';
 import { boundAddress, listen, listening, reachable } from '../listener.ts';
@@ -129,6 +130,10 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   };
   server.on('request', (request, response) => {
     handshakes.leave(request.socket);
+    if (namesTwoHosts(request)) {
+      response.writeHead(400, { 'content-type': 'text/plain', connection: 'close' }).end(`${TWO_HOSTS}\n`);
+      return;
+    }
     if (enrolmentRequests?.take(request, response, ipOf(request))) return;
     void admit(request).then((verdict) => {
       const [status, reason] =
@@ -138,6 +143,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   });
   server.on('upgrade', async (request, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {});
+    if (namesTwoHosts(request)) return answer(socket, '400 Bad Request', TWO_HOSTS);
     const verdict = await admit(request);
     if (socket.destroyed) return;
     if ('refused' in verdict) {

@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
+import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { boundAddress, listen, listening, reachable } from '../listener.ts';
 import type { Metrics } from './metrics.ts';
@@ -26,6 +27,7 @@ export interface StatusServer {
 export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
   const server = createServer(HTTP_LIMITS, (request, response) => {
     response.setHeader('cache-control', 'no-store').setHeader('x-content-type-options', 'nosniff');
+    if (namesTwoHosts(request)) return json(response, 400, { message: TWO_HOSTS });
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return json(response, 405, { message: 'Method not allowed' });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { answerWhileSending } from '@vaultplane/shared/request-framing.ts';
 import { currentRequestId, REQUEST_ID_HEADER } from '@vaultplane/shared/request-id.ts';
 import { MethodNotAllowed } from './guards.ts';
 
@@ -98,8 +99,7 @@ export function beginError(response: ServerResponse, error: VaultplaneError): bo
   if (error.status === 503 || error.status === 429) {
     response.setHeader('retry-after', Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1)));
   }
-  // A body that was not read to its end would be taken for the next request.
-  if (error.status === 413) response.setHeader('connection', 'close');
+  if (error.status === 413) answerWhileSending(response.req, response);
   return true;
 }
 

@@ -2,6 +2,7 @@ import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
+import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import { forRequest, nextRequestId, sentRequestId } from '@vaultplane/shared/request-id.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/settings.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
@@ -164,6 +165,10 @@ function answerCalls(
       return refuse('too_many_bad_tokens', error);
     };
     const answer = () => {
+      if (namesTwoHosts(request)) {
+        response.setHeader('connection', 'close');
+        return refuse('not_http', new VaultplaneError('bad_request', TWO_HOSTS));
+      }
       if (isForwarded(request)) return refuse('forwarded', new VaultplaneError('bad_request', 'Forwarded'));
       if (hostIsChecked && !namesThisMachine(request)) {
         const message = 'the Host header must name this machine, such as 127.0.0.1 or localhost';

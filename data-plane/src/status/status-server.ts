@@ -1,6 +1,8 @@
+import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { http } from '@vaultplane/shared/node-modules.ts';
+import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import type { Address } from '@vaultplane/shared/settings.ts';
 import { asVaultplaneError, contentOf, sendContent, sendError, sendJson } from '../api/answer.ts';
 import { requireMethod } from '../api/guards.ts';
@@ -24,6 +26,7 @@ export async function startStatusServer(options: {
   const { facts, metrics } = options;
   const server = http.createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, async (request, response) => {
     try {
+      if (namesTwoHosts(request)) throw new VaultplaneError('bad_request', TWO_HOSTS);
       requireMethod(request, ['GET']);
       const refusal = foreignReader(request.headers, options.listen);
       if (refusal !== undefined) return sendJson(response, 403, { error: { code: 'foreign_host', message: refusal } });
