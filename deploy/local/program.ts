@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { systemClock } from '@vaultplane/shared/clock.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 
 export interface ProgramOptions {
@@ -95,11 +96,11 @@ export class Program {
 
   /** SIGTERM, and SIGKILL after `graceMs` milliseconds. */
   async stop(graceMs = 8000): Promise<Exit> {
-    const late = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    const cancel = systemClock.after(graceMs, () => this.#child.kill('SIGKILL'));
     try {
       return await this.kill('SIGTERM');
     } finally {
-      clearTimeout(late);
+      cancel();
     }
   }
 }

@@ -19,18 +19,30 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   reuseMs: 20,
-  after(delayMs, task) {
-    const due = performance.now() + delayMs;
-    let timer: NodeJS.Timeout;
-    const arm = () => {
-      const left = due - performance.now();
-      timer =
-        left > LONGEST_TIMER_MS
-          ? setTimeout(arm, LONGEST_TIMER_MS).unref()
-          : setTimeout(task, Math.max(0, left)).unref();
-    };
-    // What a timer does later is no part of the request that it was set by.
-    forNoRequest(arm);
-    return () => clearTimeout(timer);
-  },
+  after: (delayMs, task) => startTimer(delayMs, task, false),
 };
+
+/** As the system's clock's `after`, but the process stays alive until then. */
+export function afterAlive(delayMs: number, task: () => void): () => void {
+  return startTimer(delayMs, task, true);
+}
+
+/** As AbortSignal.timeout, which takes as little as setTimeout does. */
+export function abortAfter(delayMs: number): AbortSignal {
+  const controller = new AbortController();
+  systemClock.after(delayMs, () => controller.abort(new DOMException('it took too long', 'TimeoutError')));
+  return controller.signal;
+}
+
+function startTimer(delayMs: number, task: () => void, keepsAlive: boolean): () => void {
+  const due = performance.now() + delayMs;
+  let timer: NodeJS.Timeout;
+  const arm = () => {
+    const left = due - performance.now();
+    timer = left > LONGEST_TIMER_MS ? setTimeout(arm, LONGEST_TIMER_MS) : setTimeout(task, Math.max(0, left));
+    if (!keepsAlive) timer.unref();
+  };
+  // What a timer does later is no part of the request that it was set by.
+  forNoRequest(arm);
+  return () => clearTimeout(timer);
+}

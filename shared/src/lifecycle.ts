@@ -1,4 +1,5 @@
 import type { Command, CommanderError } from 'commander';
+import { systemClock } from './clock.ts';
 import { diagnostics } from './diagnostics.ts';
 import { errorMessage, UsageError } from './errors.ts';
 import type { Log } from './log.ts';
@@ -101,7 +102,7 @@ export function stopOnSignals({ program, withinMs }: { program?: string; withinM
     process.on(name, () => {
       if (!controller.signal.aborted) {
         first = performance.now();
-        if (withinMs !== undefined) setTimeout(endLate, withinMs, program, withinMs).unref();
+        if (withinMs !== undefined) systemClock.after(withinMs, () => endLate(program, withinMs));
         controller.abort(name);
       } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(128 + number);
     });

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { afterAlive, systemClock } from '@vaultplane/shared/clock.ts';
 import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
 import { ClientError, type ClientErrorCode, DataPlaneUnreachable } from './client-error.ts';
 
@@ -115,18 +116,15 @@ export class Transport {
     const errorOf = idleErrors(request);
     request.on('socket', (socket) => (keepsAlive ? socket.ref() : socket.unref()));
     return new Promise((resolve, reject) => {
-      const late = setTimeout(
-        () => request.destroy(new Error(`gave no answer within ${timeoutMs} ms`)),
-        Math.max(1, timeoutMs),
-      );
-      if (!keepsAlive) late.unref();
+      const after = keepsAlive ? afterAlive : systemClock.after;
+      const cancel = after(timeoutMs, () => request.destroy(new Error(`gave no answer within ${timeoutMs} ms`)));
       request.once('response', (response) => {
-        clearTimeout(late);
+        cancel();
         resolve(response);
       });
       // Not once: a connection that breaks later ends the answer too, and must not end the process.
       request.on('error', (error) => {
-        clearTimeout(late);
+        cancel();
         reject(errorOf(error));
       });
       request.end(text);
@@ -134,14 +132,14 @@ export class Transport {
   }
 
   async #read(response: IncomingMessage, { signal, timeoutMs }: CallOptions): Promise<unknown> {
-    const late = setTimeout(() => response.destroy(new Error('was not read in time')), Math.max(1, timeoutMs));
+    const cancel = afterAlive(timeoutMs, () => response.destroy(new Error('was not read in time')));
     let text = '';
     try {
       for await (const chunk of response.setEncoding('utf8')) text += chunk;
     } catch (error) {
       throw this.#failure(error, signal);
     } finally {
-      clearTimeout(late);
+      cancel();
     }
     try {
       return JSON.parse(text);

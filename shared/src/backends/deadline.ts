@@ -1,3 +1,4 @@
+import { afterAlive } from '../clock.ts';
 import { BackendError } from './backend.ts';
 
 /** What is under a deadline, for errors, and what may end it before. */
@@ -22,7 +23,7 @@ export function withinDeadline<T>(call: BoundedCall, work: (signal: AbortSignal)
   return new Promise((resolve, reject) => {
     const cut = new AbortController();
     const end = () => {
-      clearTimeout(timer);
+      cancel();
       signal.removeEventListener('abort', onAbort);
     };
     const stop = (error: BackendError) => {
@@ -31,9 +32,8 @@ export function withinDeadline<T>(call: BoundedCall, work: (signal: AbortSignal)
       cut.abort();
     };
     const onAbort = () => stop(new BackendError('unavailable', `${subject}: the call was cancelled`));
-    const timer = setTimeout(
-      () => stop(new BackendError('unavailable', `${subject}: ${target} did not answer in ${deadline} ms`)),
-      deadline,
+    const cancel = afterAlive(deadline, () =>
+      stop(new BackendError('unavailable', `${subject}: ${target} did not answer in ${deadline} ms`)),
     );
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });

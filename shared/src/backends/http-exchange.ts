@@ -1,6 +1,7 @@
 import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
+import { systemClock } from '../clock.ts';
 import { idleErrors, retryIdleClosed } from '../idle-connections.ts';
 import { http, https } from '../node-modules.ts';
 import { ForwardingAgent } from '../proxies/agents.ts';
@@ -144,9 +145,8 @@ function readBody(
 
 function limitConnecting(socket: Socket, secure: boolean, milliseconds: number): void {
   if (!socket.connecting) return;
-  const timer = setTimeout(() => {
+  const clear = systemClock.after(milliseconds, () => {
     socket.destroy(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' }));
-  }, milliseconds);
-  const clear = () => clearTimeout(timer);
+  });
   socket.once(secure ? 'secureConnect' : 'connect', clear).once('close', clear);
 }

@@ -3,6 +3,7 @@ import type { AgentOptions as TlsAgentOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { BackendError } from '../backends/backend.ts';
+import { abortAfter } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { lookup } from '../names/lookup.ts';
 import { http, https, tls } from '../node-modules.ts';
@@ -43,7 +44,7 @@ export class TunnellingAgent extends https.Agent {
 
   async #connect(options: ClientRequestArgs): Promise<Duplex> {
     const { proxy, connectMs, ca } = this.#through;
-    const signal = AbortSignal.timeout(connectMs);
+    const signal = abortAfter(connectMs);
     const address = { host: withoutBrackets(String(options.host)), port: Number(options.port) };
     const tunnel = await openTunnel(address, proxy.url, {
       signal,

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { afterAlive } from '@vaultplane/shared/clock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { CommandGroup } from './command-group.ts';
 import type { GroupWitness } from './group-witness.ts';
@@ -60,8 +61,7 @@ export class SupervisedCommand {
     this.#replacement = env;
     if (isStopping) return;
     this.#group?.signal('SIGTERM');
-    const late = setTimeout(() => this.#group?.signal('SIGKILL'), this.#options.graceMs);
-    this.#cancelKill = () => clearTimeout(late);
+    this.#cancelKill = afterAlive(this.#options.graceMs, () => this.#group?.signal('SIGKILL'));
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -1,6 +1,7 @@
 import type { Agent } from 'node:http';
 import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
+import { abortAfter } from '../../clock.ts';
 import { withoutBrackets } from '../../settings.ts';
 import { shownName } from '../../shown-text.ts';
 import { isAwsDefault } from '../../upstream-policy/default-hosts.ts';
@@ -92,7 +93,7 @@ export class AwsConnections {
     const { method, protocol, hostname, port, path, query, headers, body } = request;
     const search = buildQueryString(query);
     const url = targetOf(protocol, hostname, port, search === '' ? path : `${path}?${search}`);
-    const signal = (abortSignal as AbortSignal | undefined) ?? AbortSignal.timeout(this.#context.deadlines.total);
+    const signal = (abortSignal as AbortSignal | undefined) ?? abortAfter(this.#context.deadlines.total);
     const answer = await this.#exchange({ method, url, headers, body }, guard, limits, signal);
     if (mayTellTime(guard, url)) this.clock.learn(answer.headers);
     return { response: new HttpResponse({ statusCode: answer.status, headers: textsOf(answer), body: answer.body }) };

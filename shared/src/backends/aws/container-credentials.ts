@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { abortAfter } from '../../clock.ts';
 import { isLoopbackAddress } from '../../upstream-policy/addresses.ts';
 import type { AwsConnections } from './connections.ts';
 import type { AwsCredentials } from './credential-store.ts';
@@ -28,7 +29,7 @@ export async function containerCredentials(
     try {
       const token = await tokenOf(env);
       const headers: Record<string, string> = token === undefined ? {} : { authorization: token };
-      const answer = await connections.ask({ method: 'GET', url, headers }, AbortSignal.timeout(timeoutMs));
+      const answer = await connections.ask({ method: 'GET', url, headers }, abortAfter(timeoutMs));
       if (answer.status !== 200) throw new ProviderFailed('EndpointRefused', answer.status);
       return credentialsIn(answer.body.toString('utf8'));
     } catch (error) {

@@ -1,3 +1,4 @@
+import { abortAfter } from '../../clock.ts';
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { AwsConnections } from './connections.ts';
@@ -33,7 +34,7 @@ export async function instanceCredentials(
   const isV1Off = setting('AWS_EC2_METADATA_V1_DISABLED', 'ec2_metadata_v1_disabled') ?? 'false';
 
   const ask = (method: 'GET' | 'PUT', path: string, headers: Record<string, string>): Promise<HttpAnswer> =>
-    connections.ask({ method, url: new URL(path, base), headers }, AbortSignal.timeout(timeoutMs));
+    connections.ask({ method, url: new URL(path, base), headers }, abortAfter(timeoutMs));
   const token = await tokenOf(ask);
   if (token === null && isV1Off !== 'false') throw new ProviderFailed('InstanceMetadataV1Disabled');
   const headers: Record<string, string> = token === null ? {} : { [TOKEN_HEADER]: token };

@@ -118,6 +118,15 @@ describe('the token of a vault of a real OpenBao', { skip: noOpenBao() ?? false 
     await assert.rejects(hcv.read('hello'), { code: 'unavailable', message: /has ended or was revoked/ });
   });
 
+  it('with a lease of a year is renewed when that is due, and not hundreds of times a second', async () => {
+    await server.api('POST', 'sys/auth/approle/tune', { max_lease_ttl: '8760h' });
+    const config = await roleOf('year', { token_ttl: '8760h', token_max_ttl: '8760h' });
+    await using hcv = await openHcv(server, config);
+    const begun = performance.now();
+    for (let read = 0; read < 20 || performance.now() - begun < 500; read++) await hcv.read('hello');
+    assert.deepEqual([hcv.count('login'), hcv.count('renew'), hcv.count('lookup')], [1, 0, 0]);
+  });
+
   it('lasts through a time in which the server is sealed', async () => {
     await using sealed = await OpenBao.start();
     await sealed.putSecret('hello', { foo: 'bar' });

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { systemClock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import { BackendError } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
@@ -45,7 +46,7 @@ export class TokenKeeper {
   #held: Held | null = null;
   #loggingIn: Promise<Held> | null = null;
   #lookingUp: { token: string; isGood: Promise<boolean> } | null = null;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer = () => {};
   #refusal: { credential: string; error: BackendError; pause: number; until: number } | null = null;
 
   constructor(options: TokenKeeperOptions) {
@@ -89,7 +90,7 @@ export class TokenKeeper {
   }
 
   #forget(): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     this.#held = null;
   }
 
@@ -132,11 +133,10 @@ export class TokenKeeper {
   }
 
   #renewIn(held: Held, milliseconds: number): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     // A fleet that started together does not ask in step.
     const jittered = milliseconds * (0.9 + Math.random() * 0.1);
-    this.#timer = setTimeout(() => void this.#renew(held), jittered);
-    this.#timer.unref();
+    this.#cancelTimer = systemClock.after(jittered, () => void this.#renew(held));
   }
 
   /** Never rejects: what fails is tried again for as long as the token lives. */
