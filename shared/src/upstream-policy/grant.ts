@@ -1,7 +1,7 @@
 import { isAbsolute, normalize } from 'node:path';
 import { shownPath } from '../shown-text.ts';
 import type { Carried, UpstreamUse } from './carried.ts';
-import { type DestinationPattern, matches, printDestination } from './destination.ts';
+import { type Destination, type DestinationPattern, matches, printDestination } from './destination.ts';
 import { meaningOfReference, variableOfReference } from './reference-meaning.ts';
 
 /** A grant as it stands in the file. */
@@ -44,8 +44,12 @@ export class Grant {
     this.variables = [...new Set([...environment, ...named])];
   }
 
+  names(type: string, destination: Destination): boolean {
+    return type === this.type && matches(this.#destination, destination);
+  }
+
   covers(type: string, { destination }: Pick<UpstreamUse, 'destination'>, carried: Carried): boolean {
-    if (type !== this.type || !matches(this.#destination, destination)) return false;
+    if (!this.names(type, destination)) return false;
     const form = this.#form;
     switch (carried.kind) {
       case 'token_request':

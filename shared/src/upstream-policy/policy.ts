@@ -34,6 +34,11 @@ export class UpstreamPolicy {
     return this.#grants.some(({ variables }) => variables.includes(name));
   }
 
+  /** Whether a grant names a destination for vaults of a type, whatever it lets them send there. */
+  names(type: string, destination: Destination): boolean {
+    return this.#grants.some((grant) => grant.names(type, destination));
+  }
+
   /**
    * Why a vault that a control plane gave may not do this; null where it may.
    *
