@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, lstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -180,6 +180,9 @@ describe('the program', () => {
     if (process.getuid?.() === 0) {
       const device = join(directory, 'device');
       spawnSync('mknod', [device, 'c', '1', '3']);
+      chownSync(file, 1234, 2345);
+      assert.equal((await run(['config', 'dump', '-o', file])).status, 0);
+      assert.deepEqual([statSync(file).uid, statSync(file).gid], [1234, 2345]);
       const refused = await run(['config', 'dump', '-o', device]);
       assert.equal(refused.status, 1);
       assert.match(refused.err, /device is a character device; give -o the path of a file or a pipe/);

@@ -115,6 +115,36 @@ describe('files that another user of the machine prepares', {
     }
   });
 
+  it('has no secret left in a file of theirs, or with a mode of theirs, by `render -o`', () => {
+    const template = join(deployment.folder, 'kept-template');
+    writeFileSync(template, '{{ env "WORD" }}');
+    const theirs = (path: string) => {
+      writeFileSync(path, 'planted');
+      chownSync(path, STRANGER, STRANGER);
+      chmodSync(path, 0o666);
+      return path;
+    };
+    const folder = join(shared, 'theirs');
+    mkdirSync(folder);
+    chownSync(folder, STRANGER, STRANGER);
+    // A file of root, to which they have made a link.
+    const linked = join(shared, 'linked');
+    writeFileSync(join(deployment.folder, 'of-root'), 'of root', { mode: 0o644 });
+    const paths = [theirs(join(shared, 'planted')), theirs(join(folder, 'planted'))];
+    if (spawnSync('ln', [join(deployment.folder, 'of-root'), linked]).status === 0) paths.push(linked);
+    for (const path of paths) {
+      const env = { ...dataPlane.env, WORD: 'canary-77aa' };
+      const { status, stderr } = run(DATA_PLANE_MAIN, ['render', template, '-o', path], env);
+      assert.equal(status, 0, stderr);
+      assert.deepEqual([statSync(path).uid, modeOf(path), readFileSync(path, 'utf8')], [0, '600', 'canary-77aa']);
+    }
+    // One that root has given them in their own folder is theirs.
+    const home = newFolder('home', 0o755, STRANGER);
+    const given = theirs(join(home, 'app.env'));
+    assert.equal(run(DATA_PLANE_MAIN, ['render', template, '-o', given], { ...dataPlane.env, WORD: 'new' }).status, 0);
+    assert.deepEqual([statSync(given).uid, readFileSync(given, 'utf8')], [STRANGER, 'new']);
+  });
+
   it('has no link followed beside a file that is written in a shared folder', async () => {
     setVictim();
     const path = join(shared, 'config.export');

@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, watch } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  symlinkSync,
+  watch,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
@@ -94,6 +107,44 @@ describe('vaultplane-dp render', () => {
     const number = (option: string, name: string) =>
       Number(spawnSync('id', [option, name], { encoding: 'utf8' }).stdout);
     assert.deepEqual([uid, gid, mode & 0o777], [number('-u', 'nobody'), number('-g', 'daemon'), 0o600]);
+  });
+
+  it('follows a link to what is not there yet, and leaves the link', async () => {
+    const run = join(folder, 'run');
+    mkdirSync(run);
+    mkdirSync(join(folder, 'etc'));
+    const link = join(folder, 'etc', 'app.conf');
+    symlinkSync(join(run, 'app.conf'), link);
+    const template = scene.file('app.conf.tmpl', `{{ secret "${FOO}" }}`);
+    for (const output of [link, join(folder, 'etc')]) {
+      rmSync(join(run, 'app.conf'), { force: true });
+      assert.equal((await scene.command(['render', template, '-o', output]).ended).status, 0);
+      assert.ok(lstatSync(link).isSymbolicLink());
+      assert.equal(readFileSync(join(run, 'app.conf'), 'utf8'), `canary-"one"'s`);
+    }
+    // As after a boot, where what makes the folder has not run.
+    rmSync(run, { recursive: true });
+    const failed = await scene.command(['render', template, '-o', link]).ended;
+    assert.equal(failed.status, 1);
+    assert.ok(lstatSync(link).isSymbolicLink());
+  });
+
+  it('keeps the mode and the owner of a file that is there, unless told otherwise', async () => {
+    const template = scene.file('keeping.tmpl', `{{ secret "${FOO}" }}`);
+    const output = scene.file('kept', 'before');
+    const isRoot = process.getuid!() === 0;
+    const [uid, gid] = isRoot ? [1234, 2345] : [process.getuid!(), process.getgid!()];
+    chownSync(output, uid, gid);
+    chmodSync(output, 0o640);
+    const of = ({ uid, gid, mode }: Stats) => [uid, gid, (mode & 0o7777).toString(8)];
+    assert.equal((await scene.command(['render', template, '-o', output]).ended).status, 0);
+    assert.equal(readFileSync(output, 'utf8'), `canary-"one"'s`);
+    assert.deepEqual(of(statSync(output)), [uid, gid, '640']);
+    assert.equal((await scene.command(['render', template, '-o', output, '--mode', '0600']).ended).status, 0);
+    assert.deepEqual(of(statSync(output)), [uid, gid, '600']);
+    if (!isRoot) return;
+    assert.equal((await scene.command(['render', template, '-o', output, '--owner', '77']).ended).status, 0);
+    assert.deepEqual(of(statSync(output)), [77, gid, '600']);
   });
 
   it('runs a command after a change, and only then', async () => {

@@ -1,7 +1,9 @@
-import { statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { attributesFor } from '@vaultplane/shared/kept-attributes.ts';
 import { outputPath, refused } from '@vaultplane/shared/output-path.ts';
+import { inHeldFolder } from '@vaultplane/shared/own-links.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
@@ -45,7 +47,7 @@ export async function dumpConfig(
   return undefined;
 }
 
-/** A file is replaced, and keeps its mode; a pipe and standard output are written to. */
+/** A file is replaced, and keeps its mode and owner; a pipe and standard output are written to. */
 async function writeOutput(output: string, text: string): Promise<void> {
   const where = await outputPath(output);
   if (where.kind === 'descriptor') return writeToDescriptor(where.fd, Buffer.from(text));
@@ -55,9 +57,12 @@ async function writeOutput(output: string, text: string): Promise<void> {
     await writeToPipe(where.path, Buffer.from(text), { onWaiting });
     return;
   }
-  const found = statSync(where.path, { throwIfNoEntry: false });
-  const mode = found ? found.mode & 0o777 : 0o666 & ~process.umask();
-  await writeDurably(where.path, text, { mode });
+  const { path } = where;
+  await inHeldFolder(dirname(path), async (folder) => {
+    const held = join(folder, basename(path));
+    const newMode = 0o666 & ~process.umask();
+    await writeDurably(held, text, await attributesFor(held, dirname(path), { newMode }));
+  });
 }
 
 /** `config diff`: what `config apply` of the same file would change. */

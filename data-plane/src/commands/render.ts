@@ -19,7 +19,7 @@ import { secondsOf } from './time-option.ts';
 
 interface RenderOptions extends SettingsOption {
   output: string;
-  mode: string;
+  mode?: string;
   owner?: string;
   watch?: boolean;
   exec?: string;
@@ -37,8 +37,11 @@ export function renderCommand(): Command {
       '-o, --output <file>',
       'the file to make, a pipe, or - for standard output; or a folder, for files named as the templates without .tmpl or .hbs',
     )
-    .option('--mode <octal>', "the file's mode", '0600')
-    .option('--owner <user:group>', "the file's owner and group, or one of them")
+    .option('--mode <octal>', "the file's mode (default: that of the file that is there, else 0600)")
+    .option(
+      '--owner <user:group>',
+      "the file's owner and group, or one of them (default: those of the file that is there, else this user)",
+    )
     .option('--watch', 'go on, and make it anew whenever a value rotates (SIGHUP: read the templates anew)')
     .option(
       '--exec <command>',
@@ -71,9 +74,10 @@ In a template (Handlebars, nothing is escaped by itself):
 A reference is one only where the template has it in quotes: a value or a variable that looks like one is text.`;
 
 async function jobsOf(templates: string[], { output, mode, owner, exec }: RenderOptions): Promise<RenderingJob[]> {
-  if (!/^[0-7]{3,4}$/.test(mode)) throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
+  if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode))
+    throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
   const how = {
-    mode: Number.parseInt(mode, 8),
+    mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
     owner: owner === undefined ? undefined : await parseOwner(owner),
     hasCommand: exec !== undefined,
   };

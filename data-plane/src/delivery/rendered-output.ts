@@ -10,7 +10,7 @@ import { isNoted, removeNote } from './owed-note.ts';
 import { replaceFile } from './rendered-file.ts';
 
 export interface OutputOptions {
-  mode: number;
+  mode?: number | undefined;
   owner?: FileOwner | undefined;
   /** A command is to run after each change, and is remembered beside the file until it has. */
   hasCommand?: boolean;
@@ -54,16 +54,16 @@ export class RenderedOutput {
 
   /**
    * @returns whether a command is owed: something was changed, now or by a run after which the command has not run. A stream
-   *   is written to where the text is another than the last
-   * @throws StartError that names the output, and none of the text; the reason of `stop`
+   *   is written to where the content is another than the last
+   * @throws StartError that names the output, and nothing of the content; the reason of `stop`
    */
-  async write(text: string, signals: WriteSignals = {}): Promise<boolean> {
+  async write(content: Uint8Array, signals: WriteSignals = {}): Promise<boolean> {
     try {
       const where = await this.#where();
-      if (where.kind === 'file') return await this.#replace(where.path, text);
-      const digest = hash('sha256', text);
+      if (where.kind === 'file') return await this.#replace(where.path, content);
+      const digest = hash('sha256', content);
       if (digest === this.#lastDigest) return false;
-      if (!(await this.#send(where, Buffer.from(text), signals))) return false;
+      if (!(await this.#send(where, content, signals))) return false;
       this.#lastDigest = digest;
       return true;
     } catch (error) {
@@ -83,10 +83,10 @@ export class RenderedOutput {
     }
   }
 
-  async #replace(path: string, text: string): Promise<boolean> {
+  async #replace(path: string, content: Uint8Array): Promise<boolean> {
     const { mode, owner, hasCommand = false } = this.#options;
     const wasOwed = hasCommand && this.#file !== path && (await isNoted(path));
-    const changed = await replaceFile(path, text, { mode, owner, noteOwed: hasCommand });
+    const changed = await replaceFile(path, content, { mode, owner, noteOwed: hasCommand });
     if (hasCommand) this.#file = path;
     return changed || wasOwed;
   }

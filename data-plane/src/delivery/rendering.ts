@@ -77,7 +77,7 @@ export class Rendering {
     const written = await Promise.all(
       this.#jobs.map(async ({ output }, index) => {
         try {
-          return (await output.isStream()) === streams && (await output.write(texts[index]!, signals));
+          return (await output.isStream()) === streams && (await output.write(Buffer.from(texts[index]!), signals));
         } catch (error) {
           signals.stop?.throwIfAborted();
           failures.push(error as Error);
