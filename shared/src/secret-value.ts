@@ -1,4 +1,5 @@
 import { VaultplaneError } from './errors.ts';
+import { withoutByteOrderMark } from './json-text.ts';
 
 /** What a reference picks from a secret: a member of its JSON object, what an RFC 6901 pointer reaches, or all of it. */
 export type Pick = { key: string } | { pointer: string } | 'whole';
@@ -109,9 +110,8 @@ export class SecretValue {
 /** Before a number of a JSON text stands one of these, or nothing; where this is found in a string, that costs time only. */
 const MAY_HAVE_NUMBERS = /(?:^|[\s:,[])-?\d/;
 
-/** A byte order mark in front, as editors of Windows write it, is no part of the JSON (RFC 8259 §8.1). */
 function parseJson(marked: string): Json | undefined {
-  const text = marked.startsWith('\ufeff') ? marked.slice(1) : marked;
+  const text = withoutByteOrderMark(marked);
   const keepDigits = (_name: string, value: unknown, context: { source: string }) =>
     typeof value === 'number' ? new JsonNumber(context.source) : value;
   try {

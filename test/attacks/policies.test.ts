@@ -51,7 +51,8 @@ async function start(t: { after(end: () => Promise<void>): void }, allow: string
   await controlPlane.putVault('aws-sm', { name: 'aws', 'config.region': 'us-east-1', 'config.ttl': '60' });
   const token = randomBytes(16).toString('hex');
   const policies = join(deployment.folder, 'policies.json');
-  writeFileSync(policies, JSON.stringify({ policies: [{ name: 'app', token, allow }] }), { mode: 0o600 });
+  // With a byte order mark, as an editor may write it.
+  writeFileSync(policies, `\ufeff${JSON.stringify({ policies: [{ name: 'app', token, allow }] })}`, { mode: 0o600 });
   const socketPath = join(deployment.folder, 'api.sock');
   const dataPlane = await deployment.planDataPlane('dp', controlPlane, {
     ...emulator.environment,

@@ -109,6 +109,31 @@ describe('vaultplane-dp render', () => {
     assert.deepEqual([uid, gid, mode & 0o777], [number('-u', 'nobody'), number('-g', 'daemon'), 0o600]);
   });
 
+  it('makes files of the bytes of a binary secret, by --binary and by decode', async () => {
+    const bytes = Buffer.from([0xfe, 0xed, 0, 255, 10, 13]);
+    scene.emulator.putSecret('us-east-1', 'keystore', bytes);
+    scene.emulator.putSecret('us-east-1', 'encoded', { keystore: bytes.toString('base64') });
+    const whole = '{vault://aws-sm-vault/keystore/}';
+    const output = join(folder, 'keystore.jks');
+    const cases: Array<[template: string, options: string[], made: Buffer]> = [
+      [`{{ secret "${whole}" }}`, ['--binary'], bytes],
+      [`{{ decode "${whole}" }}`, [], bytes],
+      ['{{ decode "{vault://aws-sm-vault/encoded/keystore}" }}', [], bytes],
+      [`{{ secret "${whole}" }}`, [], Buffer.from(bytes.toString('base64'))],
+      [`{{ base64 "${whole}" }}`, ['--binary'], Buffer.from(bytes.toString('base64'))],
+    ];
+    for (const [text, options, made] of cases) {
+      const args = ['render', scene.file('keystore.tmpl', text), '-o', output, ...options, '--exec', 'echo changed'];
+      assert.equal((await scene.command(args).ended).status, 0);
+      assert.deepEqual(readFileSync(output), made, text);
+      assert.equal((await scene.command(args).ended).stdout, '', 'the same is no change');
+    }
+    scene.emulator.putSecret('us-east-1', 'marked', '\ufeff{"a":"canary-b"}');
+    const template = scene.file('m.tmpl', '{{#with (fromJson "{vault://aws-sm-vault/marked/}")}}{{ a }}{{/with}}');
+    assert.equal((await scene.command(['render', template, '-o', output]).ended).status, 0);
+    assert.equal(readFileSync(output, 'utf8'), 'canary-b');
+  });
+
   it('follows a link to what is not there yet, and leaves the link', async () => {
     const run = join(folder, 'run');
     mkdirSync(run);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { StartError, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { Policy } from './policy.ts';
 import { isToken, readTokenFile, tokenDigest } from './token.ts';
@@ -39,7 +40,7 @@ export async function readPolicies(path: string): Promise<NamedPolicy[]> {
   }
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = JSON.parse(withoutByteOrderMark(text));
   } catch {
     // The parser's own message quotes the file, which may hold tokens.
     return fail(`is not JSON; it must have the form ${EXAMPLE}`);

@@ -19,6 +19,7 @@ import { secondsOf } from './time-option.ts';
 
 interface RenderOptions extends SettingsOption {
   output: string;
+  binary?: boolean;
   mode?: string;
   owner?: string;
   watch?: boolean;
@@ -37,6 +38,7 @@ export function renderCommand(): Command {
       '-o, --output <file>',
       'the file to make, a pipe, or - for standard output; or a folder, for files named as the templates without .tmpl or .hbs',
     )
+    .option('--binary', 'put the bytes of a binary secret, where its base64 is put otherwise')
     .option('--mode <octal>', "the file's mode (default: that of the file that is there, else 0600)")
     .option(
       '--owner <user:group>',
@@ -52,7 +54,10 @@ export function renderCommand(): Command {
     .action(async (templates: string[], options: RenderOptions) => {
       const limitMs = timeoutMs(options.execTimeout);
       const { exec } = options;
-      const rendering = new Rendering(await jobsOf(templates, options), process.env);
+      const rendering = new Rendering(await jobsOf(templates, options), {
+        env: process.env,
+        binary: options.binary === true,
+      });
       await rendering.check();
       await rendering.load();
       const settings = await readSettings(options);
@@ -69,7 +74,9 @@ In a template (Handlebars, nothing is escaped by itself):
   {{ shell (secret "{vault://aws/db/password}") }}  quoted for sh
   {{#with (fromJson "{vault://aws/db}")}}{{user}}:{{password}}{{/with}}
                                                     members of a whole secret
-  {{ base64 (secret "…") }}  {{ env "HOSTNAME" }}   and if, unless, each, lookup
+  {{ base64 "{vault://aws/keystore}" }}             base64; of the bytes where the secret is binary
+  {{ decode "{vault://aws/keystore}" }}             the bytes of a binary secret, or of a value in base64
+  {{ env "HOSTNAME" }}                              and if, unless, each, lookup
 
 A reference is one only where the template has it in quotes: a value or a variable that looks like one is text.`;
 

@@ -33,7 +33,7 @@ export class KeptRendering {
   readonly #render: OwedTask;
   readonly #streams: OwedTask;
   readonly #command: OwedTask | undefined;
-  #texts: string[] = [];
+  #texts: Uint8Array[] = [];
   #giveUp = new AbortController();
   /** Whether every value has been there once. */
   #hasRendered = false;

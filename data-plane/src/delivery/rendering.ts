@@ -11,6 +11,13 @@ export interface RenderingJob {
   output: RenderedOutput;
 }
 
+export interface RenderingOptions {
+  /** What templates may read. */
+  env: NodeJS.ProcessEnv;
+  /** Whether a binary secret is put as its bytes, and not as their base64. */
+  binary?: boolean;
+}
+
 export interface Written {
   /** Whether a command is owed: something was changed, now or by a run after which the command has not run. */
   isOwed: boolean;
@@ -24,14 +31,13 @@ const MOST_ROUNDS = 10;
 /** Templates and the files that are made from them. */
 export class Rendering {
   readonly #jobs: readonly RenderingJob[];
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #options: RenderingOptions;
   #templates: Template[] = [];
   #references = new Set<string>();
 
-  /** @param env what templates may read */
-  constructor(jobs: readonly RenderingJob[], env: NodeJS.ProcessEnv) {
+  constructor(jobs: readonly RenderingJob[], options: RenderingOptions) {
     this.#jobs = jobs;
-    this.#env = env;
+    this.#options = options;
   }
 
   /** Every reference that the last rendering asked for. */
@@ -43,7 +49,7 @@ export class Rendering {
   async load(): Promise<void> {
     this.#templates = await Promise.all(
       this.#jobs.map(
-        async ({ templatePath }) => new Template(await readTemplate(templatePath), templatePath, this.#env),
+        async ({ templatePath }) => new Template(await readTemplate(templatePath), templatePath, this.#options),
       ),
     );
   }
@@ -58,12 +64,12 @@ export class Rendering {
    *
    * @param texts as `make` has made them
    */
-  writeFiles(texts: readonly string[]): Promise<Written> {
+  writeFiles(texts: readonly Uint8Array[]): Promise<Written> {
     return this.#write(texts, false);
   }
 
   /** Writes to pipes and open descriptors, which may take as long as their readers like. @throws the reason of `stop` */
-  writeStreams(texts: readonly string[], signals: WriteSignals): Promise<Written> {
+  writeStreams(texts: readonly Uint8Array[], signals: WriteSignals): Promise<Written> {
     return this.#write(texts, true, signals);
   }
 
@@ -72,12 +78,12 @@ export class Rendering {
     for (const { output } of this.#jobs) await output.settle();
   }
 
-  async #write(texts: readonly string[], streams: boolean, signals: WriteSignals = {}): Promise<Written> {
+  async #write(texts: readonly Uint8Array[], streams: boolean, signals: WriteSignals = {}): Promise<Written> {
     const failures: Error[] = [];
     const written = await Promise.all(
       this.#jobs.map(async ({ output }, index) => {
         try {
-          return (await output.isStream()) === streams && (await output.write(Buffer.from(texts[index]!), signals));
+          return (await output.isStream()) === streams && (await output.write(texts[index]!, signals));
         } catch (error) {
           signals.stop?.throwIfAborted();
           failures.push(error as Error);
@@ -93,14 +99,14 @@ export class Rendering {
    *
    * @throws Error that names the reference, and no value; UsageError; TemplateError
    */
-  async make(lookUp: (references: string[]) => Promise<LookupResult[]>): Promise<string[]> {
+  async make(lookUp: (references: string[]) => Promise<LookupResult[]>): Promise<Buffer[]> {
     this.#references = new Set();
-    let values = new Map<string, string>();
+    let values = new Map<string, string | Uint8Array>();
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const rendered = this.#templates.map((template) => template.render(values));
-      if (rendered.every((text) => typeof text === 'string')) return rendered;
+      if (rendered.every((made): made is Buffer => !(made instanceof Set))) return rendered;
       for (const missing of rendered) {
-        if (typeof missing !== 'string') for (const reference of missing) this.#references.add(reference);
+        if (missing instanceof Set) for (const reference of missing) this.#references.add(reference);
       }
       // All again, so that what belongs together is of one version.
       values = await valuesOf(this.references, lookUp);
@@ -112,12 +118,12 @@ export class Rendering {
 async function valuesOf(
   references: string[],
   lookUp: (references: string[]) => Promise<LookupResult[]>,
-): Promise<Map<string, string>> {
+): Promise<Map<string, string | Uint8Array>> {
   const results = await lookUp(references);
   return new Map(
     results.map((result, index) => {
       if (result instanceof ClientError) throw lookupError(result, references[index]);
-      return [references[index]!, result.value];
+      return [references[index]!, result.encoding === 'base64' ? result.bytes : result.value];
     }),
   );
 }

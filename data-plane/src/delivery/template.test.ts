@@ -12,8 +12,67 @@ const VALUES = new Map([
 ]);
 
 function rendered(text: string, env: NodeJS.ProcessEnv = {}): string | Set<string> {
-  return new Template(text, 't', env).render(VALUES);
+  return asText(new Template(text, 't', { env }).render(VALUES));
 }
+
+function asText(made: Buffer | Set<string>): string | Set<string> {
+  return made instanceof Set ? made : made.toString();
+}
+
+/** No UTF-8. */
+const BYTES = Buffer.from([0, 255, 254, 10, 0x27]);
+const BINARY = '{vault://aws/binary}';
+const ENCODED = '{vault://aws/encoded}';
+
+describe('bytes in a template', () => {
+  const values = new Map<string, string | Uint8Array>([
+    [BINARY, BYTES],
+    [ENCODED, BYTES.toString('base64url')],
+    ['{vault://aws/text64}', Buffer.from('{"a":"é"}').toString('base64')],
+    ['{vault://aws/no64}', 'canary+no!base64'],
+    ['{vault://aws/bom}', '\ufeff{"a":"b"}'],
+  ]);
+  const made = (text: string, binary = false) => new Template(text, 't', { env: {}, binary }).render(values) as Buffer;
+  const base64 = BYTES.toString('base64');
+
+  it('are base64 unless they are asked for, and never base64 of base64', () => {
+    for (const text of [`{{ secret "${BINARY}" }}`, `{{ base64 "${BINARY}" }}`, `{{ base64 (secret "${BINARY}") }}`])
+      assert.equal(made(text).toString(), base64, text);
+    assert.equal(made(`{{ base64 (decode "${BINARY}") }}`).toString(), base64);
+    assert.equal(made(`{{ json "${BINARY}" }} {{ shell "${BINARY}" }}`).toString(), `"${base64}" '${base64}'`);
+  });
+
+  it('are there as they are by decode, and by --binary, among text', () => {
+    const expected = Buffer.concat([Buffer.from('é '), BYTES, Buffer.from(' ü')]);
+    for (const [text, binary] of [
+      [`é {{ decode "${BINARY}" }} ü`, false],
+      [`é {{ decode (secret "${BINARY}") }} ü`, false],
+      [`é {{ decode "${ENCODED}" }} ü`, false],
+      [`é {{ secret "${BINARY}" }} ü`, true],
+      [`é {{#if (secret "${BINARY}")}}{{ decode "${BINARY}" }}{{/if}} ü`, true],
+    ] as const)
+      assert.deepEqual(made(text, binary), expected, text);
+    assert.deepEqual(made(`{{ decode "${BINARY}" }}`), BYTES);
+    assert.equal(made(`{{ base64 "${BINARY}" }}{{ json "${BINARY}" }}`, true).toString(), `${base64}"${base64}"`);
+  });
+
+  it('that are text can be worked on, and others are refused without being shown', () => {
+    assert.equal(made('{{#with (fromJson (decode "{vault://aws/text64}"))}}{{ a }}{{/with}}').toString(), 'é');
+    assert.throws(() => made(`{{ shell (decode "${BINARY}") }}`), /bytes that are no text can only stand alone/);
+    assert.throws(
+      () => made('{{ decode "{vault://aws/no64}" }}'),
+      (error: Error) => {
+        assert.match(error.message, /decode was given a value that is no base64/);
+        assert.doesNotMatch(error.message, /canary/);
+        return true;
+      },
+    );
+  });
+
+  it('JSON is read behind a byte order mark', () => {
+    assert.equal(made('{{#with (fromJson "{vault://aws/bom}")}}{{ a }}{{/with}}').toString(), 'b');
+  });
+});
 
 describe('a template', () => {
   it('has values only of references that it names itself: a value that looks like one is text', () => {
@@ -36,10 +95,10 @@ describe('a template', () => {
   });
 
   it('asks for none but those that it names', () => {
-    const missing = new Template(`{{ json "${A}" }}{{ shell (secret "${B}") }}`, 't', {}).render(new Map());
+    const missing = new Template(`{{ json "${A}" }}{{ shell (secret "${B}") }}`, 't', { env: {} }).render(new Map());
     assert.deepEqual([...(missing as Set<string>)], [A, B]);
-    const held = new Template(`{{ shell (secret "${A}") }}`, 't', {}).render(new Map([[A, B]]));
-    assert.equal(held, `'${B}'`);
+    const held = new Template(`{{ shell (secret "${A}") }}`, 't', { env: {} }).render(new Map([[A, B]]));
+    assert.equal(String(held), `'${B}'`);
   });
 
   it('refuses a value where secret needs a reference', () => {

@@ -1,11 +1,11 @@
+import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
 import { looksLikeReference } from '@vaultplane/shared/reference.ts';
 import Handlebars from 'handlebars';
 import { parse as parseJson, stringify as printJson } from 'lossless-json';
+import { BinaryValue, DecodedValue, decoded, PlacedBytes } from './template-bytes.ts';
+import { TemplateError } from './template-error.ts';
 
-/** An error in a template, or in what it makes of a value: with its place, and never with a value. */
-export class TemplateError extends Error {
-  override readonly name = 'TemplateError';
-}
+export { TemplateError };
 
 /** A reference as the template itself has it, in quotes: no value that is fetched can be one, whatever it looks like. */
 class NamedReference {
@@ -35,6 +35,7 @@ const OPTIONS: CompileOptions = {
     fromJson: true,
     shell: true,
     base64: true,
+    decode: true,
     env: true,
     [NAMED]: true,
     log: false,
@@ -49,21 +50,28 @@ const OPTIONS: CompileOptions = {
  * - `json VALUE` (or `json "REF"`): as JSON, so a string in quotes with all escaped that needs it
  * - `fromJson VALUE` (or `fromJson "REF"`): what a JSON text says, to take members of or loop over; numbers keep every digit
  * - `shell VALUE`: in single quotes, as sh reads it
- * - `base64 VALUE`; `env "NAME"`: a variable of this program's environment
+ * - `base64 VALUE`: of the bytes themselves where the secret is binary
+ * - `decode VALUE` (or `decode "REF"`): the bytes of a binary secret, or those that a value is the base64 of
+ * - `env "NAME"`: a variable of this program's environment
+ *
+ * A binary secret is its base64 everywhere else, or with `binary` its bytes where it stands alone.
  */
 export class Template {
   readonly #name: string;
   readonly #template: HandlebarsTemplateDelegate;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #binary: boolean;
 
   /**
    * @param name for errors
-   * @param env what `env` reads
+   * @param options.env what `env` reads
+   * @param options.binary whether `secret` puts the bytes of a binary secret, and not their base64
    * @throws TemplateError
    */
-  constructor(text: string, name: string, env: NodeJS.ProcessEnv) {
+  constructor(text: string, name: string, { env, binary = false }: { env: NodeJS.ProcessEnv; binary?: boolean }) {
     this.#name = name;
     this.#env = env;
+    this.#binary = binary;
     try {
       const program = Handlebars.parse(separateBraces(text));
       new ReferenceMarker().accept(program);
@@ -76,21 +84,27 @@ export class Template {
   }
 
   /**
-   * The text; or, where the template asks for references that `values` lacks, those that it has come across (there may
+   * What is made of it; or, where the template asks for references that `values` lacks, those that it has come across (there may
    * be more behind them).
    *
    * @throws TemplateError
    */
-  render(values: ReadonlyMap<string, string>): string | Set<string> {
+  render(values: ReadonlyMap<string, string | Uint8Array>): Buffer | Set<string> {
     const missing = new Set<string>();
+    const placed = new PlacedBytes();
     const lookUp = (reference: string) => {
       const value = values.get(reference);
       if (value === undefined) missing.add(reference);
-      return value ?? '';
+      return value instanceof Uint8Array ? new BinaryValue(value, this.#binary ? placed : undefined) : (value ?? '');
     };
-    const text = (value: unknown) => {
+    const given = (value: unknown) => {
       if (value === undefined) throw new TemplateError('a helper needs a value');
       return value instanceof NamedReference ? lookUp(String(value)) : value;
+    };
+    /** Of what is to be worked on as text. */
+    const text = (value: unknown) => {
+      const found = given(value);
+      return found instanceof BinaryValue ? found.text : found;
     };
     const helpers = {
       [NAMED]: (reference: string) => new NamedReference(reference),
@@ -102,13 +116,20 @@ export class Template {
       fromJson: (value: unknown) => {
         const json = String(text(value));
         try {
-          return json === '' && missing.size > 0 ? {} : parseJson(json);
+          return json === '' && missing.size > 0 ? {} : parseJson(withoutByteOrderMark(json));
         } catch {
           throw new TemplateError('fromJson was given a value that is no JSON');
         }
       },
       shell: (value: unknown) => `'${String(text(value)).replaceAll("'", `'\\''`)}'`,
-      base64: (value: unknown) => Buffer.from(String(text(value))).toString('base64'),
+      base64: (value: unknown) => {
+        const found = given(value);
+        return (found instanceof BinaryValue ? found.bytes : Buffer.from(String(found))).toString('base64');
+      },
+      decode: (value: unknown) => {
+        const found = given(value);
+        return new DecodedValue(found instanceof BinaryValue ? found.bytes : decoded(String(found)), placed);
+      },
       env: (name: unknown) => {
         const value = this.#env[String(name)];
         if (value === undefined) throw new TemplateError(`the variable ${String(name)} is not set`);
@@ -116,8 +137,8 @@ export class Template {
       },
     };
     try {
-      const result = this.#template({}, { helpers });
-      return missing.size > 0 ? missing : result;
+      const result = String(this.#template({}, { helpers }));
+      return missing.size > 0 ? missing : placed.putInto(result);
     } catch (error) {
       if (missing.size > 0) return missing;
       throw new TemplateError(`${this.#name}: ${renderMessage(error)}`);
@@ -179,7 +200,7 @@ function syntaxMessage(error: unknown): string {
   const unknownHelper = /used the unknown helper (\S+) - (\d+):(\d+)/.exec(message);
   if (unknownHelper) {
     const [, name, line, column] = unknownHelper;
-    return `line ${line}, column ${Number(column) + 1}: there is no helper ${name}; there are secret, json, fromJson, shell, base64 and env`;
+    return `line ${line}, column ${Number(column) + 1}: there is no helper ${name}; there are secret, json, fromJson, shell, base64, decode and env`;
   }
   const parseError = /Parse error on line (\d+)/.exec(message);
   return parseError ? `line ${parseError[1]} is not what a Handlebars template may have` : message;

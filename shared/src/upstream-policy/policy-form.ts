@@ -1,5 +1,6 @@
 import { isAbsolute, normalize } from 'node:path';
 import { VaultplaneError } from '../errors.ts';
+import { withoutByteOrderMark } from '../json-text.ts';
 import { parseReference } from '../reference.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import { parseDestinationPattern } from './destination.ts';
@@ -46,7 +47,7 @@ export interface PolicySurroundings {
 export function parsePolicy(text: string, { envPrefix }: PolicySurroundings): PolicyContent {
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = JSON.parse(withoutByteOrderMark(text));
   } catch {
     throw new Error(`is not JSON; it must have the form ${POLICY_EXAMPLE}`);
   }

@@ -301,6 +301,10 @@ describe('the form of the file', () => {
     });
   }
 
+  it('is read behind a byte order mark', () => {
+    parsePolicy('\ufeff{"defaults":false}', { envPrefix: '' });
+  });
+
   it('takes all that it knows', () => {
     parsePolicy(
       JSON.stringify({

@@ -1,3 +1,4 @@
+import { withoutByteOrderMark } from '../json-text.ts';
 import type { Carried, UpstreamUse } from '../upstream-policy/carried.ts';
 import { type Destination, destinationOfUrl } from '../upstream-policy/destination.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
@@ -23,7 +24,7 @@ export function googleCarries(key: ConfigValue | undefined): Carried[] {
 /** Undefined where the key names none, and so Google's own is asked. */
 function tokenDestination(key: string): Destination | undefined {
   try {
-    const { token_uri: uri } = JSON.parse(key) as { token_uri?: unknown };
+    const { token_uri: uri } = JSON.parse(withoutByteOrderMark(key)) as { token_uri?: unknown };
     return typeof uri === 'string' ? destinationOfUrl(uri) : undefined;
   } catch {
     return undefined;

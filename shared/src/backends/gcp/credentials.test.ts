@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -73,6 +73,13 @@ describe('Google credentials', () => {
       assert.equal(await gcp.read('db'), 'one');
       assert.deepEqual(askers(), [APP_ACCOUNT]);
     }
+  });
+
+  it('are read behind a byte order mark, with their project', async () => {
+    const GOOGLE_APPLICATION_CREDENTIALS = file('marked.json', { ...key, token_uri: emulator.tokenUri });
+    writeFileSync(GOOGLE_APPLICATION_CREDENTIALS, `\ufeff${readFileSync(GOOGLE_APPLICATION_CREDENTIALS, 'utf8')}`);
+    await using gcp = await openGcp(emulator, {}, { env: { ...NO_GOOGLE_ENV, GOOGLE_APPLICATION_CREDENTIALS } });
+    assert.equal(await gcp.read('db'), 'one');
   });
 
   it('come from the metadata server, with its project', async () => {

@@ -1,3 +1,4 @@
+import { withoutByteOrderMark } from '../../json-text.ts';
 import { BackendError } from '../backend.ts';
 import { jsonOf } from './errors.ts';
 
@@ -31,7 +32,7 @@ export const GOOGLE_TOKEN_URL = 'https://oauth2.googleapis.com/token';
  * @throws BackendError unavailable; it says what is missing, and nothing of what is there
  */
 export function parseKey(text: string): GoogleKey {
-  const json = jsonOf(Buffer.from(text));
+  const json = jsonOf(Buffer.from(withoutByteOrderMark(text)));
   if (!json) throw wrong('it is not the JSON of a key');
   const { type } = json;
   const shared = { token_uri: tokenUriOf(json) };

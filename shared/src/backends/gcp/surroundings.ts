@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { withoutByteOrderMark } from '../../json-text.ts';
 
 /**
  * What says of which project secrets are where a vault does not say it. Credentials are not in it: they are rotated, and
@@ -15,7 +16,10 @@ export async function googleSurroundings(env: NodeJS.ProcessEnv): Promise<string
 
 function projectOf(key: string): string | null {
   try {
-    const { project_id: project, quota_project_id: quota } = JSON.parse(key) as Record<string, unknown>;
+    const { project_id: project, quota_project_id: quota } = JSON.parse(withoutByteOrderMark(key)) as Record<
+      string,
+      unknown
+    >;
     return ([project, quota].find((id) => typeof id === 'string') as string | undefined) ?? null;
   } catch {
     return null;
