@@ -47,6 +47,31 @@ describe('settings', () => {
     assert.equal(settings.secrets_persist, true);
   });
 
+  it('takes no variable of a Kubernetes Service for a setting, and says so once', async () => {
+    const env = {
+      VAULTPLANE_CACHE_MAX_ENTRIES: 'tcp://10.96.12.7:5432',
+      KONG_API_LISTEN: 'udp://[fd00::7]:53',
+      VAULTPLANE_CACHE_SERVICE_HOST: '10.96.12.7',
+      VAULTPLANE_CACHE_SERVICE_PORT: '5432',
+      VAULTPLANE_CACHE_SERVICE_PORT_HTTP: '5432',
+      VAULTPLANE_CACHE_PORT_5432_TCP: 'tcp://10.96.12.7:5432',
+      VAULTPLANE_CACHE_PORT_5432_TCP_ADDR: '10.96.12.7',
+      VAULTPLANE_LOG_LEVEL: 'debug',
+    };
+    const lines: string[] = [];
+    const options = { confFile: file('cache_max_entries = 7'), env, warn: (line: string) => lines.push(line) };
+    for (let time = 0; time < 2; time++) {
+      const settings = await loadSettings(SCHEMA, options);
+      assert.deepEqual([settings.cache_max_entries, settings.log_level], [7, 'debug']);
+      assert.equal(settings.api_listen.port, 2773);
+    }
+    assert.deepEqual(lines, [
+      'WARNING: KONG_API_LISTEN, VAULTPLANE_CACHE_MAX_ENTRIES, VAULTPLANE_CACHE_PORT_5432_TCP, ' +
+        'VAULTPLANE_CACHE_PORT_5432_TCP_ADDR and 3 more ignored, as variables of Kubernetes Services and no settings; ' +
+        'enableServiceLinks: false in the pod keeps them out',
+    ]);
+  });
+
   it('puts the environment over the file, and VAULTPLANE_ over KONG_', async () => {
     const env = {
       KONG_DATA_DIR: 'kong',

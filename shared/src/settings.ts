@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { distance } from 'fastest-levenshtein';
+import { diagnostics } from './diagnostics.ts';
 import { StartError } from './errors.ts';
 import { LOG_LEVELS } from './log.ts';
 import { isCutPem, PEM_FORMS, PEM_NEEDS_ONE_LINE } from './pem-setting.ts';
 import { isPlainUrl } from './plain-url.ts';
 import { looksLikeReference, vaultOf } from './reference-text.ts';
+import { serviceLinksIn, tellOfServiceLinks } from './service-links.ts';
 import { SETTING_KEYS } from './setting-keys.ts';
 import {
   fileError,
@@ -163,12 +165,16 @@ export interface LoadOptions {
   /** A file that must be there; without it DEFAULT_CONF_FILE is read if it is there. */
   confFile?: string | undefined;
   env: NodeJS.ProcessEnv;
+  /** Told of what is ignored, in one line; stderr without it. */
+  warn?: ((line: string) => void) | undefined;
   /**
    * Gives the value of a setting that is itself a reference, once, at start. Called with the settings known so far:
    * those that are no references, those that refer to vaults on this machine (`env`), and all that configure the vault.
    */
   resolveReference?: (known: Record<string, unknown>) => (reference: string, key: string) => Promise<string>;
 }
+
+const warnOnStderr = (line: string): void => diagnostics.write(`${line}\n`);
 
 interface RawSetting {
   text: string;
@@ -184,10 +190,14 @@ interface RawSetting {
  */
 export async function loadSettings<S extends SettingsSchema>(schema: S, options: LoadOptions): Promise<SettingsOf<S>> {
   const raw = readFile(schema, options.confFile);
+  const links = serviceLinksIn(options.env);
+  tellOfServiceLinks(links, options.warn ?? warnOnStderr);
   for (const prefix of ['KONG_', 'VAULTPLANE_']) {
     for (const [name, key] of namesOf(schema)) {
-      const text = options.env[prefix + name.toUpperCase()];
-      if (text !== undefined && text !== '') raw.set(key, { text: text.trim(), where: prefix + name.toUpperCase() });
+      const variable = prefix + name.toUpperCase();
+      const text = options.env[variable];
+      if (text !== undefined && text !== '' && !links.has(variable))
+        raw.set(key, { text: text.trim(), where: variable });
     }
   }
 

@@ -80,6 +80,34 @@ async function check(manifests: Manifest[]): Promise<void> {
   }
 }
 
+/** Every YAML file below a folder. */
+const yamlFilesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.ya?ml$/.test(file) && !file.includes('node_modules'))
+    .map((file) => join(folder, file));
+
+/** The manifests in the shell and YAML blocks of a page. */
+const manifestsInPage = (text: string) =>
+  [...text.matchAll(/^(?:apiVersion: .*\n)(?:(?!```|---$|END$).*\n)*/gm)].flatMap(([block]) => documents(block));
+
+it('no pod of a manifest or a guide gets the variables of Services, which look like settings', () => {
+  const pages = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .flatMap((file) => manifestsInPage(readFileSync(join(ROOT, 'docs', file), 'utf8')));
+  const manifests = [
+    ...yamlFilesIn(join(ROOT, 'deploy')).flatMap((file) => documents(readFileSync(file, 'utf8'))),
+    ...pages,
+  ];
+  let pods = 0;
+  for (const manifest of manifests) {
+    const pod = manifest?.kind === 'Pod' ? manifest.spec : manifest?.spec?.template?.spec;
+    if (!pod?.containers && !pod?.initContainers) continue;
+    pods++;
+    assert.equal(pod.enableServiceLinks, false, `${manifest.kind} ${manifest.metadata?.name}`);
+  }
+  assert.ok(pods >= 4, `${pods} pods`);
+});
+
 describe('the Kubernetes manifests', () => {
   for (const folder of BUILT) {
     it(`of ${folder} are what Kubernetes' API takes`, async () => {
