@@ -231,19 +231,22 @@ export class Binding implements EntryUser {
     const known = isPlain ? plainScopes.get(vault) : undefined;
     if (known) return known;
     const regionFrom = address.regionFrom ?? vault.regionFrom;
-    const overrides = this.#overrides(reference);
+    const overrides = this.#overrides(reference, address.config);
     const scope = scopeOf({ vault, overrides, roleArn: this.roleArn, regionFrom, version }, address.config);
     if (isPlain) plainScopes.set(vault, scope);
     return scope;
   }
 
-  #overrides({ options }: Reference): VaultConfig {
+  /** @param config the vault's, with the reference's options */
+  #overrides({ options }: Reference, config: VaultConfig): VaultConfig {
     if (this.roleArn === undefined && options === undefined) return NO_OVERRIDES;
     const overrides: VaultConfig = roleConfig(this.roleArn);
     for (const { name, identity } of this.#vault.type.fields) {
       const value = options?.[name as keyof Reference['options']];
       if (identity && value !== undefined) overrides[name] = value;
     }
+    const { ttl } = config;
+    if (options?.ttl !== undefined && ttl !== undefined && ttl !== this.#vault.config.ttl) overrides.ttl = ttl;
     return overrides;
   }
 }

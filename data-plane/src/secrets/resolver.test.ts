@@ -332,15 +332,36 @@ describe('many references', () => {
 });
 
 describe('lifetimes of a reference', () => {
-  it('go before those of its vault, and the secret is shared all the same', async () => {
+  it('that are a ttl rotate nothing for references without, and for all with the same', async () => {
     const bench = new ResolverBench();
     bench.vault.set('db', { value: 'one' });
-    assert.deepEqual(await bench.many('{vault://aws/db}', '{vault://aws/db?ttl=10}'), ['one', 'one']);
-    assert.equal(bench.vault.calls, 1);
+    const references = [
+      '{vault://aws/db}',
+      '{vault://aws/db?ttl=0}',
+      '{vault://aws/db?ttl=10}',
+      '{vault://aws/db?ttl=10.0}',
+    ];
+    assert.deepEqual(await bench.many(...references), ['one', 'one', 'one', 'one']);
+    assert.equal(bench.vault.calls, 1, 'in one batch');
     bench.vault.set('db', { value: 'two' });
     await bench.at(10.5);
-    assert.deepEqual(await bench.many('{vault://aws/db}', '{vault://aws/db?ttl=10}'), ['two', 'two']);
+    assert.deepEqual(await bench.many(...references), ['one', 'one', 'two', 'two']);
     assert.equal(bench.vault.calls, 2);
+  });
+
+  it('that are a ttl are those of a secret of their own, told as such', async () => {
+    const bench = new ResolverBench({ vault_aws_ttl: 60 });
+    bench.vault.set('db', { value: 'one' });
+    await bench.many('{vault://aws/db}', '{vault://aws/db?ttl=60}', '{vault://aws/db?ttl=10}');
+    const held = [...bench.resolver.inventory()].map(({ reference }) => reference);
+    assert.deepEqual(held.sort(), ['{vault://aws/db?ttl=10}', '{vault://aws/db}']);
+  });
+
+  it('but for a ttl are no reason to hold a secret twice', async () => {
+    const bench = new ResolverBench();
+    bench.vault.set('db', { value: 'one' });
+    await bench.many('{vault://aws/db}', '{vault://aws/db?neg_ttl=5}', '{vault://aws/db?resurrect_ttl=5}');
+    assert.equal(bench.vault.calls, 1);
   });
 
   it('end its own use of a value that others go on using', async () => {

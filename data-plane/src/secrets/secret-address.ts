@@ -7,7 +7,10 @@ import type { Vault } from './vault-directory.ts';
 /** Where a secret's path counts: mostly all secrets of a vault have one scope, which is there once. */
 export interface SecretScope {
   readonly vault: Vault;
-  /** What the reference changes of the vault's configuration, of what makes another secret. */
+  /**
+   * What the reference changes of the vault's configuration, of what makes another secret; and its ttl, where that is
+   * another: it rotates by itself then, and not for those who ask without.
+   */
   readonly overrides: VaultConfig;
   /** The role that a call named in place of the vault's own; among `overrides` too. */
   readonly roleArn: string | undefined;
@@ -30,8 +33,8 @@ export interface SecretAddress {
  * release has written, or will read.
  */
 export function keyOf({ scope, path }: SecretAddress): string {
-  const { vault, identity, version } = scope;
-  return JSON.stringify([vault.id, identity, path, ...namesOf(version)]);
+  const { vault, identity, version, overrides } = scope;
+  return JSON.stringify([vault.id, identity, path, ...namesOf(version), ...rotationOf(overrides)]);
 }
 
 /** As unique, for what is gone with this process: it is made sooner. */
@@ -46,9 +49,18 @@ export function queryOf({ scope, path }: SecretAddress): SecretQuery {
 
 /** @param config the vault's, with what the reference changes merged in */
 export function scopeOf(facts: Omit<SecretScope, 'identity' | 'key'>, config: VaultConfig): SecretScope {
-  const { vault, version } = facts;
+  const { vault, version, overrides } = facts;
   const identity = identityOf(vault.type, config);
-  return { ...facts, identity, key: JSON.stringify([vault.id, identity, ...namesOf(version)]) };
+  return {
+    ...facts,
+    identity,
+    key: JSON.stringify([vault.id, identity, ...namesOf(version), ...rotationOf(overrides)]),
+  };
+}
+
+/** Nothing for what rotates as its vault says: its key is that of earlier releases. */
+function rotationOf({ ttl }: VaultConfig): VaultConfig[string][] {
+  return ttl === undefined ? [] : [ttl];
 }
 
 function namesOf({ id, stage }: VersionSelector): Array<string | null> {
