@@ -7,11 +7,11 @@ import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts'
 import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
-import { DataDirInUse, lockDataDir } from '@vaultplane/shared/data-dir-lock.ts';
+import { DataDirInUse, DataDirLock } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
-import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
+import { STOP_WITHIN_MS, Stoppers } from '@vaultplane/shared/lifecycle.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
 import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
@@ -97,7 +97,8 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   try {
     refuseOwnEndpoint(settings, env);
     await prepareDataDir(settings.data_dir, log, { group: true });
-    parts.add('data_dir', await holdDataDir(settings.data_dir, log));
+    const lock = await holdDataDir(settings.data_dir, log);
+    parts.add('data_dir', () => lock?.release());
     const enrolled = settings.cluster_mtls === 'enrolled' ? await import('./enrolment/load-enrolled.ts') : undefined;
     const readCredentials = () =>
       enrolled ? enrolled.loadEnrolledUnlessToJoin(settings) : loadLinkCredentials(settings);
@@ -339,7 +340,10 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       apiTokenFile: tokenFile,
       facts,
       rereadCertificates: () => credentials.look(),
-      stop: () => parts.stop(),
+      stop: () => {
+        lock?.stopping();
+        return parts.stop();
+      },
     };
   } catch (error) {
     await parts.stop();
@@ -348,18 +352,19 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 }
 
 /**
- * Keeps other data planes out of data_dir: two would write over each other's files, as one node. A file system without
- * sockets, or one that is read-only, is no reason not to start.
+ * Keeps other data planes out of data_dir: two would write over each other's files, as one node. One that is stopping is
+ * waited for. A file system without sockets, or one that is read-only, is no reason not to start.
  *
  * @throws DataDirInUse
  */
-async function holdDataDir(path: string, log: Log): Promise<() => Promise<void>> {
+async function holdDataDir(path: string, log: Log): Promise<DataDirLock | undefined> {
+  const onWait = () => log.info({ data_dir: path }, 'waiting for another data plane that is stopping');
   try {
-    return await lockDataDir(path, 'data-plane.lock');
+    return await DataDirLock.take(path, 'data-plane.lock', { waitMs: STOP_WITHIN_MS, onWait });
   } catch (error) {
     if (error instanceof DataDirInUse) throw error;
     log.warn({ error: errorMessage(error) }, 'data_dir can not be locked; no other data plane may use it');
-    return async () => {};
+    return undefined;
   }
 }
 

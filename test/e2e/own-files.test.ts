@@ -136,7 +136,23 @@ describe('a data_dir', () => {
     }
     assert.equal(command(['check'], first.env).status, 0);
 
-    await running.kill('SIGKILL');
+    // One that is stopping still has it: the next one waits.
+    const held = connect(socket);
+    t.after(() => held.destroy());
+    held.on('error', () => {});
+    held.write(
+      `POST /v1/resolve HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${first.token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+    );
+    assert.equal(await valueAt(socket, first), 'first');
+    running.send('SIGTERM');
+    await until('it stops', () => !existsSync(socket));
+    const successor = first.start();
+    await until('it is waited for', () => running.output.includes('waiting_for_another_data_plane'));
+    held.destroy();
+    const next = await successor;
+    assert.equal(await valueAt(socket, first), 'first');
+
+    await next.kill('SIGKILL');
     const again = await first.start();
     assert.equal(await valueAt(socket, first), 'first');
     await again.stop();

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import { lockDataDir } from '@vaultplane/shared/data-dir-lock.ts';
+import { DataDirLock } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import pg from 'pg';
@@ -22,7 +22,8 @@ const MOST_PREPARED_STATEMENTS = 100;
 export async function openEmbeddedDatabase(dataDir: string | undefined): Promise<Database> {
   if (dataDir === undefined) return new EmbeddedDatabase(await PGlite.create(), async () => {});
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const unlock = await lockDataDir(dataDir, LOCK);
+  const lock = await DataDirLock.take(dataDir, LOCK);
+  const unlock = () => lock.release();
   try {
     const files = join(dataDir, 'db');
     if (!existsSync(files)) await makeFiles(files);

@@ -118,7 +118,7 @@ export class VaultJournal {
       this.#error = null;
       return true;
     } catch (error) {
-      for (const entry of entries) this.#renewed.add(entry);
+      for (const entry of entries) if (!entry.dropped) this.#renewed.add(entry);
       const before = this.#error;
       this.#error = errorMessage(error);
       if (before !== this.#error) {
