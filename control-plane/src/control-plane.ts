@@ -91,6 +91,7 @@ export async function startControlPlane(
   let phase: 'starting' | 'up' | 'stopping' = 'starting';
   const facts: {
     publisher?: Publisher;
+    database?: Database;
     fleet?: Fleet;
     identity?: FollowedFiles<ClusterIdentity>;
     nodeId?: string;
@@ -112,7 +113,10 @@ export async function startControlPlane(
         node_id: nodeId,
         state: phase,
         uptime_s: Math.floor((clock.now() - startedAt) / 1000),
-        database: { kind: settings.database, error: facts.publisher?.databaseError ?? null },
+        database: {
+          kind: settings.database,
+          error: facts.publisher?.databaseError ?? facts.database?.readOnlyProblem?.() ?? null,
+        },
         config: facts.publisher?.position ?? null,
         vaults: facts.publisher?.current.vaults.length ?? null,
         withheld_vaults: facts.withheld?.current ?? [],
@@ -128,6 +132,7 @@ export async function startControlPlane(
       reasons: () => [
         ...(phase === 'up' ? [] : [`the control plane is ${phase}`]),
         ...(facts.publisher?.databaseError === undefined ? [] : ['the database can not be read']),
+        ...(facts.database?.readOnlyProblem?.() ? ['the database takes no writes'] : []),
       ],
       metrics,
     });
@@ -140,6 +145,7 @@ export async function startControlPlane(
     const name = applicationNameOf(nodeId);
     const opened = given ?? (await openDatabase(settings, log, clock, WAIT_FOR_DATABASE_MS, signal, name));
     const database = observedDatabase(opened, metrics.databaseOperation);
+    facts.database = database;
     stoppers.add('database', () => database.close());
     if (isAuthority) await ensureKeyring(settings);
     const store = await prepareStore(database, log, clock, storeOptions(settings));
@@ -201,7 +207,7 @@ export async function startControlPlane(
       vaults: () => publisher.current.vaults.length,
       dataPlanes: () => [...fleet.members].map(({ row }) => row),
       references: async () => (await references.references()).references,
-      databaseUp: () => publisher.databaseError === undefined,
+      databaseUp: () => publisher.databaseError === undefined && !database.readOnlyProblem?.(),
       certificateExpiresAt: () => identity.current.expiresAt,
     });
 

@@ -3,7 +3,7 @@ import { type FieldErrors, SchemaViolation } from '@vaultplane/shared/vaults/sch
 import { ScopeConflict } from '../declarative/apply.ts';
 import { InvalidDocument } from '../declarative/config-document.ts';
 import { VaultConflict } from '../store/config-edit.ts';
-import { DatabaseUnavailable } from '../store/database.ts';
+import { DatabaseReadOnly, DatabaseUnavailable } from '../store/database.ts';
 
 /** An error of the Admin API in Kong's form: its status, its body and what else its headers must have. */
 export class KongError extends Error {
@@ -113,7 +113,9 @@ export function toKongError(error: unknown): KongError | undefined {
   if (error instanceof ScopeConflict) return scopeConflict(error);
   if (error instanceof InvalidDocument) return invalidDeclarativeConfig(error.fields, error.lines);
   if (error instanceof DatabaseUnavailable) {
-    return new KongError(503, { message: 'the database can not be reached' }, { 'retry-after': '2' });
+    const message =
+      error instanceof DatabaseReadOnly ? 'the database takes no writes' : 'the database can not be reached';
+    return new KongError(503, { message }, { 'retry-after': '2' });
   }
   return fromFastify(error);
 }

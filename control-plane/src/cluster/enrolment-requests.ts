@@ -4,7 +4,7 @@ import { JOIN_PATH, MAX_ENROLMENT_BYTES, RENEW_PATH, type Refused } from '@vault
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { addressKey } from '../admin/failed-tries.ts';
-import { DatabaseUnavailable } from '../store/database.ts';
+import { DatabaseReadOnly, DatabaseUnavailable } from '../store/database.ts';
 import { type Enrolment, EnrolmentRefused } from './enrolment.ts';
 
 /** Requests that are worked on at once; further ones are told to come again, as data planes do by themselves. */
@@ -71,7 +71,15 @@ export class EnrolmentRequests {
         return [error.status, refusal(error.code, error.message)];
       }
       if (error instanceof DatabaseUnavailable) {
-        return [503, refusal('unavailable', "the control plane's database can't be reached; try again")];
+        return [
+          503,
+          refusal(
+            'unavailable',
+            error instanceof DatabaseReadOnly
+              ? "the control plane's database takes no writes; try again"
+              : "the control plane's database can't be reached; try again",
+          ),
+        ];
       }
       this.#log.error({ ip: remoteAddress, path, error: errorMessage(error) }, 'a certificate could not be made');
       return [500, refusal('unavailable', 'the control plane failed to make a certificate')];

@@ -24,6 +24,7 @@ export function observedDatabase(
     script: (sql) => timed('script', () => database.script(sql)),
     transaction: (work, options) => timed('transaction', () => database.transaction(work, options)),
     listen: (channel, heard) => database.listen(channel, heard),
+    readOnlyProblem: () => database.readOnlyProblem?.() ?? null,
     close: () => database.close(),
   };
 }

@@ -24,13 +24,18 @@ export interface Database extends Queryable {
    * what was sent meanwhile is lost: a listener looks up what there is to know, and takes it from no message.
    */
   listen(channel: string, heard: (message: string) => void): Promise<() => Promise<void>>;
+  /** Why it takes no writes although it answers; null where it takes them. */
+  readOnlyProblem?(): string | null;
   close(): Promise<void>;
 }
 
 /** The database can't be reached, or is not yet or no longer up: the same call may succeed a little later. */
 export class DatabaseUnavailable extends Error {
-  override readonly name = 'DatabaseUnavailable';
+  override readonly name: string = 'DatabaseUnavailable';
 }
+
+/** The database answers, and takes no writes, as a standby or one that has just failed over. */
+export class DatabaseReadOnly extends DatabaseUnavailable {}
 
 /** SQLSTATE of an error of either database; undefined where it has none. */
 export function sqlState(error: unknown): string | undefined {

@@ -6,7 +6,7 @@ import { readPemSetting } from '@vaultplane/shared/pem-setting.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import pg from 'pg';
 import type { ControlPlaneSettings } from '../settings.ts';
-import { type Database, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
+import { type Database, DatabaseReadOnly, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';
 
 const INT8 = 20;
 const CONNECT_TIMEOUT_MS = 5000;
@@ -23,6 +23,12 @@ const SLOW_QUERY_TIMEOUT_MS = 3_600_000;
 export const HEARTBEAT_MS = 10_000;
 const HEARTBEAT_TIMEOUT_MS = 5000;
 const LONGEST_RECONNECT_PAUSE_MS = 5000;
+/** How often a server that takes no writes is asked whether it does. */
+const LOOK_AGAIN_MS = 1000;
+const READ_ONLY_STATE = '25006';
+const READ_ONLY =
+  'the database takes no writes (SQLSTATE 25006): it is a standby, or default_transaction_read_only is on; pg_host must lead to the primary';
+const IS_READ_ONLY = "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as off";
 const MOST_NAMED_STATEMENTS = 100;
 
 export type PostgresSettings = Pick<
@@ -90,7 +96,7 @@ function connectionOf(settings: PostgresSettings, applicationName: string): pg.P
 
 class PostgresDatabase implements Database {
   readonly kind = 'postgres';
-  readonly #pool: pg.Pool;
+  #pool: pg.Pool;
   readonly #connection: pg.PoolConfig;
   readonly #log: Log;
   readonly #clock: Clock;
@@ -99,6 +105,8 @@ class PostgresDatabase implements Database {
   #listener: pg.Client | undefined;
   #reconnect: (() => void) | undefined;
   #cancelHeartbeat: () => void = () => {};
+  #cancelLook: () => void = () => {};
+  #isReadOnly = false;
   #pauseMs = 100;
   #closed = false;
 
@@ -106,17 +114,68 @@ class PostgresDatabase implements Database {
     this.#connection = connection;
     this.#log = log;
     this.#clock = clock;
-    this.#pool = new pg.Pool(connection);
+    this.#pool = this.#newPool();
+  }
+
+  #newPool(): pg.Pool {
+    const pool = new pg.Pool(this.#connection);
     // A connection that breaks while nobody uses it: the pool has dropped it, and the next query opens another.
-    this.#pool.on('error', (error) => log.warn({ error: error.message }, 'a database connection was lost'));
+    pool.on('error', (error) => this.#log.warn({ error: error.message }, 'a database connection was lost'));
+    return pool;
+  }
+
+  readOnlyProblem(): string | null {
+    return this.#isReadOnly ? READ_ONLY : null;
   }
 
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return (await this.#pool.query(this.#statement(sql, parameters)).catch(translate)).rows;
+    return (await this.#pool.query(this.#statement(sql, parameters)).catch((error) => this.#failed(error))).rows;
   }
 
   async script(sql: string): Promise<void> {
-    await this.#pool.query(sql).catch(translate);
+    await this.#pool.query(sql).catch((error) => this.#failed(error));
+  }
+
+  /** @throws what the error means */
+  #failed(error: unknown): never {
+    if (sqlState(error) === READ_ONLY_STATE) this.#foundReadOnly();
+    return translate(error);
+  }
+
+  /**
+   * A server that takes no writes is none that the control plane can stay at: after a failover its name leads to another,
+   * while sessions with the old one would stay. So all are given up, and new ones asked until they may write.
+   */
+  #foundReadOnly(): void {
+    if (this.#isReadOnly || this.#closed) return;
+    this.#isReadOnly = true;
+    this.#log.warn({}, READ_ONLY);
+    this.#giveUpSessions();
+    this.#lookAgainLater();
+  }
+
+  #giveUpSessions(): void {
+    const old = this.#pool;
+    this.#pool = this.#newPool();
+    old.end().catch(() => {});
+    // Its end has it connected anew.
+    this.#listener?.end().catch(() => {});
+  }
+
+  #lookAgainLater(): void {
+    this.#cancelLook = this.#clock.after(LOOK_AGAIN_MS, () => {
+      this.#pool.query<{ off: boolean }>(IS_READ_ONLY).then(
+        ({ rows }) => {
+          if (rows[0]!.off) {
+            this.#giveUpSessions();
+            return this.#lookAgainLater();
+          }
+          this.#isReadOnly = false;
+          this.#log.info({}, 'the database takes writes again');
+        },
+        () => this.#closed || this.#lookAgainLater(),
+      );
+    });
   }
 
   async transaction<T>(
@@ -144,7 +203,7 @@ class PostgresDatabase implements Database {
         () => undefined,
         () => error,
       );
-      return translate(error);
+      return this.#failed(error);
     } finally {
       client.off('error', broken);
       client.release(failure !== undefined);
@@ -166,6 +225,7 @@ class PostgresDatabase implements Database {
     this.#closed = true;
     this.#reconnect?.();
     this.#cancelHeartbeat();
+    this.#cancelLook();
     const listener = this.#listener;
     this.#listener = undefined;
     await listener?.end().catch(() => {});
@@ -192,9 +252,16 @@ class PostgresDatabase implements Database {
     client.on('notification', ({ channel, payload }) => this.#tell(channel, payload));
     await client.connect().catch(translate);
     if (this.#closed) return void (await client.end().catch(() => {}));
+    try {
+      for (const channel of this.#ears.keys()) await client.query(`listen ${channel}`);
+    } catch (error) {
+      // Not on a standby: LISTEN is a write there.
+      await client.end().catch(() => {});
+      return this.#failed(error);
+    }
+    if (this.#closed) return void (await client.end().catch(() => {}));
     this.#listener = client;
     this.#pauseMs = 100;
-    for (const channel of this.#ears.keys()) await client.query(`listen ${channel}`).catch(translate);
     this.#beat(client, lost);
   }
 
@@ -202,8 +269,11 @@ class PostgresDatabase implements Database {
   #beat(client: pg.Client, lost: (error: Error) => void): void {
     if (this.#listener !== client) return;
     this.#cancelHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
-      client.query({ text: 'select 1', query_timeout: HEARTBEAT_TIMEOUT_MS } as pg.QueryConfig).then(
-        () => this.#beat(client, lost),
+      client.query({ text: IS_READ_ONLY, query_timeout: HEARTBEAT_TIMEOUT_MS } as pg.QueryConfig).then(
+        ({ rows }) => {
+          if (rows[0].off) this.#foundReadOnly();
+          this.#beat(client, lost);
+        },
         (error) => {
           lost(error);
           // Its goodbye would go nowhere.
@@ -237,10 +307,11 @@ class PostgresDatabase implements Database {
  * SQLSTATE classes of a server that is not there for us now: connection lost, no room, shutting down, starting up,
  * waited in vain, only a replica.
  */
-const UNAVAILABLE = /^(08|53|57P|57014|55P03|25P03|25006)/;
+const UNAVAILABLE = /^(08|53|57P|57014|55P03|25P03)/;
 
 function translate(error: unknown): never {
   const state = sqlState(error);
+  if (state === READ_ONLY_STATE) throw new DatabaseReadOnly(READ_ONLY, { cause: error });
   if (state === undefined ? isConnectionError(error) : UNAVAILABLE.test(state)) {
     throw new DatabaseUnavailable(errorMessage(error) || (error as NodeJS.ErrnoException).code, { cause: error });
   }
