@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { StartError } from './errors.ts';
 import { KEY_BYTES, keyOfText } from './key-text.ts';
+import { readRegularBytes } from './regular-file.ts';
 import type { SecretsKey } from './secrets-key.ts';
 import { fileError, shownPath } from './shown-text.ts';
 
@@ -37,7 +37,7 @@ export class Keyring {
   static read(file: string): Keyring {
     let content: Buffer;
     try {
-      content = readFileSync(file);
+      content = readRegularBytes(file);
     } catch (error) {
       throw new StartError(fileError('keyring_key_file = ', file, "can't be read", error));
     }

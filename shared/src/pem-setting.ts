@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { StartError } from './errors.ts';
+import { loadRegularFile, readRegularFile } from './regular-file.ts';
 import { fileError, NOT_SHOWN, shownPath } from './shown-text.ts';
 
 /** What a setting for a certificate or a key takes: Kong's three forms. */
@@ -42,7 +41,7 @@ export function readPemSetting(setting: string, value: string): string {
   const inline = inlinePem(value);
   if (inline !== undefined) return inline;
   try {
-    return readFileSync(value, 'utf8');
+    return readRegularFile(value);
   } catch (error) {
     throw pemFileError(setting, value, error);
   }
@@ -51,7 +50,7 @@ export function readPemSetting(setting: string, value: string): string {
 /** readPemSetting for a program that must not wait for a disk. @throws StartError naming the setting */
 export async function readPemLater(setting: string, value: string): Promise<string> {
   try {
-    return inlinePem(value) ?? (await readFile(value, 'utf8'));
+    return inlinePem(value) ?? (await loadRegularFile(value));
   } catch (error) {
     throw pemFileError(setting, value, error);
   }

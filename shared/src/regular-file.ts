@@ -41,8 +41,8 @@ export async function loadRegularBytes(path: string, maxBytes = MAX_FILE_BYTES):
 }
 
 /** The same, as text. */
-export async function loadRegularFile(path: string): Promise<string> {
-  return (await loadRegularBytes(path)).toString('utf8');
+export async function loadRegularFile(path: string, maxBytes?: number): Promise<string> {
+  return (await loadRegularBytes(path, maxBytes)).toString('utf8');
 }
 
 function assertRegular(found: Stats, maxBytes: number): void {

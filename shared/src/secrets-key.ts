@@ -1,8 +1,9 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { StartError } from './errors.ts';
 import { KEY_BYTES, keyOfText } from './key-text.ts';
 import type { Log } from './log.ts';
+import { readRegularBytes } from './regular-file.ts';
 import { fileError, shownPath } from './shown-text.ts';
 
 /** The key of what is kept on disk encrypted. */
@@ -29,7 +30,7 @@ export function secretsKeyOf(bytes: Uint8Array): SecretsKey {
 export function readSecretsKey(path: string, log?: Log): SecretsKey {
   let content: Buffer;
   try {
-    content = readFileSync(path);
+    content = readRegularBytes(path);
   } catch (error) {
     throw new StartError(`${fileError('secrets_key_file = ', path, "can't be read", error)}; ${HOW_TO_MAKE}`);
   }

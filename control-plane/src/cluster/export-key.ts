@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExportKey } from '@vaultplane/shared/export-key.ts';
+import { FileKindError } from '@vaultplane/shared/file-kind.ts';
 import { inlinePem } from '@vaultplane/shared/pem-setting.ts';
+import { readRegularFile } from '@vaultplane/shared/regular-file.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
@@ -98,11 +99,12 @@ function readKeyFile(setting: 'config_export_key_file' | 'data_dir', path: strin
   const inline = setting === 'data_dir' ? undefined : inlinePem(path);
   let pem: string;
   try {
-    pem = inline ?? readFileSync(path, 'utf8');
+    pem = inline ?? readRegularFile(path);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
     if (setting === 'data_dir' && code === 'ENOENT') return undefined;
-    throw new StartError(`${named} can't be read (${code}); it must be ${KEY_FORMS}`);
+    const problem = error instanceof FileKindError ? error.message : code;
+    throw new StartError(`${named} can't be read (${problem}); it must be ${KEY_FORMS}`);
   }
   try {
     return ExportKey.parse(pem);

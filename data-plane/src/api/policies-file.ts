@@ -1,11 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { StartError, VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
+import { loadRegularFile } from '@vaultplane/shared/regular-file.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { Policy } from './policy.ts';
 import { isToken, readTokenFile, tokenDigest } from './token.ts';
 import { isWeakToken, STRONG_TOKEN_ADVICE } from './token-strength.ts';
+
+/** Tens of thousands of policies. */
+const MAX_POLICIES_BYTES = 16 * 1024 * 1024;
 
 /** One application of the file of api_policies. */
 export interface NamedPolicy {
@@ -34,7 +37,7 @@ export async function readPolicies(path: string): Promise<NamedPolicy[]> {
   };
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await loadRegularFile(path, MAX_POLICIES_BYTES);
   } catch (error) {
     throw new StartError(fileError('api_policies = ', path, "can't be read", error));
   }

@@ -1,9 +1,10 @@
 import { hash, randomBytes } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { loadRegularFile } from '@vaultplane/shared/regular-file.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /** What tokens are kept and compared as. How long it takes to look a digest up tells nothing about the token that it is of. */
@@ -34,7 +35,7 @@ export function filePathOf(text: string): string | undefined {
 export async function readTokenFile(path: string, setting = 'api_token_file'): Promise<string | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await loadRegularFile(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new StartError(fileError(`${setting} = `, path, "can't be read", error));

@@ -176,7 +176,7 @@ describe('the export keys that a data plane trusts', { skip: noCertificates }, (
       [canary, /\(not shown\) is no key, and no file that can be read \(ENOENT\)/],
       [Buffer.from(canary).toString('base64'), /\(not shown\) is no key/],
       [file, /holds no public key/],
-      [folder, /EISDIR/],
+      [folder, /it is a folder, not a regular file/],
     ] as const) {
       await assert.rejects(readTrustedKeys(setting), (error: Error) => {
         assert.match(error.message, reason);

@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { type ControlPlaneProof, provenKey } from '@vaultplane/shared/control-plane-proof.ts';
 import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { type ExportPublicKey, publicKeyOf, publicKeyPem, publicKeysIn } from '@vaultplane/shared/export-key.ts';
+import { FileKindError } from '@vaultplane/shared/file-kind.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { loadRegularFile } from '@vaultplane/shared/regular-file.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /** In data_dir: the keys that are pinned, PEM. */
@@ -38,7 +39,7 @@ export async function readTrustedKeys(setting: string): Promise<ExportPublicKey[
   if (given) return given;
   let content: string;
   try {
-    content = await readFile(setting, 'utf8');
+    content = await loadRegularFile(setting);
   } catch (error) {
     throw new StartError(
       `${SETTING} (not shown) is no key, and no file that can be read (${codeOf(error)}); it must be ${FORMS}`,
@@ -82,7 +83,7 @@ export async function readPinnedKeys(dataDir: string): Promise<ExportPublicKey[]
   const path = join(dataDir, PIN_FILE);
   let pem: string;
   try {
-    pem = await readFile(path, 'utf8');
+    pem = await loadRegularFile(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new StartError(`${fileError('', path, "can't be read", error)}; ${HOW_TO_TRUST}`);
@@ -108,6 +109,7 @@ const HOW_TO_TRUST =
   'where its key was changed on purpose, `vaultplane-cp export-key` there prints the new one, and `vaultplane-dp trust FILE` on this machine has it trusted';
 
 function codeOf(error: unknown): string {
+  if (error instanceof FileKindError) return error.message;
   return (error as NodeJS.ErrnoException).code ?? 'unknown error';
 }
 

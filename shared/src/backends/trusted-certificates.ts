@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
 import { inlinePem, PEM_FORMS } from '../pem-setting.ts';
+import { readRegularFile } from '../regular-file.ts';
 import { fileError } from '../shown-text.ts';
 import { BackendError } from './backend.ts';
 
@@ -19,7 +19,7 @@ export function trustedCertificates(sources: readonly string[]): string[] {
       continue;
     }
     try {
-      trusted.add(inlinePem(source) ?? readFileSync(source, 'utf8'));
+      trusted.add(inlinePem(source) ?? readRegularFile(source));
     } catch (error) {
       throw new BackendError(
         'unavailable',

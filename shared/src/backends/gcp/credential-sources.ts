@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { loadRegularFile } from '../../regular-file.ts';
 import { fileError } from '../../shown-text.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { PolicyRefusal } from '../../upstream-policy/refusal.ts';
@@ -56,7 +57,7 @@ const file: CredentialSource = {
     const stamp = await stampOf(path);
     let text: string;
     try {
-      text = await readFile(path, 'utf8');
+      text = await loadRegularFile(path);
     } catch (error) {
       throw new BackendError('unavailable', fileError('', path, "can't be read", error));
     }

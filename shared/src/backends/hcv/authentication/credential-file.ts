@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { loadRegularFile } from '../../../regular-file.ts';
 import { fileError, shownPath } from '../../../shown-text.ts';
 import { BackendError } from '../../backend.ts';
 
@@ -13,7 +13,7 @@ import { BackendError } from '../../backend.ts';
 export async function credentialInFile(field: string, path: string, form: RegExp): Promise<string> {
   let text: string;
   try {
-    text = (await readFile(path, 'utf8')).trim();
+    text = (await loadRegularFile(path)).trim();
   } catch (error) {
     throw new BackendError('unavailable', fileError(`${field}: `, path, "can't be read", error));
   }
