@@ -5,12 +5,12 @@ import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
+import { printListen, warnOfFlags } from '@vaultplane/shared/listen-setting.ts';
 import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
 import { shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
 import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
 import { openTracing } from '@vaultplane/shared/tracing.ts';
 import { fleetDefaultsOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
@@ -52,6 +52,7 @@ const WITHOUT_EXPORT_KEY =
 
 export interface ControlPlane {
   nodeId: string;
+  /** The first address of each; empty where it is off. */
   adminUrl: string;
   /** wss://…/v1/cluster */
   clusterUrl: string;
@@ -101,12 +102,16 @@ export async function startControlPlane(
   } = {};
 
   try {
+    const { admin_listen, cluster_listen, status_listen } = settings;
+    warnOfFlags(log, { admin_listen, cluster_listen, status_listen });
     await prepareDataDir(settings.data_dir, log);
     const nodeId = ensureNodeId(settings.data_dir);
     facts.nodeId = nodeId;
     const metrics = new Metrics();
     const status = await startStatusServer({
       listen: settings.status_listen,
+      certificate: settings.status_ssl_cert,
+      privateKey: settings.status_ssl_cert_key,
       facts: () => ({
         program: 'vaultplane-cp',
         version: PROGRAM_VERSION,
@@ -263,7 +268,7 @@ export async function startControlPlane(
       clock,
       metrics,
       managerPath: managerPathOf(settings),
-      information: { nodeId, adminListen: printAddress(settings.admin_listen) },
+      information: { nodeId, adminListen: settings.admin_listen.map(printListen) },
       log,
     });
     stoppers.add('admin', () => admin.stop());
@@ -274,9 +279,16 @@ export async function startControlPlane(
     }
 
     phase = 'up';
-    const urls = { adminUrl: admin.url, clusterUrl: cluster.url, statusUrl: status.url };
+    const listening = { admin: admin.urls, cluster: cluster.urls, status: status.urls };
+    const urls = { adminUrl: admin.urls[0] ?? '', clusterUrl: cluster.urls[0]!, statusUrl: status.urls[0] ?? '' };
     log.info(
-      { admin: urls.adminUrl, cluster: urls.clusterUrl, status: urls.statusUrl, config: publisher.position },
+      {
+        admin: urls.adminUrl || null,
+        cluster: urls.clusterUrl,
+        status: urls.statusUrl || null,
+        listening,
+        config: publisher.position,
+      },
       'ready',
     );
     return {

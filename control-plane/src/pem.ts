@@ -1,4 +1,5 @@
 import { createSecureContext } from 'node:tls';
+import type { DoorTls } from '@vaultplane/shared/doors.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { readPemSetting, shownPem } from '@vaultplane/shared/pem-setting.ts';
 
@@ -17,4 +18,18 @@ export function readPemPair(setting: string, certificate: string, privateKey: st
     );
   }
   return pair;
+}
+
+/**
+ * What TLS shows at the addresses of a setting; undefined where there is no certificate.
+ *
+ * @throws StartError when it can't be used
+ */
+export function doorTls(
+  setting: string,
+  certificate: string | undefined,
+  privateKey: string | undefined,
+): DoorTls | undefined {
+  if (certificate === undefined || privateKey === undefined) return undefined;
+  return { ...readPemPair(setting, certificate, privateKey), minVersion: 'TLSv1.2' };
 }

@@ -6,7 +6,7 @@ import { CONTROL_PLANE_SETTINGS, loadControlPlaneSettings } from './settings.ts'
 
 /** CONTRACT.md §2's keys of the control plane and of both programs, with their aliases; and the deadlines of vaults. */
 const OF_THE_CONTRACT = `
-  data_dir log_level status_listen
+  data_dir log_level status_listen status_ssl_cert status_ssl_cert_key
   database pg_host pg_port pg_user pg_password pg_database pg_ssl pg_ssl_verify pg_ssl_ca
   admin_listen admin_token admin_ssl_cert admin_ssl_cert_key
   cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names
@@ -21,6 +21,8 @@ const OF_THE_CONTRACT = `
   vault_hcv_kube_api_token_file vault_hcv_kube_auth_path vault_hcv_kube_role vault_hcv_kv vault_hcv_mount
   vault_hcv_namespace vault_hcv_neg_ttl vault_hcv_port vault_hcv_protocol vault_hcv_resurrect_ttl vault_hcv_token
   vault_hcv_ttl
+  vault_aws_base64_decode vault_aws_decode_base64 vault_env_base64_decode vault_env_decode_base64
+  vault_gcp_base64_decode vault_gcp_decode_base64 vault_hcv_base64_decode vault_hcv_decode_base64
   ssl_trusted_certificate lua_ssl_trusted_certificate config_export_url config_export_key_file
   secrets_persist secrets_key_file
   upstream_connect_timeout upstream_timeout
@@ -64,9 +66,9 @@ it('KONG_ names a setting too, and VAULTPLANE_ goes before it', async () => {
 it('without any setting the control plane is embedded, and reached from this machine only, but for its cluster link', async () => {
   const settings = await loadControlPlaneSettings({ env: {} });
   assert.equal(settings.database, 'embedded');
-  assert.deepEqual(settings.admin_listen, { host: '127.0.0.1', port: 8001 });
-  assert.deepEqual(settings.status_listen, { host: '127.0.0.1', port: 8107 });
-  assert.deepEqual(settings.cluster_listen, { host: '0.0.0.0', port: 8005 });
+  assert.deepEqual(settings.admin_listen, [{ host: '127.0.0.1', port: 8001, ssl: false }]);
+  assert.deepEqual(settings.status_listen, [{ host: '127.0.0.1', port: 8107, ssl: false }]);
+  assert.deepEqual(settings.cluster_listen, [{ host: '0.0.0.0', port: 8005, ssl: false }]);
   assert.equal(settings.data_dir, './data/cp');
 });
 

@@ -1,4 +1,5 @@
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { withTls } from '@vaultplane/shared/listen-setting.ts';
 import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import {
   type ClusterMtls,
@@ -19,7 +20,7 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     default: './data/cp',
     description: 'where this control plane keeps its files; made 0700, and refused where another user may write in it',
   },
-  status_listen: { type: 'listen', default: '127.0.0.1:8107', description: '/status and /metrics' },
+  status_listen: { type: 'listens', mayBeOff: true, default: '127.0.0.1:8107', description: '/status and /metrics' },
   database: {
     type: 'enum',
     values: ['embedded', 'postgres'],
@@ -34,7 +35,7 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
   pg_ssl: { type: 'boolean', default: false, description: 'whether the server is spoken to over TLS' },
   pg_ssl_verify: { type: 'boolean', default: true, description: "whether the server's certificate is checked" },
   pg_ssl_ca: { type: 'pem', description: "the CA of the server's certificate" },
-  admin_listen: { type: 'listen', default: '127.0.0.1:8001', description: 'the Admin API' },
+  admin_listen: { type: 'listens', mayBeOff: true, default: '127.0.0.1:8001', description: 'the Admin API' },
   admin_token: {
     type: 'string',
     secret: true,
@@ -47,7 +48,12 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     default: '/manager',
     description: 'where on admin_listen the web page for operators is; off: nowhere',
   },
-  cluster_listen: { type: 'listen', default: '0.0.0.0:8005', description: 'where data planes connect' },
+  cluster_listen: {
+    type: 'listens',
+    mayBeOff: false,
+    default: '0.0.0.0:8005',
+    description: 'where data planes connect, always over TLS 1.3',
+  },
   cluster_certificate_ttl: {
     type: 'integer',
     min: 10,
@@ -114,7 +120,7 @@ export async function loadControlPlaneSettings(options: LoadOptions): Promise<Co
   const loaded = await loadSettings(CONTROL_PLANE_SETTINGS, options);
   const settings = { ...loaded, cluster_mtls: loaded.cluster_mtls ?? 'shared' } as ControlPlaneSettings;
   checkTogether(settings);
-  return settings;
+  return { ...settings, ...listensOf(settings) };
 }
 
 /** The place of config_export_url; undefined where it is not set. @throws StartError */
@@ -141,12 +147,22 @@ const API_SEGMENTS: readonly string[] = [
   ...['vaults', 'schemas', 'tags', 'status', 'config', 'clustering', 'nodes', 'audit', 'tokens', 'whoami', 'debug'],
 ];
 
+/** Which addresses speak TLS. @throws StartError */
+function listensOf({ admin_listen, admin_ssl_cert, status_listen, status_ssl_cert }: ControlPlaneSettings) {
+  const of = (setting: string, certificate: string | undefined) => ({ setting, isSet: certificate !== undefined });
+  return {
+    admin_listen: withTls('admin_listen', admin_listen, of('admin_ssl_cert', admin_ssl_cert)),
+    status_listen: withTls('status_listen', status_listen, of('status_ssl_cert', status_ssl_cert)),
+  };
+}
+
 function checkTogether(settings: ControlPlaneSettings): void {
   checkVaultSettings(settings);
   exportOf(settings);
   managerPathOf(settings);
   for (const [certificate, key] of [
     ['admin_ssl_cert', 'admin_ssl_cert_key'],
+    ['status_ssl_cert', 'status_ssl_cert_key'],
     ['cluster_cert', 'cluster_cert_key'],
   ] as const) {
     if ((settings[certificate] === undefined) !== (settings[key] === undefined)) {

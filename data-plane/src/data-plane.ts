@@ -8,12 +8,15 @@ import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import { DataDirInUse, DataDirLock } from '@vaultplane/shared/data-dir-lock.ts';
-import { errorMessage } from '@vaultplane/shared/errors.ts';
+import type { DoorTls } from '@vaultplane/shared/doors.ts';
+import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { STOP_WITHIN_MS, Stoppers } from '@vaultplane/shared/lifecycle.ts';
+import { warnOfFlags } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
+import { tls } from '@vaultplane/shared/node-modules.ts';
 import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { type Address, printAddress, shownAddress } from '@vaultplane/shared/settings.ts';
@@ -66,7 +69,7 @@ const METRICS_AFTER_MS = 2_000;
 export interface DataPlane {
   /** Where applications ask, such as http://127.0.0.1:2773 */
   apiUrl: string;
-  /** Where /status and /metrics are. */
+  /** The first address of /status and /metrics; empty where they are off. */
   statusUrl: string;
   /** The file with the token that applications' calls must carry. */
   apiTokenFile: string;
@@ -96,6 +99,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
   const parts = new Stoppers(log);
   try {
     refuseOwnEndpoint(settings, env);
+    warnOfFlags(log, { status_listen: settings.status_listen });
     await prepareDataDir(settings.data_dir, log, { group: true });
     const lock = await holdDataDir(settings.data_dir, log);
     parts.add('data_dir', () => lock?.release());
@@ -313,6 +317,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     );
     const status = await startStatusServer({
       listen: settings.status_listen,
+      tls: await readStatusCertificate(settings),
       facts,
       metrics: loadMetrics,
       log,
@@ -320,13 +325,14 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     parts.add('status', () => status.stop());
 
     const apiUrl = urlOf(settings.api_ssl_cert ? 'https' : 'http', api.address);
-    const statusUrl = urlOf('http', status.address);
+    const statusUrl = status.urls[0] ?? '';
     log.info(
       {
         version: PROGRAM_VERSION,
         api: apiUrl,
         ...(settings.api_unix_socket !== undefined && { api_unix_socket: settings.api_unix_socket }),
-        status: statusUrl,
+        status: statusUrl || null,
+        listening: { api: [apiUrl], status: status.urls },
         control_plane: controlPlanesOf(settings).map(shownAddress),
         data_dir: settings.data_dir,
         api_token_file: tokenFile,
@@ -415,6 +421,22 @@ export async function readApiCertificate(
     cert: await readPemLater('api_ssl_cert', api_ssl_cert),
     key: await readPemLater('api_ssl_cert_key', api_ssl_cert_key),
   };
+}
+
+/** The certificate of status_listen; undefined where it speaks plain HTTP. @throws StartError */
+export async function readStatusCertificate(settings: DataPlaneSettings): Promise<DoorTls | undefined> {
+  const { status_ssl_cert: certificate, status_ssl_cert_key: key } = settings;
+  if (certificate === undefined || key === undefined) return undefined;
+  const pair = {
+    cert: await readPemLater('status_ssl_cert', certificate),
+    key: await readPemLater('status_ssl_cert_key', key),
+  };
+  try {
+    tls.createSecureContext(pair);
+  } catch (error) {
+    throw new StartError(`status_ssl_cert and status_ssl_cert_key can't be used together: ${errorMessage(error)}`);
+  }
+  return { ...pair, minVersion: 'TLSv1.2' };
 }
 
 function urlOf(scheme: string, address: Address): string {

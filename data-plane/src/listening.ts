@@ -12,12 +12,17 @@ import { shownPath } from '@vaultplane/shared/shown-text.ts';
  * @throws StartError one line that names the setting, the address and how to move
  */
 export async function listenOn(server: Server, setting: string, address: Address): Promise<Address> {
+  await listening(setting, address, () => listen(server, { host: address.host, port: address.port }));
+  return { host: address.host, port: (server.address() as AddressInfo).port };
+}
+
+/** Runs what begins to listen on an address of a setting. @throws StartError as listenOn does */
+export async function listening(setting: string, address: Address, listen: () => Promise<void>): Promise<void> {
   try {
-    await listen(server, { host: address.host, port: address.port });
+    await listen();
   } catch (error) {
     throw new StartError(`${setting} = ${shownAddress(address)} ${explain(error, setting)}`, { cause: error });
   }
-  return { host: address.host, port: (server.address() as AddressInfo).port };
 }
 
 /** Longest path that a socket can be reached by. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
+import { withTls } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
@@ -37,7 +38,7 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     default: './data/dp',
     description: 'where this data plane keeps its files; made 0700, and refused where another user may write in it',
   },
-  status_listen: { type: 'listen', default: '127.0.0.1:8007', description: '/status and /metrics' },
+  status_listen: { type: 'listens', mayBeOff: true, default: '127.0.0.1:8007', description: '/status and /metrics' },
   cluster_control_plane: {
     type: 'list',
     default: ['127.0.0.1:8005'],
@@ -107,7 +108,9 @@ export async function loadDataPlaneSettings(options: LoadOptions): Promise<DataP
   const loaded = await loadSettings(DATA_PLANE_SETTINGS, options);
   const settings = { ...loaded, cluster_mtls: loaded.cluster_mtls ?? usualMtls(loaded) } as DataPlaneSettings;
   checkTogether(settings);
-  return settings;
+  const { status_listen, status_ssl_cert: certificate } = settings;
+  const isSet = certificate !== undefined;
+  return { ...settings, status_listen: withTls('status_listen', status_listen, { setting: 'status_ssl_cert', isSet }) };
 }
 
 /** Where cluster_mtls is not set: whoever has joined, or has a token to join with, goes by that. */
@@ -126,8 +129,10 @@ function checkTogether(settings: DataPlaneSettings): void {
       'cluster_strict_usage = on and cluster_mtls = shared do not go together: both sides show the same certificate; use cluster_mtls = enrolled',
     );
   }
-  if ((settings.api_ssl_cert === undefined) !== (settings.api_ssl_cert_key === undefined)) {
-    throw new StartError('api_ssl_cert and api_ssl_cert_key go together; only one of them is set');
+  for (const certificate of ['api_ssl_cert', 'status_ssl_cert'] as const) {
+    if ((settings[certificate] === undefined) !== (settings[`${certificate}_key`] === undefined)) {
+      throw new StartError(`${certificate} and ${certificate}_key go together; only one of them is set`);
+    }
   }
   if (!isLoopback(settings.api_listen) && settings.api_ssl_cert === undefined) {
     throw new StartError(

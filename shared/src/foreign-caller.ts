@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Address, isLoopback, parseAddress } from './settings.ts';
+import { type Address, isLoopback, parseAddress } from './network-address.ts';
 
 /** What only proxies add. Source: RFC 7239, RFC 9110 §7.6.3. */
 const OF_PROXIES = ['forwarded', 'x-forwarded-for', 'via'] as const;
@@ -27,14 +27,14 @@ export function foreignCaller(headers: IncomingHttpHeaders, protocol: 'http' | '
  * Why a request for the status is answered 403: it is a browser's for a page from elsewhere, which would read what this
  * program says of itself. Monitoring sends no such headers, and may come through a proxy. Undefined: it is answered.
  *
- * @param listen where the server listens; only on a loopback address the name that it is called by is known
+ * @param listen the address that it came to; only of a loopback address the name that it is called by is known
  */
-export function foreignReader(headers: IncomingHttpHeaders, listen: Address): string | undefined {
+export function foreignReader(headers: IncomingHttpHeaders, listen: Address & { ssl?: boolean }): string | undefined {
   const { host } = headers;
   if (host !== undefined && isLoopback(listen) && !isLoopbackHost(host)) {
     return 'only localhost, 127.0.0.1 and [::1] are answered as Host on a loopback address';
   }
-  return isForeignPage(headers, 'http') ? 'no pages from elsewhere are answered' : undefined;
+  return isForeignPage(headers, listen.ssl ? 'https' : 'http') ? 'no pages from elsewhere are answered' : undefined;
 }
 
 /** Whether a browser sends this for a page that is not from where the request goes. */

@@ -5,9 +5,9 @@ import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
  * the other's, and only a key that is nobody's is an error. A test holds the programs' schemas to this list.
  */
 export const SETTING_KEYS: ReadonlySet<string> = new Set([
-  ...Object.keys(VAULT_SETTINGS),
+  ...Object.entries(VAULT_SETTINGS).flatMap(([key, { aliases = [] }]) => [key, ...aliases]),
   ...`
-  data_dir log_level status_listen
+  data_dir log_level status_listen status_ssl_cert status_ssl_cert_key
   database pg_host pg_port pg_user pg_password pg_database pg_ssl pg_ssl_verify pg_ssl_ca
   admin_listen manager_path admin_token admin_ssl_cert admin_ssl_cert_key
   cluster_listen cluster_cert cluster_cert_key cluster_mtls cluster_ca_cert cluster_allowed_common_names

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { distance } from 'fastest-levenshtein';
 import { diagnostics } from './diagnostics.ts';
 import { StartError } from './errors.ts';
+import { LISTEN_FORMS, type Listen, parseListens } from './listen-setting.ts';
 import { LOG_LEVELS } from './log.ts';
+import { nearest } from './nearest.ts';
+import { type Address, parseAddress } from './network-address.ts';
 import { isCutPem, PEM_FORMS, PEM_NEEDS_ONE_LINE } from './pem-setting.ts';
 import { isPlainUrl } from './plain-url.ts';
 import { looksLikeReference, vaultOf } from './reference-text.ts';
@@ -21,14 +23,17 @@ import {
 import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
 import { VAULT_TYPES } from './vaults/vault-types.ts';
 
+export {
+  type Address,
+  isLoopback,
+  parseAddress,
+  printAddress,
+  shownAddress,
+  withoutBrackets,
+} from './network-address.ts';
+
 /** Where settings are read from when no --conf is given, if the file is there (CONTRACT.md §2). */
 export const DEFAULT_CONF_FILE = '/etc/vaultplane/vaultplane.conf';
-
-/** An address to listen on or to connect to. */
-export interface Address {
-  host: string;
-  port: number;
-}
 
 interface Spec {
   description: string;
@@ -76,7 +81,14 @@ interface ListenSpec extends Spec {
   /** HOST:PORT */
   default?: string;
 }
-export type SettingSpec = TextSpec | NumberSpec | BooleanSpec | EnumSpec | ListSpec | ListenSpec;
+interface ListensSpec extends Spec {
+  /** Several addresses with flags, in Kong's form. */
+  type: 'listens';
+  default?: string;
+  /** Whether it may be `off`. */
+  mayBeOff: boolean;
+}
+export type SettingSpec = TextSpec | NumberSpec | BooleanSpec | EnumSpec | ListSpec | ListenSpec | ListensSpec;
 export type SettingsSchema = Record<string, SettingSpec>;
 
 type ValueOf<S extends SettingSpec> = S extends EnumSpec
@@ -89,7 +101,9 @@ type ValueOf<S extends SettingSpec> = S extends EnumSpec
         ? string[]
         : S extends ListenSpec
           ? Address
-          : string;
+          : S extends ListensSpec
+            ? Listen[]
+            : string;
 
 /** The settings that a schema describes; undefined where a key has no default and was not set. */
 export type SettingsOf<S extends SettingsSchema> = {
@@ -111,6 +125,8 @@ export const COMMON_SETTINGS = defineSettings({
     type: 'url',
     description: 'where OpenTelemetry traces are sent (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces',
   },
+  status_ssl_cert: { type: 'pem', description: "status_listen's certificate" },
+  status_ssl_cert_key: { type: 'pem', description: "status_listen's private key" },
   cluster_cert: { type: 'pem', description: "the cluster link's certificate" },
   cluster_cert_key: { type: 'pem', description: "the cluster link's private key" },
   cluster_mtls: {
@@ -292,7 +308,7 @@ function readFile(schema: SettingsSchema, confFile: string | undefined): Map<str
       if (SETTING_KEYS.has(name)) continue;
       // A line may be one of a key's PEM, which has a = at its end.
       const shown = /^\w{1,64}$/.test(name) ? shownName(name) : NOT_SHOWN;
-      throw new StartError(`${where}: unknown key ${shown}${suggestion(name, [...keys.keys(), ...SETTING_KEYS])}`);
+      throw new StartError(`${where}: unknown key ${shown}${nearest(name, [...keys.keys(), ...SETTING_KEYS])}`);
     }
     raw.set(key, { text: content.slice(at + 1).trim(), where });
   }
@@ -301,6 +317,7 @@ function readFile(schema: SettingsSchema, confFile: string | undefined): Map<str
 
 function defaultOf(spec: SettingSpec): unknown {
   if (spec.type === 'listen' && spec.default !== undefined) return parseAddress(spec.default);
+  if (spec.type === 'listens' && spec.default !== undefined) return parseListens(spec.default);
   if (spec.type === 'list') return spec.default && [...spec.default];
   return spec.default;
 }
@@ -335,11 +352,17 @@ function parse(key: string, spec: SettingSpec, { text, where }: RawSetting): unk
     case 'enum':
       return spec.values.includes(text)
         ? text
-        : refuse(`one of ${spec.values.join(', ')}${suggestion(text, spec.values)}`);
+        : refuse(`one of ${spec.values.join(', ')}${nearest(text, spec.values)}`);
     case 'list':
       return itemsOf(text).map((item) =>
         spec.match && !spec.match.test(item) ? refuse(`a list of ${spec.allowed}`) : item,
       );
+    case 'listens': {
+      const listens = parseListens(text);
+      if (typeof listens !== 'string' && (listens.length > 0 || spec.mayBeOff)) return listens;
+      const problem = typeof listens === 'string' && listens !== '' && !spec.secret ? ` (${listens})` : '';
+      return refuse(`${LISTEN_FORMS}${spec.mayBeOff ? '; or off' : ''}${problem}`);
+    }
     case 'listen':
       return parseAddress(text) ?? refuse('HOST:PORT, such as 127.0.0.1:8001 or [::1]:8001');
   }
@@ -357,38 +380,4 @@ function shownSetting(spec: SettingSpec, text: string): string {
   if (spec.secret) return NOT_SHOWN;
   if (spec.type === 'url' && /^https?:/i.test(text)) return shownUrl(text);
   return shownValue(text);
-}
-
-/** HOST:PORT, an IPv6 host in brackets; undefined where the text is no address. */
-export function parseAddress(text: string): Address | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  return match && port <= 65535 ? { host: (match[1] ?? match[2])!, port } : undefined;
-}
-
-/** The text of an address, as parseAddress reads it. */
-export function printAddress({ host, port }: Address): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-/** The text of an address for logs and errors. */
-export function shownAddress({ host, port }: Address): string {
-  return printAddress({ host: shownName(host), port });
-}
-
-/** The host of an Address from that of a URL, which stands in brackets where it is an IPv6 address. */
-export function withoutBrackets(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, '');
-}
-
-/** Whether only this machine can reach an address. */
-export function isLoopback({ host }: Address): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-function suggestion(word: string, known: readonly string[]): string {
-  const nearest = known
-    .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
-    .sort((a, b) => a.distance - b.distance)[0];
-  return nearest && nearest.distance <= Math.max(2, word.length / 4) ? `; did you mean ${nearest.candidate}?` : '';
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import { Doors, isAllTls } from '@vaultplane/shared/doors.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { ExportPublicKey } from '@vaultplane/shared/export-key.ts';
+import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { answerWhileSending, namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import { forRequest, REQUEST_ID_HEADER, sentRequestId } from '@vaultplane/shared/request-id.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import type { Tracing } from '@vaultplane/shared/tracing.ts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Enrolment } from '../cluster/enrolment.ts';
@@ -13,9 +14,9 @@ import type { Fleet } from '../cluster/fleet.ts';
 import type { FleetCommands } from '../cluster/fleet-commands.ts';
 import type { Publisher } from '../cluster/publisher.ts';
 import type { ReferenceRegistry } from '../cluster/reference-registry.ts';
-import { boundAddress, listening, reachable } from '../listener.ts';
+import { listening } from '../listener.ts';
 import { managerRoutes } from '../manager/manager-routes.ts';
-import { readPemPair } from '../pem.ts';
+import { doorTls } from '../pem.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Store } from '../store/open-store.ts';
 import { auditRoutes } from './audit-routes.ts';
@@ -44,7 +45,8 @@ import { tokenRoutes } from './token-routes.ts';
 import { vaultRoutes } from './vault-routes.ts';
 
 export interface AdminServerOptions {
-  listen: Address;
+  /** None: `off`. */
+  listen: readonly Listen[];
   certificateFile?: string | undefined;
   keyFile?: string | undefined;
   store: Store;
@@ -86,9 +88,8 @@ const FINISH_WITHIN_MS = 1500;
 
 /** The Admin API. */
 export interface AdminServer {
-  /** What it listens on: admin_listen, with the port that the system chose where that is 0. */
-  address: Address;
-  url: string;
+  /** One for each address of admin_listen. */
+  urls: string[];
   stop(): Promise<void>;
 }
 
@@ -162,13 +163,23 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   openApiRoute(app);
   if (options.managerPath !== undefined) managerRoutes(app, options.managerPath);
 
-  await listening('admin_listen', options.listen, () => app.listen({ ...options.listen }).then(() => {}));
+  const doors = new Doors(app.server, {
+    listens: options.listen,
+    tls: doorTls('admin_ssl_cert', options.certificateFile, options.keyFile),
+    listenOn: ({ host, port, backlog, ipv6Only }) =>
+      app.listen({ host, port, ...(backlog && { backlog }), ...(ipv6Only !== undefined && { ipv6Only }) }),
+    listening: (listen, work) => listening('admin_listen', listen, work),
+  });
+  await app.ready();
+  await doors.open().catch(async (error) => {
+    await app.close();
+    throw error;
+  });
   options.tracing?.traceServer(app.server, TRACED_ROUTES);
-  const address = boundAddress(app.server, options.listen);
   return {
-    address,
-    url: `${options.certificateFile ? 'https' : 'http'}://${printAddress(reachable(address))}`,
+    urls: doors.bound.map(urlOfListen),
     async stop() {
+      doors.close();
       const late = setTimeout(() => app.server.closeAllConnections(), FINISH_WITHIN_MS);
       await app.close().finally(() => clearTimeout(late));
     },
@@ -181,7 +192,7 @@ function isRefusedWrite(request: FastifyRequest, reply: FastifyReply): boolean {
   return !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
 }
 
-function createApp({ certificateFile, keyFile, log }: AdminServerOptions): FastifyInstance {
+function createApp({ listen, certificateFile, keyFile, log }: AdminServerOptions): FastifyInstance {
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     reply.headers(ANSWER_HEADERS);
     const known = toKongError(error);
@@ -191,9 +202,7 @@ function createApp({ certificateFile, keyFile, log }: AdminServerOptions): Fasti
     return reply.code(500).send({ message: 'An unexpected error occurred' });
   };
   const app = Fastify({
-    ...(certificateFile !== undefined && {
-      https: { ...readPemPair('admin_ssl_cert', certificateFile, keyFile!), minVersion: 'TLSv1.2' as const },
-    }),
+    ...(isAllTls(listen) && { https: doorTls('admin_ssl_cert', certificateFile, keyFile)! }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 60_000,
     // In Kong's form, unless the caller has given one.

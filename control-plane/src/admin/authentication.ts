@@ -2,8 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { foreignCaller } from '@vaultplane/shared/foreign-caller.ts';
+import { areLoopback, shownListens } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { type Address, isLoopback, shownAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, isLoopback, shownAddress } from '@vaultplane/shared/network-address.ts';
 import type { FastifyRequest } from 'fastify';
 import { type Actor, ROLES, type Role } from '../store/audit-log.ts';
 import type { Tokens } from '../store/tokens.ts';
@@ -14,7 +15,8 @@ export interface AuthenticationOptions {
   tokens: Tokens;
   /** The setting admin_token. */
   adminToken: string | undefined;
-  listen: Address;
+  /** All addresses of the Admin API. */
+  listen: readonly Address[];
   clock: Clock;
   log: Log;
 }
@@ -38,7 +40,7 @@ export class Authentication {
     this.#tokens = options.tokens;
     this.#adminToken = options.adminToken === undefined ? undefined : digest(options.adminToken);
     this.#isShort = (options.adminToken?.length ?? 0) < SHORT_TOKEN;
-    this.#loopback = isLoopback(options.listen);
+    this.#loopback = areLoopback(options.listen);
     this.#failedTries = new FailedTries(options.clock);
     this.#log = options.log;
   }
@@ -46,16 +48,18 @@ export class Authentication {
   /** @throws StartError when anybody on the network could call without a token */
   static async create(options: AuthenticationOptions): Promise<Authentication> {
     if (options.adminToken === undefined && !(await options.tokens.any())) {
-      const address = shownAddress(options.listen);
-      if (!isLoopback(options.listen)) {
+      const open = options.listen.find((address) => !isLoopback(address));
+      if (open) {
+        const address = shownAddress(open);
         throw new StartError(
           `admin_listen = ${address} can be reached from other machines and there is no token yet: set admin_token (auto makes one), or make one with \`vaultplane-cp token create --role admin\``,
         );
       }
-      options.log.warn(
-        { admin_listen: address },
-        'no admin_token and no tokens: every user of this machine may change the configuration; set admin_token = auto to have a token made',
-      );
+      if (options.listen.length > 0)
+        options.log.warn(
+          { admin_listen: shownListens(options.listen) },
+          'no admin_token and no tokens: every user of this machine may change the configuration; set admin_token = auto to have a token made',
+        );
     }
     if (options.adminToken !== undefined && options.adminToken.length < SHORT_TOKEN) {
       options.log.warn({ characters: options.adminToken.length }, 'admin_token is short enough to be guessed');

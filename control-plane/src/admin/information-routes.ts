@@ -15,7 +15,8 @@ export interface Information {
   publisher: Publisher;
   log: Log;
   audit: AuditLog;
-  adminListen: string;
+  /** In Kong's form, one for each address. */
+  adminListen: string[];
 }
 
 /** `GET /`, `GET /status`, the log level, and who is asking: what tools look at first. */
@@ -34,7 +35,7 @@ export function informationRoutes(app: FastifyInstance, information: Information
       configuration: {
         database: 'postgres',
         role: 'control_plane',
-        admin_listen: [information.adminListen],
+        admin_listen: information.adminListen,
         log_level: log.level,
       },
       plugins: { available_on_server: {}, enabled_in_cluster: [] },

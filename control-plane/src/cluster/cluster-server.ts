@@ -1,20 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import { createServer as createNetServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { proveControlPlane } from '@vaultplane/shared/control-plane-proof.ts';
+import { keepAliveOf, listenAt } from '@vaultplane/shared/doors.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { ExportKey } from '@vaultplane/shared/export-key.ts';
 import type { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
+import { type Listen, reachable } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { printAddress } from '@vaultplane/shared/network-address.ts';
 import { CLUSTER_PATH, type ConfigDefaults, MAX_DATA_PLANE_MESSAGE_BYTES } from '@vaultplane/shared/protocol.ts';
 import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { WebSocketServer } from 'ws';
-import { boundAddress, listen, listening, reachable } from '../listener.ts';
+import { listening } from '../listener.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { Enrolment } from './enrolment.ts';
 import { EnrolmentRequests } from './enrolment-requests.ts';
@@ -38,7 +40,7 @@ export const MAX_LINKS = 10_000;
 const MAX_CONNECTIONS = 12_000;
 
 export interface ClusterServerOptions {
-  listen: Address;
+  listen: readonly Listen[];
   /** Followed: links that come after a change see the new one, and those that would not be let in by it end. */
   identity: FollowedFiles<ClusterIdentity>;
   /** Who joins, where this control plane is the CA. */
@@ -57,9 +59,8 @@ export interface ClusterServerOptions {
 
 /** Where data planes connect (CONTRACT.md §8): TLS 1.3 with client certificates, a WebSocket at /v1/cluster. */
 export interface ClusterServer {
-  address: Address;
-  /** wss://…/v1/cluster */
-  url: string;
+  /** wss://…/v1/cluster, one for each address. */
+  urls: string[];
   stop(): Promise<void>;
 }
 
@@ -96,12 +97,17 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   };
   const handshakes = new HandshakeQueue({ clock: options.clock });
   const sockets = new Set<Socket>();
-  const listener = createNetServer({ noDelay: true }, (socket) => {
+  const takeConnection = (socket: Socket) => {
+    if (sockets.size >= MAX_CONNECTIONS) return socket.destroy();
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     handshakes.enter(socket, () => server.emit('connection', socket));
+  };
+  const listeners = options.listen.map((listen) => {
+    const listener = createNetServer({ noDelay: true, ...keepAliveOf(listen) }, takeConnection);
+    listener.maxConnections = MAX_CONNECTIONS;
+    return { listen, listener };
   });
-  listener.maxConnections = MAX_CONNECTIONS;
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_DATA_PLANE_MESSAGE_BYTES,
@@ -189,13 +195,23 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   });
   server.on('tlsClientError', (error) => log.debug({ error: error.message }, 'a TLS handshake failed'));
 
-  await listening('cluster_listen', options.listen, () => listen(listener, options.listen));
-  const address = boundAddress(listener, options.listen);
+  const close = () =>
+    Promise.all(listeners.map(({ listener }) => new Promise<void>((resolve) => listener.close(() => resolve()))));
+  const urls: string[] = [];
+  try {
+    for (const { listen, listener } of listeners) {
+      await listening('cluster_listen', listen, () => listenAt(listener, listen));
+      const { port } = listener.address() as AddressInfo;
+      urls.push(`wss://${printAddress(reachable({ host: listen.host, port }))}${CLUSTER_PATH}`);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return {
-    address,
-    url: `wss://${printAddress(reachable(address))}${CLUSTER_PATH}`,
+    urls,
     async stop() {
-      const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
+      const closed = close();
       await Promise.all([...sessions].map((session) => session.stop()));
       slowSends.stop();
       webSockets.close();

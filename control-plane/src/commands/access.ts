@@ -3,11 +3,10 @@ import { userInfo } from 'node:os';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { DataDirInUse } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { easiest, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { knownAdminToken } from '../admin/admin-token.ts';
-import { reachable } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Actor } from '../store/audit-log.ts';
 import { openDatabase, prepareStore, type Store, storeOptions } from '../store/open-store.ts';
@@ -56,8 +55,13 @@ export class AdminApi {
   readonly #headers: Record<string, string>;
 
   constructor(settings: ControlPlaneSettings) {
-    const protocol = settings.admin_ssl_cert === undefined ? 'http' : 'https';
-    this.#base = `${protocol}://${printAddress(reachable(settings.admin_listen))}`;
+    const listen = easiest(settings.admin_listen);
+    if (!listen) {
+      throw new StartError(
+        'a control plane has the data_dir open, and its Admin API is off (admin_listen); stop it, or give it an admin_listen',
+      );
+    }
+    this.#base = urlOfListen(listen);
     const token = knownAdminToken(settings);
     this.#headers = token === undefined ? {} : { 'kong-admin-token': token };
   }

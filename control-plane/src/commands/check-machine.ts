@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { checkDataDir } from '@vaultplane/shared/data-dir.ts';
+import { listenAt } from '@vaultplane/shared/doors.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
-import { type Address, printAddress, shownAddress } from '@vaultplane/shared/settings.ts';
+import { type Listen, shownListens } from '@vaultplane/shared/listen-setting.ts';
+import { ownStatus } from '@vaultplane/shared/own-status.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
-import { listen, listening, reachable } from '../listener.ts';
+import { listening } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { Finding } from './check.ts';
 
@@ -27,32 +29,33 @@ export async function checkListening(settings: ControlPlaneSettings): Promise<Fi
   const findings: Finding[] = [];
   let runs: boolean | undefined;
   for (const what of LISTENS) {
-    const address = settings[what];
+    const listens = settings[what];
     try {
-      await tryListening(what, address);
-      findings.push({ what, ok: true, says: shownAddress(address) });
+      for (const listen of listens) await tryListening(what, listen);
+      findings.push({ what, ok: true, says: shownListens(listens) });
     } catch (error) {
       runs ??= await isRunning(settings);
-      const says = runs ? `${shownAddress(address)}, in use by the control plane that runs here` : errorMessage(error);
+      const says = runs ? `${shownListens(listens)}, in use by the control plane that runs here` : errorMessage(error);
       findings.push({ what, ok: runs, says });
     }
   }
   return findings;
 }
 
-async function tryListening(setting: string, address: Address): Promise<void> {
+async function tryListening(setting: string, address: Listen): Promise<void> {
   const server = createServer((socket) => socket.destroy());
-  await listening(setting, address, () => listen(server, address));
+  await listening(setting, address, () => listenAt(server, address));
   await new Promise((resolve) => server.close(resolve));
 }
 
 /** Whether what answers at status_listen is this data_dir's control plane. */
-async function isRunning({ status_listen, data_dir }: ControlPlaneSettings): Promise<boolean> {
+async function isRunning(settings: ControlPlaneSettings): Promise<boolean> {
   try {
-    const kept = (await readFile(join(data_dir, 'node-id'), 'utf8')).trim();
-    const url = `http://${printAddress(reachable(status_listen))}/status`;
-    const answer = await fetch(url, { signal: AbortSignal.timeout(STATUS_TIMEOUT_MS) });
-    const { program, node_id } = (await answer.json()) as { program?: unknown; node_id?: unknown };
+    const kept = (await readFile(join(settings.data_dir, 'node-id'), 'utf8')).trim();
+    const { program, node_id } = (await ownStatus(settings, STATUS_TIMEOUT_MS)) as {
+      program?: unknown;
+      node_id?: unknown;
+    };
     return program === 'vaultplane-cp' && node_id === kept;
   } catch {
     return false;

@@ -29,7 +29,8 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     // Whoever reads this has got through the settings.
     { what: 'settings', ok: true, says: 'valid' },
     checkCertificates(settings),
-    ...checkAdminCertificate(settings),
+    ...checkServerCertificate('admin_ssl_cert', settings),
+    ...checkServerCertificate('status_ssl_cert', settings),
     ...checkKeyring(settings),
     ...checkSecretsKey(settings),
     checkExportKey(settings),
@@ -39,8 +40,9 @@ export async function checkSetup(settings: ControlPlaneSettings) {
     ...(await checkListening(settings)),
     ...(await checkDatabase(settings)),
   ];
-  if (!isLoopback(settings.admin_listen) && settings.admin_token === undefined) {
-    const says = `${shownAddress(settings.admin_listen)} is not loopback and admin_token is not set: the database must hold a token`;
+  const open = settings.admin_listen.find((address) => !isLoopback(address));
+  if (open && settings.admin_token === undefined) {
+    const says = `${shownAddress(open)} is not loopback and admin_token is not set: the database must hold a token`;
     findings.push({ what: 'admin_listen', ok: true, says });
   }
   return {
@@ -83,9 +85,9 @@ function checkCertificates(settings: ControlPlaneSettings): Finding {
   }
 }
 
-function checkAdminCertificate({ admin_ssl_cert: certificateFile, admin_ssl_cert_key: keyFile }: ControlPlaneSettings) {
+function checkServerCertificate(what: 'admin_ssl_cert' | 'status_ssl_cert', settings: ControlPlaneSettings): Finding[] {
+  const { [what]: certificateFile, [`${what}_key` as const]: keyFile } = settings;
   if (certificateFile === undefined) return [];
-  const what = 'admin_ssl_cert';
   try {
     readPemPair(what, certificateFile, keyFile!);
     return [{ what, ok: true, says: shownPem(certificateFile) }];

@@ -1,12 +1,18 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { Doors, isAllTls } from '@vaultplane/shared/doors.ts';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
+import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
-import { boundAddress, listen, listening, reachable } from '../listener.ts';
+import { listening } from '../listener.ts';
+import { doorTls } from '../pem.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface StatusServerOptions {
-  listen: Address;
+  /** None: `off`. */
+  listen: readonly Listen[];
+  certificate?: string | undefined;
+  privateKey?: string | undefined;
   /** Facts for /status; never a secret. */
   facts: () => Record<string, unknown>;
   /** Why the program is of no use now; empty: it is ready. */
@@ -18,33 +24,42 @@ export interface StatusServerOptions {
 const HTTP_LIMITS = { headersTimeout: 10_000, requestTimeout: 10_000 };
 
 export interface StatusServer {
-  address: Address;
-  url: string;
+  /** One for each address. */
+  urls: string[];
   stop(): Promise<void>;
 }
 
 /** /status, /status/live, /status/ready and /metrics (CONTRACT.md §7). @throws StartError when it can't listen */
 export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
-  const server = createServer(HTTP_LIMITS, (request, response) => {
+  const { listen: listens, certificate, privateKey } = options;
+  const tls = doorTls('status_ssl_cert', certificate, privateKey);
+  const answerTo: RequestListener = (request, response) => {
     response.setHeader('cache-control', 'no-store').setHeader('x-content-type-options', 'nosniff');
     if (namesTwoHosts(request)) return json(response, 400, { message: TWO_HOSTS });
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return json(response, 405, { message: 'Method not allowed' });
     }
-    const refusal = foreignReader(request.headers, options.listen);
+    const refusal = foreignReader(request.headers, doors.of(request.socket));
     if (refusal !== undefined) return json(response, 403, { message: refusal });
     answer(options, request.url?.split('?')[0] ?? '/', response).catch(() =>
       json(response, 500, { message: 'An unexpected error occurred' }),
     );
+  };
+  const server = isAllTls(listens)
+    ? createTlsServer({ ...HTTP_LIMITS, ...tls }, answerTo)
+    : createServer(HTTP_LIMITS, answerTo);
+  const doors = new Doors(server, {
+    listens,
+    tls,
+    listening: (listen, work) => listening('status_listen', listen, work),
   });
-  await listening('status_listen', options.listen, () => listen(server, options.listen));
-  const address = boundAddress(server, options.listen);
+  await doors.open();
   return {
-    address,
-    url: `http://${printAddress(reachable(address))}`,
+    urls: doors.bound.map(urlOfListen),
     stop: () =>
       new Promise((resolve) => {
+        doors.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

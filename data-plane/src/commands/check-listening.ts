@@ -2,10 +2,12 @@ import { constants } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { dirname } from 'node:path';
+import { listenAt } from '@vaultplane/shared/doors.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import type { Listen } from '@vaultplane/shared/listen-setting.ts';
 import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
-import { listenOn } from '../listening.ts';
+import { listening } from '../listening.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { type Finding, finding } from './finding.ts';
 import { runningFacts } from './status.ts';
@@ -23,17 +25,21 @@ export async function checkListening(settings: DataPlaneSettings, checkApi: () =
       const more = await checkApi();
       return `${await checkAddress('api_listen', settings.api_listen, runs)}${more}`;
     }),
-    await finding('status_listen', () => checkAddress('status_listen', settings.status_listen, runs)),
+    await finding('status_listen', async () => {
+      const said: string[] = [];
+      for (const listen of settings.status_listen) said.push(await checkAddress('status_listen', listen, runs));
+      return said.join(', ') || 'off';
+    }),
     ...(socket === undefined ? [] : [await finding('api_unix_socket', () => checkSocket(socket, runs))]),
   ];
 }
 
 const HERE = 'in use by the data plane that runs here';
 
-async function checkAddress(setting: string, address: Address, runs: boolean): Promise<string> {
+async function checkAddress(setting: string, address: Address | Listen, runs: boolean): Promise<string> {
   const server = createServer((connection) => connection.destroy());
   try {
-    await listenOn(server, setting, address);
+    await listening(setting, address, () => listenAt(server, { ssl: false, ...address }));
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
     if (runs && code === 'EADDRINUSE') return `${shownAddress(address)}, ${HERE}`;

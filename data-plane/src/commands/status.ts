@@ -1,4 +1,5 @@
-import { printAddress } from '@vaultplane/shared/settings.ts';
+import { shownListens } from '@vaultplane/shared/listen-setting.ts';
+import { ownStatus } from '@vaultplane/shared/own-status.ts';
 import type { Command } from 'commander';
 import type { DataPlaneSettings } from '../settings.ts';
 import type { StatusFacts } from '../status/status-facts.ts';
@@ -16,7 +17,7 @@ export function statusCommand(): Command {
       const facts = await runningFacts(settings);
       if (!facts) {
         throw new Error(
-          `no data plane answers at status_listen = ${statusAddress(settings)}; start one with vaultplane-dp start`,
+          `no data plane answers at status_listen = ${shownListens(settings.status_listen)}; start one with vaultplane-dp start`,
         );
       }
       console.log(options.json ? JSON.stringify(facts) : describe(facts));
@@ -26,20 +27,14 @@ export function statusCommand(): Command {
 /** How the data plane that runs on this machine is; undefined where none does. */
 export async function runningFacts(settings: StatusSettings): Promise<StatusFacts | undefined> {
   try {
-    const url = `http://${statusAddress(settings)}/status`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const facts = (await response.json()) as StatusFacts;
-    return facts.program === 'vaultplane-dp' ? facts : undefined;
+    const facts = (await ownStatus(settings, TIMEOUT_MS)) as StatusFacts | undefined;
+    return facts?.program === 'vaultplane-dp' ? facts : undefined;
   } catch {
     return undefined;
   }
 }
 
-type StatusSettings = Pick<DataPlaneSettings, 'status_listen'>;
-
-function statusAddress({ status_listen: { host, port } }: StatusSettings): string {
-  return printAddress({ host: ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host, port });
-}
+type StatusSettings = Pick<DataPlaneSettings, 'status_listen' | 'status_ssl_cert'>;
 
 function describe(facts: StatusFacts): string {
   const { config, control_plane: link, references, aws, upstreams } = facts;

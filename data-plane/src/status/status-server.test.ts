@@ -8,7 +8,7 @@ const PATHS = ['/status', '/status/live', '/status/ready', '/metrics', '/nothing
 
 function serverOn(host: string): Promise<StatusServer> {
   return startStatusServer({
-    listen: { host, port: 0 },
+    listen: [{ host, port: 0, ssl: false }],
     facts: () => ({ ready: true, reasons: [], node: 'what-a-page-would-like-to-know' }) as never,
     metrics: async () =>
       ({ contentType: 'text/plain', text: async () => 'what-a-page-would-like-to-know 1\n' }) as never,
@@ -43,7 +43,7 @@ describe("a data plane's status", () => {
   for (const host of ['127.0.0.1', '0.0.0.0']) {
     it(`on ${host} is told to no page from elsewhere`, async () => {
       const server = await serverOn(host);
-      const { port } = server.address;
+      const port = Number(new URL(server.urls[0]!).port);
       for (const headers of pagesFromElsewhere(port)) {
         for (const path of PATHS) {
           const { status, text } = await ask(port, path, headers);
@@ -56,7 +56,7 @@ describe("a data plane's status", () => {
 
     it(`on ${host} is told to monitoring, through a proxy too, and to a browser that is pointed at it`, async () => {
       const server = await serverOn(host);
-      const { port } = server.address;
+      const port = Number(new URL(server.urls[0]!).port);
       for (const headers of [
         {},
         { 'x-forwarded-for': '10.1.2.3' },
@@ -78,7 +78,7 @@ describe("a data plane's status", () => {
       ['0.0.0.0', 200],
     ] as const) {
       const server = await serverOn(host);
-      const { port } = server.address;
+      const port = Number(new URL(server.urls[0]!).port);
       assert.equal((await ask(port, '/metrics', { host: `evil.example:${port}` })).status, expected);
       assert.equal((await ask(port, '/metrics', { host: `LocalHost:${port}` })).status, 200);
       await server.stop();

@@ -1,34 +1,39 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Doors, type DoorTls, isAllTls } from '@vaultplane/shared/doors.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
+import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { http } from '@vaultplane/shared/node-modules.ts';
+import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
-import type { Address } from '@vaultplane/shared/settings.ts';
 import { asVaultplaneError, contentOf, sendContent, sendError, sendJson } from '../api/answer.ts';
 import { requireMethod } from '../api/guards.ts';
-import { listenOn } from '../listening.ts';
+import { listening } from '../listening.ts';
 import type { Metrics } from './metrics.ts';
 import type { StatusFacts } from './status-facts.ts';
 
 export interface StatusServer {
-  address: Address;
+  /** One for each address. */
+  urls: string[];
   stop(): Promise<void>;
 }
 
 /** /status, /status/live, /status/ready and /metrics on status_listen (CONTRACT.md §7). @throws StartError */
 export async function startStatusServer(options: {
-  listen: Address;
+  /** None: `off`. */
+  listen: readonly Listen[];
+  tls?: DoorTls | undefined;
   facts: () => StatusFacts;
   /** Makes them at the first call. */
   metrics: () => Promise<Metrics>;
   log: Log;
 }): Promise<StatusServer> {
-  const { facts, metrics } = options;
-  const server = http.createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, async (request, response) => {
+  const { facts, metrics, listen: listens, tls } = options;
+  const answerTo = async (request: IncomingMessage, response: ServerResponse) => {
     try {
       if (namesTwoHosts(request)) throw new VaultplaneError('bad_request', TWO_HOSTS);
       requireMethod(request, ['GET']);
-      const refusal = foreignReader(request.headers, options.listen);
+      const refusal = foreignReader(request.headers, doors.of(request.socket));
       if (refusal !== undefined) return sendJson(response, 403, { error: { code: 'foreign_host', message: refusal } });
       switch (request.url?.split('?')[0]) {
         case '/status':
@@ -50,12 +55,22 @@ export async function startStatusServer(options: {
     } catch (error) {
       sendError(response, asVaultplaneError(error, options.log));
     }
+  };
+  const limits = { headersTimeout: 10_000, requestTimeout: 10_000 };
+  const server = isAllTls(listens)
+    ? https.createServer({ ...limits, ...tls }, answerTo)
+    : http.createServer(limits, answerTo);
+  const doors = new Doors(server, {
+    listens,
+    tls,
+    listening: (listen, work) => listening('status_listen', listen, work),
   });
-  const address = await listenOn(server, 'status_listen', options.listen);
+  await doors.open();
   return {
-    address,
+    urls: doors.bound.map(urlOfListen),
     stop: () =>
       new Promise((resolve) => {
+        doors.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

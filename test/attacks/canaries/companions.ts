@@ -6,6 +6,7 @@ export function companionsOf(key: string, files: Files): Record<string, string> 
   const rules: Array<[RegExp, Record<string, string>]> = [
     [/^cluster_(ca_cert|allowed_common_names|server_name)$/, { cluster_mtls: 'pki', cluster_ca_cert: certFile }],
     [/^api_ssl_cert/, { api_ssl_cert: certFile, api_ssl_cert_key: keyFile }],
+    [/^status_ssl_cert/, { status_ssl_cert: certFile, status_ssl_cert_key: keyFile }],
     [/^admin_ssl_cert/, { admin_ssl_cert: certFile, admin_ssl_cert_key: keyFile }],
     [/^pg_/, { database: 'postgres', pg_host: '127.0.0.1', pg_port: '1' }],
     [/^pg_ssl/, { pg_ssl: 'on' }],
