@@ -242,7 +242,9 @@ describe('upstream_policy', { skip: noOpenBao() ?? false }, () => {
       spoil();
       await until(String(reason), async () => reason.test((await problem()) ?? ''));
       assert.equal((await dataPlane.resolve(reference, { refresh: true })).value, CANARY);
-      const start = spawnSync(process.execPath, [DATA_PLANE_MAIN, 'start'], { env: dataPlane.env, encoding: 'utf8' });
+      // With a data_dir of its own: that of the one that runs is in use.
+      const env = { ...dataPlane.env, VAULTPLANE_DATA_DIR: join(deployment.folder, 'another') };
+      const start = spawnSync(process.execPath, [DATA_PLANE_MAIN, 'start'], { env, encoding: 'utf8' });
       assert.equal(start.status, 1, start.stdout);
       assert.match(start.stderr, new RegExp(`^vaultplane-dp: upstream_policy = ${path} .*\\n$`, 'm'));
       assert.match((await checkCommand(dataPlane.env)).says.upstream_policy!, reason);
