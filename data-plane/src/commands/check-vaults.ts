@@ -76,7 +76,11 @@ export async function checkVaults(settings: DataPlaneSettings, options: CheckOpt
       })),
     );
     const doubtful = vaults.flatMap(({ prefix, type, config }) =>
-      doubtsOf(type, config).map((doubt) => ({ what: `vault ${prefix}`, ok: true, says: `WARNING: ${doubt}` })),
+      doubtsOf(type, config, options.env).map((doubt) => ({
+        what: `vault ${prefix}`,
+        ok: true,
+        says: `WARNING: ${doubt}`,
+      })),
     );
     const findings = asked.map(async (vault) => {
       const look = await looks.get(waysOf(vault))!;

@@ -83,9 +83,10 @@ export const aws: VaultType = {
     'version_id',
     'json_pointer',
   ],
-  doubts({ region }) {
-    const warning = regionWarning(region);
-    return warning === undefined ? [] : [`config.region: ${warning}`];
+  doubts({ region }, env = {}) {
+    const from = region ? 'config.region' : ['AWS_REGION', 'AWS_DEFAULT_REGION'].find((name) => env[name]);
+    const warning = from && regionWarning(region ?? env[from]);
+    return warning ? [`${from}: ${warning}`] : [];
   },
   uses: awsUses,
   versionOf({ version = 1, options }) {

@@ -95,8 +95,9 @@ export interface VaultType {
    * What may be wrong with a configuration, and stops nobody from using it.
    *
    * @param config with its defaults
+   * @param env of the data plane that uses it, which may say what the configuration leaves open
    */
-  doubts?(config: VaultConfig): string[];
+  doubts?(config: VaultConfig, env?: NodeJS.ProcessEnv): string[];
   /**
    * Where a vault leads, and what of the data plane's own goes there: what upstream_policy decides about where a control
    * plane gave the vault. Without it no such vault may have a reference as its credential.
@@ -187,8 +188,8 @@ export function missingOf(type: VaultType, config: VaultConfig): Record<string, 
 }
 
 /** What may be wrong with a vault's configuration; nothing for a type that this build does not know. */
-export function doubtsOf(type: VaultType | undefined, config: VaultConfig): string[] {
-  return type?.doubts?.(withDefaults(type, config)) ?? [];
+export function doubtsOf(type: VaultType | undefined, config: VaultConfig, env?: NodeJS.ProcessEnv): string[] {
+  return type?.doubts?.(withDefaults(type, config), env) ?? [];
 }
 
 function named(faults: { [member: string]: string | undefined } = {}): Record<string, string> {
