@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { diagnostics } from './diagnostics.ts';
 import { StartError } from './errors.ts';
+import { tellOfForeignNames } from './foreign-names.ts';
+import { isKongKey } from './kong-keys.ts';
 import { LISTEN_FORMS, type Listen, parseListens } from './listen-setting.ts';
 import { LOG_LEVELS } from './log.ts';
 import { nearest } from './nearest.ts';
@@ -205,9 +207,13 @@ interface RawSetting {
  *   the nearest right one
  */
 export async function loadSettings<S extends SettingsSchema>(schema: S, options: LoadOptions): Promise<SettingsOf<S>> {
-  const raw = readFile(schema, options.confFile);
+  const ofKong: string[] = [];
+  const raw = readFile(schema, options.confFile, ofKong);
   const links = serviceLinksIn(options.env);
-  tellOfServiceLinks(links, options.warn ?? warnOnStderr);
+  const warn = options.warn ?? warnOnStderr;
+  tellOfServiceLinks(links, warn);
+  const known = namesOf(schema).map(([name]) => name);
+  tellOfForeignNames(ofKong, options.env, { known, ignored: links, warn });
   for (const prefix of ['KONG_', 'VAULTPLANE_']) {
     for (const [name, key] of namesOf(schema)) {
       const variable = prefix + name.toUpperCase();
@@ -280,7 +286,8 @@ function namesOf(schema: SettingsSchema): Array<[name: string, key: string]> {
   );
 }
 
-function readFile(schema: SettingsSchema, confFile: string | undefined): Map<string, RawSetting> {
+/** @param ofKong filled with keys of Kong's that mean nothing here */
+function readFile(schema: SettingsSchema, confFile: string | undefined, ofKong: string[]): Map<string, RawSetting> {
   const path = confFile ?? DEFAULT_CONF_FILE;
   let text: string;
   try {
@@ -306,6 +313,10 @@ function readFile(schema: SettingsSchema, confFile: string | undefined): Map<str
     const key = keys.get(name);
     if (key === undefined) {
       if (SETTING_KEYS.has(name)) continue;
+      if (isKongKey(name)) {
+        ofKong.push(name);
+        continue;
+      }
       // A line may be one of a key's PEM, which has a = at its end.
       const shown = /^\w{1,64}$/.test(name) ? shownName(name) : NOT_SHOWN;
       throw new StartError(`${where}: unknown key ${shown}${nearest(name, [...keys.keys(), ...SETTING_KEYS])}`);
