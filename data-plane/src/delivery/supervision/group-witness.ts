@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { withoutSig } from './launch.ts';
 
 /** Longer than a busy machine takes to answer. A witness that is stopped, as by Ctrl-Z, does not answer at all. */
-const ANSWER_WITHIN_MS = 500;
+const ANSWER_WITHIN_MS = 2000;
 
 /**
  * Says of each signal that it is asked about whether it has got that too since it was asked last. A trapped signal ends
