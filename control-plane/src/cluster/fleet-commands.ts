@@ -16,6 +16,10 @@ const STALE_AFTER_S = 60;
 const ANSWER_WITHIN_MS = 60_000;
 /** Many data planes that answer at once make one statement. */
 const WRITE_DELAY_MS = 250;
+/** Milliseconds after which results that could not be written are written again. */
+const REWRITE_DELAY_MS = 2000;
+/** Milliseconds for which a command's row is kept. */
+const KEPT_MS = 86_400_000;
 const MOST_REASONS = 10;
 
 /** A refresh of what data planes hold of a vault. */
@@ -72,6 +76,10 @@ interface CommandRow {
 }
 
 interface Tally {
+  /** When the command was taken up, by the monotonic clock. */
+  since: number;
+  /** A write of it has failed, which the log has at a level that is seen. */
+  isOwed: boolean;
   sent: number;
   done: number;
   refused: number;
@@ -195,7 +203,7 @@ export class FleetCommands {
       ...(paths && { paths }),
       ...(request_id !== null && { request_id }),
     };
-    const tally: Tally = { ...NOTHING, reasons: new Set() };
+    const tally: Tally = { ...NOTHING, since: clock.monotonic(), isOwed: false, reasons: new Set() };
     for (const member of members()) {
       const answer = member.command(message);
       if (!answer) continue;
@@ -213,9 +221,9 @@ export class FleetCommands {
     this.#writeLater(id, tally);
   }
 
-  #writeLater(id: string, tally: Tally): void {
+  #writeLater(id: string, tally: Tally, delayMs = WRITE_DELAY_MS): void {
     this.#unwritten.set(id, tally);
-    if (!this.#stopped) this.#cancelWrite ??= this.#options.clock.after(WRITE_DELAY_MS, () => void this.#flush());
+    if (!this.#stopped) this.#cancelWrite ??= this.#options.clock.after(delayMs, () => void this.#flush());
   }
 
   #flush(): Promise<void> {
@@ -229,17 +237,22 @@ export class FleetCommands {
 
   async #writeTallies(tallies: Array<[string, Tally]>): Promise<void> {
     const { database, controlPlaneId, log } = this.#options;
-    for (const [id, { reasons, ...counts }] of tallies) {
+    for (const [id, tally] of tallies) {
+      const { reasons } = tally;
       try {
         await database.query(
           `insert into fleet_command_results (command_id, control_plane_id, reasons, ${COUNTS.join(', ')})
            values ($1, $2, $3::jsonb, ${COUNTS.map((_, index) => `$${index + 4}`).join(', ')})
            on conflict (command_id, control_plane_id) do update set reasons = excluded.reasons,
              ${COUNTS.map((name) => `${name} = excluded.${name}`).join(', ')}`,
-          [id, controlPlaneId, jsonbOf([...reasons]), ...COUNTS.map((name) => counts[name])],
+          [id, controlPlaneId, jsonbOf([...reasons]), ...COUNTS.map((name) => tally[name])],
         );
       } catch (error) {
-        log.warn({ id, error: errorMessage(error) }, "a command's results could not be written");
+        const level = tally.isOwed ? 'debug' : 'warn';
+        tally.isOwed = true;
+        log[level]({ id, error: errorMessage(error) }, "a command's results could not be written; tried again");
+        // Counts go on in the same tally. After a day nobody can ask for it any more.
+        if (this.#options.clock.monotonic() - tally.since < KEPT_MS) this.#writeLater(id, tally, REWRITE_DELAY_MS);
       }
     }
   }

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import type { ReferencesMessage } from '@vaultplane/shared/protocol.ts';
+import { until } from '@vaultplane/shared/testing/until.ts';
 import { openPostgresDatabase } from '../store/postgres-database.ts';
 import { type PostgresServer, postgresMissing, startPostgresServer } from '../store/testing/postgres-server.ts';
 import { startTestControlPlane, type TestControlPlane } from '../testing/control-plane.ts';
@@ -232,6 +233,29 @@ describe('several control planes on one Postgres', { skip: postgresMissing() }, 
       ({ path }: { path: string }) => path,
     );
     assert.equal(audit.filter((path: string) => path === '/vaults/to-refresh/refresh').length, 2);
+  });
+
+  it('what came of a refresh is told also when it could not be written at once', async () => {
+    await one.call('PUT', '/vaults/to-tell-later', { name: 'env' });
+    const dataPlane = await TestDataPlane.start({ controlPlane: one, hello: { accepts: ['command'] } });
+    await dataPlane.until(({ snapshot }) => snapshot);
+    dataPlane.outcome = { status: 'done', asked: 7, refreshed: 7, changed: 2, failed: 0 };
+    const database = await openPostgresDatabase(one.settings, silentLog, systemClock);
+    await database.query('alter table fleet_command_results add constraint no_room check (false) not valid');
+    const { json: given } = await one.call('POST', '/vaults/to-tell-later/refresh');
+    await dataPlane.until(({ types }) => types.includes('command'));
+    // The first is made before the data plane has answered.
+    await until(
+      'two writes have failed',
+      () => one.logged().filter(({ id, error }) => id === given.id && /no_room/.test(String(error))).length > 1,
+    );
+    await database.query('alter table fleet_command_results drop constraint no_room');
+    await database.close();
+    await until('the results are told', async () => {
+      const { json } = await one.call('GET', `/clustering/commands/${given.id}`);
+      return json.secrets?.asked === 7 && json.data_planes?.done === 1;
+    });
+    await dataPlane.stop();
   });
 
   it('a refresh of no vault, of a wrong path or too often is refused', async () => {
