@@ -1,6 +1,5 @@
-import { text } from 'node:stream/consumers';
+import { requestDirectly } from './direct-request.ts';
 import { easiest, type Listen, urlOfListen } from './listen-setting.ts';
-import { https } from './node-modules.ts';
 import { readPemLater } from './pem-setting.ts';
 
 /**
@@ -18,15 +17,8 @@ export async function ownStatus(
   if (!listen) return undefined;
   const url = `${urlOfListen(listen)}/status`;
   const signal = AbortSignal.timeout(withinMs);
-  if (!listen.ssl || certificate === undefined) return (await fetch(url, { signal })).json();
-  const ca = await readPemLater('status_ssl_cert', certificate);
-  const options = { ca, allowPartialTrustChain: true, checkServerIdentity: () => undefined, signal, agent: false };
-  return new Promise((resolve, reject) => {
-    const request = https.get(url, options, (response) => {
-      text(response)
-        .then((body) => resolve(JSON.parse(body)))
-        .catch(reject);
-    });
-    request.once('error', reject);
-  });
+  const isOwn = listen.ssl && certificate !== undefined;
+  const ca = isOwn ? await readPemLater('status_ssl_cert', certificate) : undefined;
+  const { body } = await requestDirectly(url, { signal, ...(ca !== undefined && { ca }) });
+  return JSON.parse(body);
 }

@@ -74,3 +74,25 @@ it('programs go through HTTPS_PROXY, and check says what goes through which prox
   for (const text of [all, bad.all, control.stdout, control.stderr, got.stderr])
     assert.ok(!text.includes(PASSWORD), text);
 });
+
+it('commands ask programs of this machine directly, whatever proxy Node.js is told to use', async (t) => {
+  const deployment = new Deployment();
+  t.after(() => deployment.stop());
+  const controlPlane = await deployment.planControlPlane('cp', {
+    VAULTPLANE_ADMIN_TOKEN: 'c4n4ry-admin-token-of-32-letters',
+  });
+  await controlPlane.start();
+  const dataPlane = await deployment.planDataPlane('dp', controlPlane, {});
+  await dataPlane.start();
+  await using proxy = await HttpProxy.start({});
+  const throughProxy = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: proxy.url().href, HTTPS_PROXY: proxy.url().href };
+  const run = (main: string, env: NodeJS.ProcessEnv, ...args: string[]) =>
+    promisify(execFile)(process.execPath, [main, ...args], { env: { ...env, ...throughProxy } }).catch(
+      (failed) => failed,
+    );
+  const nodes = await run(CONTROL_PLANE_MAIN, controlPlane.env, 'node', 'list');
+  const status = await run(DATA_PLANE_MAIN, dataPlane.env, 'status');
+  assert.deepEqual(proxy.asked, []);
+  assert.ok(!nodes.code, nodes.stderr);
+  assert.ok(!status.code, status.stderr);
+});

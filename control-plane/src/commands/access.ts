@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { DataDirInUse } from '@vaultplane/shared/data-dir-lock.ts';
+import { requestDirectly } from '@vaultplane/shared/direct-request.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { easiest, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
@@ -68,25 +69,33 @@ export class AdminApi {
 
   /** @throws StartError with what the API says, or why it can't be asked */
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    let answer: Response;
+    let answer: { status: number; body: string };
     try {
-      answer = await fetch(this.#base + path, {
+      answer = await requestDirectly(this.#base + path, {
         method,
         headers: { ...this.#headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
     } catch (error) {
-      const { cause } = error as { cause?: Error };
       throw new StartError(
-        `a control plane has the data_dir open, and its Admin API at ${this.#base} can't be asked: ${errorMessage(cause ?? error)}`,
+        `a control plane has the data_dir open, and its Admin API at ${this.#base} can't be asked: ${errorMessage(error)}`,
       );
     }
-    const content = (await answer.json().catch(() => ({}))) as T & { message?: string };
-    if (!answer.ok) {
+    const content = parsed<T & { message?: string }>(answer.body);
+    if (answer.status < 200 || answer.status > 299) {
       const hint = answer.status === 401 ? '; set admin_token (or VAULTPLANE_ADMIN_TOKEN) to an admin token' : '';
       throw new StartError(`the Admin API at ${this.#base} says ${answer.status}: ${content.message ?? ''}${hint}`);
     }
     return content;
+  }
+}
+
+/** What is no JSON has no members. */
+function parsed<T>(body: string): T {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return {} as T;
   }
 }
 
