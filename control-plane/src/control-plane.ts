@@ -2,6 +2,7 @@ import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/ba
 import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
+import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
 import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
@@ -37,7 +38,7 @@ import { type ControlPlaneSettings, exportOf, managerPathOf } from './settings.t
 import { Metrics } from './status/metrics.ts';
 import { observedDatabase } from './status/observed-database.ts';
 import { startStatusServer } from './status/status-server.ts';
-import { noteLogLevel } from './store/audit-log.ts';
+import { type AuditLog, noteLogLevel, noteReadiness } from './store/audit-log.ts';
 import type { Database } from './store/database.ts';
 import { refuseDatabase } from './store/database-problem.ts';
 import { ensureKeyring, keyringOf } from './store/keyring-file.ts';
@@ -90,6 +91,7 @@ export async function startControlPlane(
   const stoppers = new Stoppers(log);
   const startedAt = clock.now();
   let phase: 'starting' | 'up' | 'stopping' = 'starting';
+  let readiness: WantedReadiness = 'ready';
   const facts: {
     publisher?: Publisher;
     database?: Database;
@@ -99,6 +101,7 @@ export async function startControlPlane(
     configExport?: ConfigExport;
     exportKey?: OwnExportKey;
     withheld?: WithheldVaults;
+    audit?: AuditLog;
   } = {};
 
   try {
@@ -117,6 +120,7 @@ export async function startControlPlane(
         version: PROGRAM_VERSION,
         node_id: nodeId,
         state: phase,
+        draining: readiness === 'draining',
         uptime_s: Math.floor((clock.now() - startedAt) / 1000),
         database: {
           kind: settings.database,
@@ -135,10 +139,16 @@ export async function startControlPlane(
         },
       }),
       reasons: () => [
+        ...(readiness === 'draining' ? ['it is draining'] : []),
         ...(phase === 'up' ? [] : [`the control plane is ${phase}`]),
         ...(facts.publisher?.databaseError === undefined ? [] : ['the database can not be read']),
         ...(facts.database?.readOnlyProblem?.() ? ['the database takes no writes'] : []),
       ],
+      setReadiness: async (wanted, remoteAddress) => {
+        if (wanted === readiness) return;
+        readiness = wanted;
+        await noteReadiness({ audit: facts.audit, log }, wanted, remoteAddress);
+      },
       metrics,
     });
     stoppers.add('status', () => status.stop());
@@ -154,6 +164,7 @@ export async function startControlPlane(
     stoppers.add('database', () => database.close());
     if (isAuthority) await ensureKeyring(settings);
     const store = await prepareStore(database, log, clock, storeOptions(settings));
+    facts.audit = store.audit;
     const enrolled = isAuthority ? await startEnrolment(settings, { store, nodeId, files, clock, log }) : undefined;
     if (enrolled) stoppers.add('enrolment', () => enrolled.enrolment.stop());
     const readIdentity = enrolled ? () => enrolled.identity.read() : () => clusterIdentity(settings, files!);
@@ -263,6 +274,7 @@ export async function startControlPlane(
       publisher,
       fleet,
       exportKey: exportKey?.publicKey,
+      dataPlanePurgeDelay: settings.cluster_data_plane_purge_delay,
       references,
       commands,
       clock,

@@ -273,6 +273,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     });
 
     const watchers = () => api.watchers.count;
+    let draining = false;
     const facts = statusFacts({
       version: PROGRAM_VERSION,
       nodeId: () => credentials.current?.nodeId ?? nodeId,
@@ -293,6 +294,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
         expiresAt: certificateExpiresAt(),
         problem: credentials.error ?? enrolment?.problem ?? null,
       }),
+      draining: () => draining,
       upstreamPolicy: () => ({ file: settings.upstream_policy ?? null, problem: policy?.error ?? null }),
       clock,
     });
@@ -320,6 +322,11 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
       tls: await readStatusCertificate(settings),
       facts,
       metrics: loadMetrics,
+      setReadiness: (wanted) => {
+        draining = wanted === 'draining';
+        if (draining) log.warn({}, 'draining: not ready from now on, and serving as before');
+        else log.info({}, 'no longer draining');
+      },
       log,
     });
     parts.add('status', () => status.stop());

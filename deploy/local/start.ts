@@ -186,12 +186,12 @@ async function makeVault(admin: string, region: string, signal: AbortSignal): Pr
       answer.status === 401 || answer.status === 403 ? '; has this control plane tokens? Then remove its data' : '';
     throw new StartError(`the Admin API answered ${answer.status} ${await answer.text()}${hint}`);
   }
-  const status = (await (await fetch(`${admin}/clustering/status`, { signal })).json()) as {
-    config?: { version?: number };
+  const status = (await (await fetch(`${admin}/status`, { signal })).json()) as {
+    vaultplane?: { config?: { version?: number } };
   };
-  if (typeof status.config?.version !== 'number')
-    throw new StartError('the control plane does not tell its configuration version');
-  return status.config.version;
+  const version = status.vaultplane?.config?.version;
+  if (typeof version !== 'number') throw new StartError('the control plane does not tell its configuration version');
+  return version;
 }
 
 /** Waits until the data plane works with the configuration of this version or a later one. */

@@ -1,4 +1,5 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import { type Address, isLoopback, parseAddress } from './network-address.ts';
 
 /** What only proxies add. Source: RFC 7239, RFC 9110 §7.6.3. */
@@ -35,6 +36,24 @@ export function foreignReader(headers: IncomingHttpHeaders, listen: Address & { 
     return 'only localhost, 127.0.0.1 and [::1] are answered as Host on a loopback address';
   }
   return isForeignPage(headers, listen.ssl ? 'https' : 'http') ? 'no pages from elsewhere are answered' : undefined;
+}
+
+/**
+ * Why somebody who would change something over a port without tokens, wherever that listens, is not taken for a program on this
+ * machine; undefined where it is. Its name for the machine must be an address or localhost: a page's owner has any other.
+ */
+export function foreignChanger({ headers, socket }: Pick<IncomingMessage, 'headers' | 'socket'>): string | undefined {
+  const { remoteAddress = '' } = socket;
+  if (!isLoopback({ host: remoteAddress.replace(/^::ffff:/i, ''), port: 0 })) {
+    return 'only programs on this machine may change anything here';
+  }
+  const { host = '' } = headers;
+  const { host: name = host } = parseAddress(host) ?? {};
+  if (isIP(name) === 0 && !isLoopbackHost(host)) return 'only an address or localhost is answered as Host';
+  if (OF_PROXIES.some((header) => headers[header] !== undefined)) return 'nothing is changed through a proxy';
+  return isForeignPage(headers, 'encrypted' in socket ? 'https' : 'http')
+    ? 'no pages from elsewhere are answered'
+    : undefined;
 }
 
 /** Whether a browser sends this for a page that is not from where the request goes. */

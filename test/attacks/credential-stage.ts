@@ -145,7 +145,7 @@ export class CredentialStage {
   async lookUp(reference = REFERENCE) {
     // By the hash: who writes to the database need not count versions.
     await this.dataPlane.until(async ({ config, control_plane: { connected } }) => {
-      const { config: wanted } = (await this.controlPlane.get('/clustering/status')) as { config: { hash: string } };
+      const wanted = await this.controlPlane.position();
       return connected && (config as { hash?: string }).hash === wanted.hash;
     }, 60_000);
     return this.dataPlane.resolve(reference, { refresh: true });

@@ -114,8 +114,9 @@ export class Composition {
 
   /** The version of the configuration that a control plane has. */
   async version(controlPlane: string): Promise<number> {
-    const { body } = await this.admin<{ config: { version: number } }>(controlPlane, 'GET', '/clustering/status');
-    return body.config.version;
+    type Status = { vaultplane: { config: { version: number } } };
+    const { body } = await this.admin<Status>(controlPlane, 'GET', '/status');
+    return body.vaultplane.config.version;
   }
 
   /** Makes or replaces a vault, and gives the version that has it. */

@@ -77,7 +77,7 @@ class Stage {
 }
 
 async function timelineOf(controlPlane: ControlPlane): Promise<string> {
-  return ((await controlPlane.get('/clustering/status')) as { config: { timeline: string } }).config.timeline;
+  return (await controlPlane.position()).timeline;
 }
 
 describe('a credential in the configuration of a vault', () => {

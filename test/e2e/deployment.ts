@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configuration.ts';
 import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import { type Program, startProgram } from '@vaultplane/local/program.ts';
+import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
 import type { GrantForm } from '@vaultplane/shared/upstream-policy/grant.ts';
 
@@ -168,8 +169,12 @@ export class ControlPlane {
 
   /** The version of the configuration that this control plane has. */
   async version(): Promise<number> {
-    const status = (await this.get('/clustering/status')) as { config: { version: number } };
-    return status.config.version;
+    return (await this.position()).version;
+  }
+
+  /** Where the configuration of this control plane is. */
+  async position(): Promise<ConfigPosition> {
+    return ((await this.get('/status')) as { vaultplane: { config: ConfigPosition } }).vaultplane.config;
   }
 }
 

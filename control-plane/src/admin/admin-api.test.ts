@@ -214,12 +214,12 @@ describe('the Admin API', () => {
   });
 
   it('tells every write in the audit log, with who, what and the versions', async () => {
-    const { json: before } = await cp.call('GET', '/clustering/status');
+    const { json: before } = await cp.call('GET', '/status');
     await cp.call('PUT', '/vaults/audited', { name: 'env' });
     await cp.call('PUT', '/vaults/audited?token=canary', { name: 'env' });
     await cp.call('DELETE', '/vaults/audited');
     const { json } = await cp.call('GET', '/audit/requests?size=3');
-    const version = before.config.version;
+    const { version } = before.vaultplane.config;
     assert.deepEqual(
       json.data.map((row: Record<string, unknown>) => [
         row.actor,
@@ -241,10 +241,10 @@ describe('the Admin API', () => {
 
   it('shows a write in what is read next, the published version too', async () => {
     for (let index = 0; index < 5; index++) {
-      const { json: before } = await cp.call('GET', '/clustering/status');
+      const { json: before } = await cp.call('GET', '/status');
       await cp.call('PATCH', '/vaults/has-id', { description: `change ${index}` });
-      const { json: after } = await cp.call('GET', '/clustering/status');
-      assert.equal(after.config.version, before.config.version + 1);
+      const { json: after } = await cp.call('GET', '/status');
+      assert.equal(after.vaultplane.config.version, before.vaultplane.config.version + 1);
     }
   });
 

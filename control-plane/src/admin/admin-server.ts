@@ -43,6 +43,7 @@ import { schemaRoutes } from './schema-routes.ts';
 import { tagRoutes } from './tag-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
 import { vaultRoutes } from './vault-routes.ts';
+import { withoutWorkspace, workspaceRoutes } from './workspaces.ts';
 
 export interface AdminServerOptions {
   /** None: `off`. */
@@ -56,13 +57,15 @@ export interface AdminServerOptions {
   publisher: Publisher;
   fleet: Fleet;
   exportKey: ExportPublicKey | undefined;
+  /** Seconds; cluster_data_plane_purge_delay. */
+  dataPlanePurgeDelay: number;
   references: ReferenceRegistry;
   commands: FleetCommands;
   clock: Clock;
   metrics: Metrics;
   /** Where the manager's page is, such as /manager; undefined: nowhere. */
   managerPath: string | undefined;
-  information: Omit<Information, 'database' | 'publisher' | 'audit' | 'log'>;
+  information: Omit<Information, 'database' | 'publisher' | 'fleet' | 'audit' | 'log' | 'clock'>;
   tracing?: Tracing | undefined;
   log: Log;
 }
@@ -144,7 +147,10 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     else log.debug(facts, 'admin request');
   });
 
-  informationRoutes(app, { ...information, database: store.database, publisher, audit: store.audit, log });
+  informationRoutes(app, {
+    ...information,
+    ...{ database: store.database, publisher, fleet, audit: store.audit, log, clock: options.clock },
+  });
   const current = new CurrentVaults(store.config, publisher);
   vaultRoutes(app, store.config, current);
   schemaRoutes(app);
@@ -160,6 +166,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   auditRoutes(app, store.audit);
   drillRoutes(app, store.drills);
   emptyListRoutes(app);
+  workspaceRoutes(app, publisher);
   openApiRoute(app);
   if (options.managerPath !== undefined) managerRoutes(app, options.managerPath);
 
@@ -209,6 +216,7 @@ function createApp({ listen, certificateFile, keyFile, log }: AdminServerOptions
     genReqId: ({ headers }) => sentRequestId(headers) ?? randomUUID().replaceAll('-', ''),
     // A stop waits for requests in progress, and for no connection that is merely open.
     forceCloseConnections: 'idle',
+    rewriteUrl: ({ url = '/' }) => withoutWorkspace(url),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
   }) as unknown as FastifyInstance;

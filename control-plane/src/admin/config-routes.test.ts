@@ -21,7 +21,7 @@ vaults:
 describe('/config', () => {
   let database: Database;
   let cp: TestControlPlane;
-  const version = async () => (await cp.call('GET', '/clustering/status')).json.config.version;
+  const version = async () => (await cp.call('GET', '/status')).json.vaultplane.config.version;
   const prefixes = async () =>
     (await cp.call('GET', '/vaults')).json.data.map(({ prefix }: { prefix: string }) => prefix).sort();
   before(async () => {

@@ -1,19 +1,23 @@
 import { hostname } from 'node:os';
-import { LOG_LEVELS, type Log, type LogLevel } from '@vaultplane/shared/log.ts';
+import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { Log } from '@vaultplane/shared/log.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { FastifyInstance } from 'fastify';
+import type { Fleet } from '../cluster/fleet.ts';
 import type { Publisher } from '../cluster/publisher.ts';
-import { type AuditLog, noteLogLevel } from '../store/audit-log.ts';
+import type { AuditLog } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
 import { KONG_API_VERSION, PROGRAM_VERSION } from '../version.ts';
-import { badRequest } from './kong-error.ts';
-import { pathParameter, resource, writeRequest } from './resources.ts';
+import { logLevelRoutes } from './log-level-routes.ts';
+import { resource } from './resources.ts';
 
 export interface Information {
   nodeId: string;
   database: Database;
   publisher: Publisher;
+  fleet: Fleet;
   log: Log;
+  clock: Clock;
   audit: AuditLog;
   /** In Kong's form, one for each address. */
   adminListen: string[];
@@ -21,7 +25,7 @@ export interface Information {
 
 /** `GET /`, `GET /status`, the log level, and who is asking: what tools look at first. */
 export function informationRoutes(app: FastifyInstance, information: Information): void {
-  const { database, publisher, log, audit } = information;
+  const { database, publisher, fleet, log } = information;
 
   resource(app, '/', {
     GET: () => ({
@@ -59,7 +63,11 @@ export function informationRoutes(app: FastifyInstance, information: Information
         database: { reachable },
         memory: { workers_lua_vms: [], lua_shared_dicts: {}, resident_bytes: memory.rss, heap_bytes: memory.heapUsed },
         configuration_hash: publisher.position.hash,
-        vaultplane: { version: PROGRAM_VERSION, config: publisher.position },
+        vaultplane: {
+          version: PROGRAM_VERSION,
+          config: publisher.position,
+          data_planes: { connected: await connectedOf(fleet) },
+        },
       };
     },
   });
@@ -68,21 +76,10 @@ export function informationRoutes(app: FastifyInstance, information: Information
     GET: ({ actor: { name, role, remoteAddress } }) => ({ name, role, remote_address: remoteAddress }),
   });
 
-  resource(app, '/debug/node/log-level', { GET: () => ({ message: `log level: ${log.level}` }) });
-  resource(
-    app,
-    '/debug/node/log-level/:level',
-    {
-      PUT: async (request) => {
-        const wanted = pathParameter(request, 'level') as LogLevel;
-        if (!LOG_LEVELS.includes(wanted))
-          throw badRequest(`unknown log level; it must be one of ${LOG_LEVELS.join(', ')}`);
-        const before = log.level;
-        log.setLevel(wanted);
-        await noteLogLevel({ audit, log }, request.actor, writeRequest(request, 200), before);
-        return { message: 'log level changed' };
-      },
-    },
-    { role: 'admin' },
-  );
+  logLevelRoutes(app, information);
+}
+
+/** Over all control planes. */
+async function connectedOf(fleet: Fleet): Promise<number> {
+  return (await fleet.statuses()).filter(({ connected }) => connected).length;
 }

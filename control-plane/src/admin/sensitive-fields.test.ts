@@ -94,14 +94,14 @@ describe('sensitive members of a vault', () => {
 
   it('stay as they are where a mask is given back, by any way', async () => {
     const before = await published();
-    const { json: position } = await call('GET', '/clustering/status');
+    const { json: position } = await call('GET', '/');
     const { json: vault } = await call('GET', '/vaults/my-backend');
     await call('PUT', '/vaults/my-backend', vault);
     await call('PATCH', '/vaults/my-backend', { config: { token: MASK } });
     const { json: document } = await call('GET', '/config');
     assert.deepEqual((await call('POST', '/config/diff', document)).json, { changes: [] });
     assert.equal((await call('POST', '/config', document)).json.changed, false);
-    assert.deepEqual((await call('GET', '/clustering/status')).json.config, position.config);
+    assert.deepEqual((await call('GET', '/')).json.vaultplane.config, position.vaultplane.config);
     assert.deepEqual(await published(), before);
     // It stands for nothing where there is nothing.
     for (const answer of [

@@ -235,7 +235,7 @@ export class Fleet {
   }
 
   join(hello: HelloMessage, facts: LinkFacts): Member {
-    const now = this.#nowSeconds();
+    const now = this.nowSeconds;
     const row: DataPlane = {
       id: hello.node_id,
       hostname: hello.hostname,
@@ -262,7 +262,7 @@ export class Fleet {
       told: this.#told.open(facts.exceeded),
     };
     const member = new Member(row, parts, (what) => {
-      row.last_seen = this.#nowSeconds();
+      row.last_seen = this.nowSeconds;
       if (this.#members.get(row.id) !== member) return;
       if (what === 'position') this.#writePosition(row);
       else this.#write(row);
@@ -284,7 +284,7 @@ export class Fleet {
       return;
     }
     row.connected = false;
-    row.last_seen = this.#nowSeconds();
+    row.last_seen = this.nowSeconds;
     if (this.#isFailing) {
       // Whoever comes and goes under ever other ids is not to fill the memory meanwhile.
       Object.assign(row, { vaults: [], rejected_vaults: [] });
@@ -336,7 +336,7 @@ export class Fleet {
   #withThoseHere<T extends { id: string }>(stored: readonly T[]): Array<T | DataPlane> {
     const all = new Map<string, T | DataPlane>(stored.map((row) => [row.id, row]));
     for (const rows of [this.#beingWritten, this.#unwritten]) for (const row of rows.values()) all.set(row.id, row);
-    for (const { row } of this.#members.values()) all.set(row.id, { ...row, last_seen: this.#nowSeconds() });
+    for (const { row } of this.#members.values()) all.set(row.id, { ...row, last_seen: this.nowSeconds });
     return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
@@ -406,7 +406,7 @@ export class Fleet {
   #seeAgain(): void {
     this.#cancelSeen = this.#options.clock.after(SEEN_EVERY_MS, () => {
       for (const { row } of this.#members.values()) {
-        row.last_seen = this.#nowSeconds();
+        row.last_seen = this.nowSeconds;
         this.#write(row);
       }
       // What could not be written before, of a data plane that is gone too.
@@ -425,7 +425,8 @@ export class Fleet {
     });
   }
 
-  #nowSeconds(): number {
+  /** Since 1970, as `last_seen`. */
+  get nowSeconds(): number {
     return Math.floor(this.#options.clock.now() / 1000);
   }
 }

@@ -63,7 +63,7 @@ describe('four control planes on one Postgres, eight writers, two thousand chang
     }
     assert.equal(new Set(dataPlanes.map(({ snapshot }) => snapshot!.hash)).size, 1);
     const positions = await Promise.all(
-      cps.map(async (cp) => (await cp.call('GET', '/clustering/status')).json.config),
+      cps.map(async (cp) => (await cp.call('GET', '/status')).json.vaultplane.config),
     );
     for (const position of positions) assert.deepEqual(position, positions[0]);
     assert.deepEqual([positions[0].version, positions[0].hash], [CHANGES, dataPlanes[0]!.snapshot!.hash]);

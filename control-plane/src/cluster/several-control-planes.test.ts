@@ -52,7 +52,7 @@ describe('several control planes on one Postgres', { skip: postgresMissing() }, 
   });
 
   it('writers at both lose nothing and make no version twice', async () => {
-    const { json: before } = await one.call('GET', '/clustering/status');
+    const { json: before } = await one.call('GET', '/');
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         (index % 2 ? one : two).call('PUT', `/vaults/together-${index}`, { name: 'env' }),
@@ -61,7 +61,7 @@ describe('several control planes on one Postgres', { skip: postgresMissing() }, 
     assert.ok(answers.every(({ status }) => status === 200));
     for (const cp of [one, two]) {
       const dataPlane = await TestDataPlane.start({ controlPlane: cp });
-      await dataPlane.untilVersion(before.config.version + 20);
+      await dataPlane.untilVersion(before.vaultplane.config.version + 20);
       assert.equal(dataPlane.snapshot!.vaults.filter(({ prefix }) => prefix.startsWith('together-')).length, 20);
       await dataPlane.stop();
     }
@@ -274,8 +274,8 @@ describe('several control planes on one Postgres', { skip: postgresMissing() }, 
   });
 
   it('serve their data planes while Postgres is away, say so, and go on when it is back', async () => {
-    const { json: before } = await one.call('GET', '/clustering/status');
-    const { version } = before.config;
+    const { json: before } = await one.call('GET', '/');
+    const { version } = before.vaultplane.config;
     await postgres.kill();
     const dataPlane = await TestDataPlane.start({ controlPlane: one });
     await dataPlane.untilVersion(version);

@@ -1,6 +1,7 @@
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { Doors, isAllTls } from '@vaultplane/shared/doors.ts';
+import { RefusedDrain, readDrainRequest, type WantedReadiness } from '@vaultplane/shared/drain-request.ts';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
 import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
@@ -17,6 +18,8 @@ export interface StatusServerOptions {
   facts: () => Record<string, unknown>;
   /** Why the program is of no use now; empty: it is ready. */
   reasons: () => string[];
+  /** Takes the program out of its load balancer, or puts it back. */
+  setReadiness: (wanted: WantedReadiness, remoteAddress: string | null) => Promise<void>;
   metrics: Metrics;
 }
 
@@ -36,15 +39,16 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
   const answerTo: RequestListener = (request, response) => {
     response.setHeader('cache-control', 'no-store').setHeader('x-content-type-options', 'nosniff');
     if (namesTwoHosts(request)) return json(response, 400, { message: TWO_HOSTS });
+    const path = request.url?.split('?')[0] ?? '/';
+    const mayPost = path === '/status/ready';
+    if (request.method === 'POST' && mayPost) return void change(options, request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('allow', 'GET, HEAD');
+      response.setHeader('allow', mayPost ? 'GET, HEAD, POST' : 'GET, HEAD');
       return json(response, 405, { message: 'Method not allowed' });
     }
     const refusal = foreignReader(request.headers, doors.of(request.socket));
     if (refusal !== undefined) return json(response, 403, { message: refusal });
-    answer(options, request.url?.split('?')[0] ?? '/', response).catch(() =>
-      json(response, 500, { message: 'An unexpected error occurred' }),
-    );
+    answer(options, path, response).catch(() => json(response, 500, { message: 'An unexpected error occurred' }));
   };
   const server = isAllTls(listens)
     ? createTlsServer({ ...HTTP_LIMITS, ...tls }, answerTo)
@@ -85,6 +89,18 @@ async function answer({ facts, reasons, metrics }: StatusServerOptions, path: st
     }
     default:
       json(response, 404, { message: 'Not found' });
+  }
+}
+
+async function change({ setReadiness }: StatusServerOptions, request: IncomingMessage, response: ServerResponse) {
+  try {
+    await setReadiness(await readDrainRequest(request), request.socket.remoteAddress ?? null);
+    response.writeHead(204).end();
+  } catch (error) {
+    const known = error instanceof RefusedDrain ? error : undefined;
+    // A body that was not read to its end would be taken for the next request.
+    if (!request.complete) response.setHeader('connection', 'close');
+    json(response, known?.status ?? 500, { message: known?.message ?? 'An unexpected error occurred' });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
 import type { Database, Queryable } from './database.ts';
@@ -123,6 +124,20 @@ export async function noteLogLevel(
   log.warn({ actor: actor.name, from: before, to: log.level }, 'the log level is changed');
   await audit.note(actor, { ...request, detail }).catch((error) => {
     log.warn({ error: errorMessage(error) }, 'a change of the log level is not in the audit log');
+  });
+}
+
+/** Notes that the program was taken out of its load balancer, or put back: by somebody on this machine, who needs no token. */
+export async function noteReadiness(
+  { audit, log }: { audit: AuditLog | undefined; log: Log },
+  wanted: WantedReadiness,
+  remoteAddress: string | null,
+): Promise<void> {
+  if (wanted === 'draining') log.warn({}, 'draining: not ready from now on, and serving as before');
+  else log.info({}, 'no longer draining');
+  const request: WriteRequest = { method: 'POST', path: '/status/ready', status: 204, detail: wanted };
+  await audit?.note({ name: 'local', role: null, remoteAddress }, request).catch((error) => {
+    log.warn({ error: errorMessage(error) }, 'a change of the readiness is not in the audit log');
   });
 }
 

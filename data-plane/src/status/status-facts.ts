@@ -22,6 +22,8 @@ export interface StatusFacts {
   ready: boolean;
   /** Why it is not ready; empty where it is. */
   reasons: string[];
+  /** Taken out of its load balancer by `POST /status/ready`; it serves as before. */
+  draining: boolean;
   config: {
     version: number | null;
     hash: string | null;
@@ -91,6 +93,7 @@ export interface StatusSources {
   fallbackError: () => string | null;
   certificate: () => { expiresAt: number | null; problem: string | null };
   exportKey: () => TrustFacts;
+  draining: () => boolean;
   upstreamPolicy: () => StatusFacts['upstream_policy'];
   clock: Clock;
 }
@@ -102,6 +105,7 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
   return () => {
     const { current, timelineChange } = configuration;
     const certificate = sources.certificate();
+    const draining = sources.draining();
     const { connected, endpoint, lastContact, lastError } = link.state();
     const { errors, ...lookupCounts } = lookups.counts();
     return {
@@ -109,10 +113,14 @@ export function statusFacts(sources: StatusSources): () => StatusFacts {
       version: sources.version,
       node_id: sources.nodeId(),
       started_at: startedAt,
-      ready: current !== null,
-      reasons: current
-        ? []
-        : [`no configuration yet, from a control plane or from disk${lastError ? ` (${lastError})` : ''}`],
+      ready: current !== null && !draining,
+      reasons: [
+        ...(draining ? ['it is draining'] : []),
+        ...(current
+          ? []
+          : [`no configuration yet, from a control plane or from disk${lastError ? ` (${lastError})` : ''}`]),
+      ],
+      draining,
       config: {
         version: current?.snapshot.version ?? null,
         hash: current?.snapshot.hash ?? null,

@@ -12,6 +12,7 @@ function serverOn(host: string): Promise<StatusServer> {
     facts: () => ({ ready: true, reasons: [], node: 'what-a-page-would-like-to-know' }) as never,
     metrics: async () =>
       ({ contentType: 'text/plain', text: async () => 'what-a-page-would-like-to-know 1\n' }) as never,
+    setReadiness: () => {},
     log: silentLog,
   });
 }

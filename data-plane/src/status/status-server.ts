@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Doors, type DoorTls, isAllTls } from '@vaultplane/shared/doors.ts';
+import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
 import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
@@ -26,16 +27,21 @@ export async function startStatusServer(options: {
   facts: () => StatusFacts;
   /** Makes them at the first call. */
   metrics: () => Promise<Metrics>;
+  /** Takes the program out of its load balancer, or puts it back. */
+  setReadiness: (wanted: WantedReadiness) => void;
   log: Log;
 }): Promise<StatusServer> {
   const { facts, metrics, listen: listens, tls } = options;
   const answerTo = async (request: IncomingMessage, response: ServerResponse) => {
     try {
       if (namesTwoHosts(request)) throw new VaultplaneError('bad_request', TWO_HOSTS);
-      requireMethod(request, ['GET']);
+      const path = request.url?.split('?')[0];
+      const mayPost = path === '/status/ready';
+      requireMethod(request, mayPost ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD']);
+      if (request.method === 'POST') return await change(request, response, options.setReadiness);
       const refusal = foreignReader(request.headers, doors.of(request.socket));
       if (refusal !== undefined) return sendJson(response, 403, { error: { code: 'foreign_host', message: refusal } });
-      switch (request.url?.split('?')[0]) {
+      switch (path) {
         case '/status':
           return sendJson(response, 200, facts());
         case '/status/live':
@@ -75,4 +81,20 @@ export async function startStatusServer(options: {
         server.closeAllConnections();
       }),
   };
+}
+
+async function change(request: IncomingMessage, response: ServerResponse, set: (wanted: WantedReadiness) => void) {
+  // Loaded when it is needed: no start waits for it.
+  const { RefusedDrain, readDrainRequest } = await import('@vaultplane/shared/drain-request.ts');
+  try {
+    set(await readDrainRequest(request));
+    response.writeHead(204).end();
+  } catch (error) {
+    if (!(error instanceof RefusedDrain)) throw error;
+    const { status, message } = error;
+    // A body that was not read to its end would be taken for the next request.
+    if (!request.complete) response.setHeader('connection', 'close');
+    const code = status === 403 ? 'foreign_host' : status === 413 ? 'too_large' : 'bad_request';
+    sendJson(response, status, { error: { code, message } });
+  }
 }

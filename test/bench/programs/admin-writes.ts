@@ -44,7 +44,7 @@ async function casesOn(name: string, database: Database, { stoppers, tiny, signa
   stoppers.add(name, () => database.close());
   const controlPlane = await startTestControlPlane({ database, env: { VAULTPLANE_LOG_LEVEL: 'error' } });
   stoppers.add('control plane', () => controlPlane.stop());
-  const version = async () => (await controlPlane.call('GET', '/clustering/status')).json.config.version as number;
+  const version = async () => (await controlPlane.call('GET', '/status')).json.vaultplane.config.version as number;
   await database.script('create table bench_rows (id bigint generated always as identity, body jsonb)');
   let made = 0;
   return [WRITERS, MANY_WRITERS].map((writers) => ({

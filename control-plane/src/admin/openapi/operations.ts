@@ -22,20 +22,28 @@ const SIZE: Record<string, Schema> = {
 };
 const TAGS: Schema = { type: 'string', description: '`a,b`: all of them; `a/b`: any of them.' };
 const anything: Schema = { type: 'object' };
-const position = ref('Position');
 const changes = list(ref('Change'));
 
 /** By method and path; a path's parameters as Fastify has them. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /': { summary: 'What this is', answers: [200, anything] },
-  'GET /status': { summary: 'How this control plane is', answers: [200, anything] },
+  'GET /status': {
+    summary: 'How this control plane is, and the position of the configuration',
+    answers: [200, anything],
+  },
   'GET /whoami': {
     summary: 'Who the token says that you are',
     answers: [200, object({ name: text, role: { enum: ROLES }, remote_address: orNull(text) })],
   },
   'GET /openapi.json': { summary: 'This document', answers: [200, anything] },
   'GET /debug/node/log-level': { summary: 'The log level', answers: [200, object({ message: text })] },
-  'PUT /debug/node/log-level/:level': { summary: 'Change the log level', answers: [200, object({ message: text })] },
+  'PUT /debug/node/log-level/:level': {
+    summary: 'Change the log level; with a timeout it is what it was before after so many seconds',
+    query: { timeout: { type: 'integer', minimum: 0, maximum: 31_536_000 } },
+    answers: [200, object({ message: text })],
+  },
+  'GET /workspaces': { summary: 'The workspaces: there is one', answers: [200, page(anything)] },
+  'GET /workspaces/:name': { summary: 'The workspace default', answers: [200, anything] },
 
   'GET /vaults': { summary: 'The vaults', query: { ...SIZE, tags: TAGS }, answers: [200, page(ref('Vault'))] },
   'POST /vaults': { summary: 'Make a vault', body: ref('VaultInput'), answers: [201, ref('Vault')] },
@@ -116,7 +124,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 
   'GET /clustering/data-planes': {
     summary: 'The data planes',
-    answers: [200, object({ data: list(ref('DataPlane')), next: orNull(text) })],
+    query: SIZE,
+    answers: [200, page(ref('DataPlane'))],
   },
   'DELETE /clustering/data-planes/:id': {
     summary: 'Forget a data plane; one that is connected comes back as soon as it has another link',
@@ -127,10 +136,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: [200, object({ public_key: text, sha256: text })],
   },
   'GET /clustering/status': {
-    summary: 'The data planes in the form of Kong, and the position of the configuration',
+    summary:
+      'The data planes in the form of Kong, by their ids; deprecated there, in favour of /clustering/data-planes',
     answers: [
       200,
-      { type: 'object', properties: { config: position, connected: integer }, required: ['config', 'connected'] },
+      {
+        type: 'object',
+        additionalProperties: object({
+          config_hash: orNull(text),
+          hostname: text,
+          ip: orNull(text),
+          last_seen: integer,
+        }),
+      },
     ],
   },
   'GET /clustering/events': {

@@ -123,7 +123,9 @@ export function componentSchemas(): Record<string, Schema> {
     NewToken: object({ ...TOKEN, token: { type: 'string', description: 'Shown this once.' } }),
     DataPlane: object({
       ...{ id: uuid, hostname: text, ip: orNull(text), version: text, config_hash: orNull(text) },
-      ...{ sync_status: { enum: ['unknown', 'normal', 'rejected'] }, last_seen: seconds },
+      ...{ sync_status: { enum: ['unknown', 'normal', 'rejected'] }, last_seen: seconds, updated_at: seconds },
+      ttl: { ...count, description: 'Seconds after which it is listed no more, unless it is seen again.' },
+      cert_details: orNull(object({ expiry_timestamp: seconds })),
       ...{ config_version: orNull(count), config_timeline: orNull(uuid), connected: boolean, connected_at: seconds },
       ...{ control_plane_id: uuid, protocol: integer, cert_expires_at: orNull(seconds) },
       references: orNull({ type: 'object', description: 'How many are in which state.' }),
