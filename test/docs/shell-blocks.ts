@@ -9,6 +9,7 @@ export const REASONS = [
   'an AWS account',
   'a Google Cloud project',
   'a Kubernetes cluster',
+  'a proxy',
   'systemd',
   'to be no test itself',
 ] as const;
