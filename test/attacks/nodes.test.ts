@@ -209,7 +209,7 @@ describe('a node under pki, where its certificate is its identity', () => {
 
   it("ends its link where the control plane's certificate is not accepted any more", async () => {
     const own = join(deployment.folder, 'own-ca.crt');
-    const other = join(deployment.folder, 'other-pki');
+    const other = join(deployment.folder, 'pki-of-nobody');
     await createCertificates(other, 'cp');
     const before = readFileSync(join(folder, 'ca.crt'), 'utf8');
     writeFileSync(own, before);

@@ -48,6 +48,7 @@ export const STAGES: Record<string, Stage> = {
   'docs/how-to/kubernetes.md': { needs: 'kustomize', set: usePrograms },
   'docs/how-to/migrate.md': services(),
   'docs/how-to/outages.md': services(),
+  'docs/how-to/proxies.md': { set: () => {} },
   'docs/how-to/systemd.md': { needs: 'systemd', set: () => {} },
 };
 

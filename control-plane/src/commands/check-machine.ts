@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { checkDataDir } from '@vaultplane/shared/data-dir.ts';
 import { listenAt } from '@vaultplane/shared/doors.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
@@ -24,7 +22,7 @@ export async function checkDataDirectory({ data_dir: path }: ControlPlaneSetting
   }
 }
 
-/** Whether each address can be listened on, or is by the control plane of this very data_dir. */
+/** Whether each address can be listened on, or is by the control plane that these settings are of. */
 export async function checkListening(settings: ControlPlaneSettings): Promise<Finding[]> {
   const findings: Finding[] = [];
   let runs: boolean | undefined;
@@ -48,15 +46,14 @@ async function tryListening(setting: string, address: Listen): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-/** Whether what answers at status_listen is this data_dir's control plane. */
+/**
+ * Whether what answers at status_listen is a control plane. Its data_dir may be another: an operator's shell has the settings of
+ * a service, and often not its folder.
+ */
 async function isRunning(settings: ControlPlaneSettings): Promise<boolean> {
   try {
-    const kept = (await readFile(join(settings.data_dir, 'node-id'), 'utf8')).trim();
-    const { program, node_id } = (await ownStatus(settings, STATUS_TIMEOUT_MS)) as {
-      program?: unknown;
-      node_id?: unknown;
-    };
-    return program === 'vaultplane-cp' && node_id === kept;
+    const { program } = (await ownStatus(settings, STATUS_TIMEOUT_MS)) as { program?: unknown };
+    return program === 'vaultplane-cp';
   } catch {
     return false;
   }
