@@ -1,4 +1,5 @@
 import { text } from 'node:stream/consumers';
+import { lookup } from './names/lookup.ts';
 import { http, https } from './node-modules.ts';
 
 export interface DirectRequest {
@@ -27,7 +28,7 @@ export async function requestDirectly(
       url,
       {
         method,
-        agent: new Agent(),
+        agent: new Agent({ lookup }),
         headers: { ...headers, ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }) },
         ...(ca !== undefined && { ca, allowPartialTrustChain: true, checkServerIdentity: () => undefined }),
         ...(signal && { signal }),

@@ -1,3 +1,4 @@
+import { abortAfter } from './clock.ts';
 import { requestDirectly } from './direct-request.ts';
 import { easiest, type Listen, urlOfListen } from './listen-setting.ts';
 import { readPemLater } from './pem-setting.ts';
@@ -16,7 +17,7 @@ export async function ownStatus(
   const listen = easiest(listens);
   if (!listen) return undefined;
   const url = `${urlOfListen(listen)}/status`;
-  const signal = AbortSignal.timeout(withinMs);
+  const signal = abortAfter(withinMs);
   const isOwn = listen.ssl && certificate !== undefined;
   const ca = isOwn ? await readPemLater('status_ssl_cert', certificate) : undefined;
   const { body } = await requestDirectly(url, { signal, ...(ca !== undefined && { ca }) });
