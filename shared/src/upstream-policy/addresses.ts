@@ -23,40 +23,52 @@ LOOPBACK.addAddress('::1', 'ipv6');
 
 /** Whether an IP address, in whatever form, is link-local or one at which clouds serve metadata; false for what is none. */
 export function isMetadataAddress(text: string): boolean {
-  return isIn(METADATA, text);
+  return isIn(METADATA, text, EMBEDDINGS);
 }
 
-/** Whether an IP address is of this machine alone; false for what is none, as for a name. */
+/**
+ * Whether an IP address is of this machine alone; false for what is none, as for a name. An address that carries 127.0.0.1 to
+ * somewhere else, as NAT64 and 6to4 do, is not.
+ */
 export function isLoopbackAddress(text: string): boolean {
-  return isIn(LOOPBACK, text);
+  return isIn(LOOPBACK, text, [MAPPED]);
 }
 
-function isIn(list: BlockList, text: string): boolean {
+function isIn(list: BlockList, text: string, embeddings: readonly Embedding[]): boolean {
   if (isIP(text) === 4) return list.check(text, 'ipv4');
   if (isIP(text) !== 6) return false;
   // Such as fe80::1%eth0. An IPv4 address has no zone: what looks like one is a name.
   const address = text.replace(/%.*$/, '');
-  const embedded = embeddedIpv4(address);
-  return list.check(address, 'ipv6') || (embedded !== undefined && list.check(embedded, 'ipv4'));
+  return list.check(address, 'ipv6') || embeddedIpv4(address, embeddings).some((ipv4) => list.check(ipv4, 'ipv4'));
 }
 
-/** Two halves of an address, as sixteen bits each: where an IPv4 address stands in forms of IPv6 that carry one. */
-const EMBEDDING: ReadonlyArray<readonly [form: RegExp, at: number]> = [
-  // IPv4-mapped (::ffff:0:0/96), IPv4-compatible (::/96) and IPv4-translated (::ffff:0:0:0/96).
-  [/^0:0:0:0:0:(0|ffff):/, 6],
-  [/^0:0:0:0:ffff:0:/, 6],
-  // NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
-  [/^64:ff9b:(0:0:0:0|1:\w+:\w+:\w+):/, 6],
-  [/^2002:/, 1],
+/** A form of IPv6 that carries an IPv4 address, and the bytes in which that may stand. */
+interface Embedding {
+  form: RegExp;
+  bytes: ReadonlyArray<readonly [number, number, number, number]>;
+}
+
+const LAST = [12, 13, 14, 15] as const;
+/** ::ffff:0:0/96, which the system takes for the IPv4 address itself. Source: RFC 4291, section 2.5.5.2. */
+const MAPPED: Embedding = { form: /^0:0:0:0:0:ffff:/, bytes: [LAST] };
+const EMBEDDINGS: readonly Embedding[] = [
+  MAPPED,
+  // IPv4-compatible (::/96) and IPv4-translated (::ffff:0:0:0/96).
+  { form: /^0:0:0:0:(0:0|ffff:0):/, bytes: [LAST] },
+  { form: /^64:ff9b:0:0:0:0:/, bytes: [LAST] },
+  // NAT64's prefix for local use (RFC 8215) is divided as a network likes: /48, /56, /64 or /96 (RFC 6052, section 2.2).
+  { form: /^64:ff9b:1:/, bytes: [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], LAST] },
+  // 6to4 (RFC 3056).
+  { form: /^2002:/, bytes: [[2, 3, 4, 5]] },
 ];
 
-function embeddedIpv4(address: string): string | undefined {
+function embeddedIpv4(address: string, embeddings: readonly Embedding[]): string[] {
   const groups = groupsOf(address);
   const text = groups.map((group) => group.toString(16)).join(':');
-  const at = EMBEDDING.find(([form]) => form.test(text))?.[1];
-  if (at === undefined) return undefined;
-  const [high, low] = [groups[at]!, groups[at + 1]!];
-  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+  const octets = groups.flatMap((group) => [group >> 8, group & 255]);
+  return embeddings
+    .filter(({ form }) => form.test(text))
+    .flatMap(({ bytes }) => bytes.map((places) => places.map((place) => octets[place]).join('.')));
 }
 
 /** The eight groups of an IPv6 address. */

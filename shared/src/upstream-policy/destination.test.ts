@@ -88,6 +88,9 @@ describe('addresses of metadata', () => {
     '::ffff:0:169.254.169.254',
     '64:ff9b::a9fe:a9fe',
     '64:ff9b:1::169.254.169.254',
+    '64:ff9b:1:a9fe:a9:fe00::',
+    '64:ff9b:1:a9:fe:a9fe::',
+    '64:ff9b:1:0:a9:fea9:fe00:0',
     '2002:a9fe:a9fe::1',
   ]) {
     it(`${address} is one`, () => assert.ok(isMetadataAddress(address)));
@@ -106,7 +109,23 @@ describe('addresses of metadata', () => {
   }
   it('are not those of this machine alone', () => {
     for (const own of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) assert.ok(isLoopbackAddress(own), own);
-    for (const other of ['128.0.0.1', '::2', '0.0.0.0', '::', 'localhost', '127.1', '127.0.0.1%2eevil.org']) {
+    const elsewhere = [
+      '::127.0.0.1',
+      '64:ff9b::7f00:1',
+      '64:ff9b:1::127.0.0.1',
+      '2002:7f00:1::1',
+      '::ffff:0:127.0.0.1',
+    ];
+    for (const other of [
+      '128.0.0.1',
+      '::2',
+      '0.0.0.0',
+      '::',
+      'localhost',
+      '127.1',
+      '127.0.0.1%2eevil.org',
+      ...elsewhere,
+    ]) {
       assert.ok(!isLoopbackAddress(other), other);
     }
   });

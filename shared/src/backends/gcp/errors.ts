@@ -1,6 +1,7 @@
 import { BackendError } from '../backend.ts';
 import { unreached } from '../connection-problem.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
+import { retryAfterOf } from '../retry-after.ts';
 
 /** There was no answer: the next secret would get none either. */
 export class NoAnswer extends BackendError {
@@ -24,8 +25,7 @@ export function fromGoogleAnswer(answer: HttpAnswer, subject: string, target: st
   const failure = failureOf(answer);
   const upstreamCode = failure?.status;
   const known = { ...(upstreamCode !== undefined && { upstreamCode }) };
-  const retryAfter = Number(answer.headers['retry-after']);
-  const retry = Number.isFinite(retryAfter) && retryAfter > 0 && { retryAfterSeconds: retryAfter };
+  const retry = retryAfterOf(answer.headers);
   if (httpStatus === 429 || upstreamCode === 'RESOURCE_EXHAUSTED') {
     const text = `${subject}: ${target} throttles calls (${upstreamCode ?? 'HTTP 429'})`;
     return new BackendError('unavailable', text, { throttled: true, ...known, ...retry });

@@ -6,6 +6,7 @@ import { Agents } from '../agents.ts';
 import { type BackendContext, BackendError } from '../backend.ts';
 import { exchange, type HttpAnswer, type HttpTarget } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
+import { retryAfterOf } from '../retry-after.ts';
 import type { HcvConfig } from './config.ts';
 import { type Answer, isAboutTrust } from './errors.ts';
 import { type Leader, leaderOf } from './leader.ts';
@@ -148,12 +149,11 @@ function leaderFailed(error: unknown, { address }: HcvConfig, { name, isUnderOwn
 
 function answerOf({ status, headers, body }: HttpAnswer): Answer {
   const text = body.toString('utf8');
-  const retryAfter = Number(headers['retry-after']);
   return {
     status,
     body: jsonObject(text),
     text,
-    ...(Number.isFinite(retryAfter) && retryAfter > 0 && { retryAfterSeconds: retryAfter }),
+    ...retryAfterOf(headers),
   };
 }
 
