@@ -140,7 +140,7 @@ function byDefault({ type, protocol, host, port: at }: Call, kind: string): bool
   const https = protocol === 'https' && at === 443;
   if (type === 'gcp') return https && name === 'secretmanager.googleapis.com';
   if (type !== 'aws') return false;
-  const here = ['localhost', '127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '[::127.0.0.1]'];
+  const here = ['localhost', '127.0.0.1', '[::1]', '[::ffff:127.0.0.1]'];
   return (
     here.includes(name) || (https && ['secretsmanager.us-east-1.amazonaws.com', 'sts.amazonaws.com'].includes(name))
   );
