@@ -9,6 +9,7 @@ import {
   NOT_SHOWN,
   neverShow,
   shownName,
+  shownOrigin,
   shownPath,
   shownReference,
   shownUrl,
@@ -107,6 +108,18 @@ describe('what people name is named in an error', () => {
     assert.equal(shownUrl('https://user:hunter2@vault.example:8200/v1?token=x#y'), 'https://vault.example:8200/v1');
     assert.equal(shownUrl(`http://${randomBytes(16).toString('hex')}:80/`), `http://${NOT_SHOWN}`);
     assert.equal(shownUrl('no url'), NOT_SHOWN);
+  });
+
+  it('a URL by its host as given: in lower case a key may look like a word', () => {
+    assert.equal(shownUrl('http://xuhp2vwuyz/'), 'http://xuhp2vwuyz');
+    for (const host of ['XuHP2vwUyZ', 'user:pass@XuHP2vwUyZ', 'XuHP2vwUyZ:8080']) {
+      const port = host.endsWith(':8080') ? ':8080' : '';
+      assert.equal(shownUrl(`http://${host}/`), `http://${NOT_SHOWN}${port}`);
+      assert.equal(shownOrigin(`http://${host}/token`), `http://${NOT_SHOWN}${port}`);
+    }
+    assert.equal(shownOrigin('https://[::1]:8200/v1'), 'https://[::1]:8200');
+    assert.equal(shownOrigin('https://Vault.Example/v1'), 'https://vault.example');
+    assert.equal(shownOrigin('file:///etc/passwd'), NOT_SHOWN);
   });
 
   it('a reference, and not what else has its braces', () => {

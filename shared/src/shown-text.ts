@@ -47,9 +47,22 @@ export function shownName(text: string): string {
 export function shownUrl(text: string): string {
   const url = isHidden(text) ? null : URL.parse(text);
   if (!url || !/^[a-z][a-z0-9+]{1,7}:$/.test(url.protocol)) return NOT_SHOWN;
-  const { protocol, hostname, port, pathname } = url;
+  const { pathname } = url;
   const path = pathname === '/' || isHidden(pathname) ? '' : pathname;
-  return `${protocol}//${shownName(hostname)}${port && `:${port}`}${path === '' || isName(path) ? path : `/${NOT_SHOWN}`}`;
+  return `${originOf(url, text)}${path === '' || isName(path) ? path : `/${NOT_SHOWN}`}`;
+}
+
+/** How an error names the server of a URL. `text` is the URL as it was given: see `originOf`. */
+export function shownOrigin(text: string): string {
+  const url = isHidden(text) ? null : URL.parse(text);
+  return url && /^https?:$/.test(url.protocol) ? originOf(url, text) : NOT_SHOWN;
+}
+
+/** URLs have their host in lower case, and a key or token in lower case may look like a word: the text as given decides. */
+function originOf({ protocol, hostname, port }: URL, text: string): string {
+  const [, given = hostname] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#@:[\]]+)/.exec(text.trim()) ?? [];
+  const host = isHidden(given) || !isName(given) ? NOT_SHOWN : shownName(hostname);
+  return `${protocol}//${host}${port && `:${port}`}`;
 }
 
 /** How an error quotes what should be a reference: whoever wrote something else there may have written a secret. */

@@ -234,6 +234,16 @@ describe('Google credentials', () => {
     });
   }
 
+  it('name no metadata server whose name may be a key, and looks like a word in lower case only', async () => {
+    const env = { ...NO_GOOGLE_ENV, METADATA_SERVER_DETECTION: undefined, GCE_METADATA_HOST: 'XuHP2vwUyZ/aB3+xYz0Q' };
+    await using gcp = await openGcp(emulator, {}, { env });
+    await assert.rejects(gcp.read('db'), ({ message }: Error) => {
+      assert.match(message, /metadata server: (?:no answer from )?\(not shown\)/);
+      assert.doesNotMatch(message, /xuhp2vwuyz|ab3/i);
+      return true;
+    });
+  });
+
   for (const hours of [-3, 3]) {
     it(`of a key are had in spite of a clock that is ${hours} hours off`, async () => {
       await using elsewhen = await startGcpEmulator({ clock: () => Date.now() - hours * 3_600_000 });

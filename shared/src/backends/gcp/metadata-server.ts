@@ -1,4 +1,4 @@
-import { shownUrl } from '../../shown-text.ts';
+import { NOT_SHOWN, neverShow, shownName, shownUrl } from '../../shown-text.ts';
 import { OWN_GUARD } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
 import { BackendError } from '../backend.ts';
@@ -65,8 +65,10 @@ export class MetadataServer {
 
   #base(): URL | undefined {
     const host = this.#env.GCE_METADATA_HOST || this.#env.GCE_METADATA_IP || ADDRESS;
-    const url = `http://${host}/computeMetadata/v1/`;
-    return URL.canParse(url) ? new URL(url) : undefined;
+    const url = URL.parse(`http://${host}/computeMetadata/v1/`);
+    // It may be a key, and in lower case, as a URL has it, it may look like a name.
+    if (url && shownName(host) === NOT_SHOWN) neverShow(url.hostname);
+    return url ?? undefined;
   }
 
   /** Its answer about the project; in a second, as long as it is not known that it is there. */

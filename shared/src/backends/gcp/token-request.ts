@@ -1,4 +1,4 @@
-import { shownUrl } from '../../shown-text.ts';
+import { shownOrigin } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
@@ -104,7 +104,7 @@ async function attempt(
     if (cause instanceof BackendError) throw cause;
     throw refusal ?? new BackendError('unavailable', problemOf(error, key));
   }
-  throw new BackendError('unavailable', `${shownUrl(new URL(key.token_uri).origin)} answered without a token`);
+  throw new BackendError('unavailable', `${shownOrigin(key.token_uri)} answered without a token`);
 }
 
 /** When an assertion was signed and how long it is good, seconds since 1970; an hour is the most that Google takes. */
@@ -143,5 +143,5 @@ function problemOf(error: unknown, key: GoogleKey): string {
   const { code } = error as { code?: unknown };
   // What OpenSSL says of a key that it can't read.
   if (typeof code === 'string' && /^ERR_(OSSL|CRYPTO)/.test(code)) return 'its private_key is no RSA key in PEM';
-  return noAnswer((error as { cause?: unknown }).cause ?? error, shownUrl(new URL(key.token_uri).origin));
+  return noAnswer((error as { cause?: unknown }).cause ?? error, shownOrigin(key.token_uri));
 }

@@ -1,4 +1,4 @@
-import { shownUrl } from '../../shown-text.ts';
+import { shownOrigin, shownUrl } from '../../shown-text.ts';
 import { isMetadataAddress } from '../../upstream-policy/addresses.ts';
 import { destinationOf, printDestination } from '../../upstream-policy/destination.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
@@ -36,7 +36,7 @@ export function leaderOf(
   const url = URL.parse(location ?? '');
   if (!url) throw refused(config, 'no address that could be followed');
   const destination = destinationOf(url.protocol, url.hostname, url.port);
-  const name = shownUrl(url.origin);
+  const name = shownOrigin(location ?? '');
   if (url.protocol !== 'https:') throw refused(config, `${name}, and only https is followed`);
   if (isMetadataAddress(destination.host)) throw refused(config, `${name}, a link-local or metadata address`);
   const { host, port } = destination;
