@@ -32,9 +32,9 @@ export function freshCopy({ setUp }: { setUp: boolean }): { folder: string; remo
 }
 
 /**
- * The machine of somebody who reads a page and copies its commands: with processes, a loopback, /etc, /opt/vaultplane and
- * /var/lib/vaultplane of its own, so that the page's own ports and paths are free, also while another page is read beside
- * it, and the project in `folder`, where the shells begin.
+ * The machine of a reader who copies a page's commands. It has its own processes, loopback, /etc, /opt/vaultplane,
+ * /var/lib/vaultplane and project, so that pages that run side by side share no port and no file. Shells start in the
+ * project: on the machine a copy of its own lies over `folder`; only node_modules are shared.
  */
 export class ReaderMachine {
   readonly folder: string;
@@ -49,6 +49,9 @@ export class ReaderMachine {
 
   constructor(folder: string) {
     this.folder = folder;
+    const [modules, copy] = [join(folder, 'node_modules'), join(this.own, 'project')];
+    cpSync(folder, copy, { recursive: true, verbatimSymlinks: true, filter: (path) => path !== modules });
+    for (const made of [modules, join(copy, 'node_modules')]) mkdirSync(made, { recursive: true });
     for (const name of ['home', 'bin', 'etc', 'opt/vaultplane', 'var/lib/vaultplane']) {
       mkdirSync(join(this.own, name), { recursive: true });
     }
@@ -57,7 +60,9 @@ export class ReaderMachine {
       ip link set lo up
       cp -a /etc/. ${this.own}/etc/ 2>/dev/null || true
       mount --bind ${this.own}/etc /etc
-      mount --bind ${folder} ${this.own}/opt/vaultplane
+      mount --bind ${modules} ${copy}/node_modules
+      mount --rbind ${copy} ${folder}
+      mount --rbind ${copy} ${this.own}/opt/vaultplane
       for place in /opt /var/lib; do
         # All that the machine has there but ours.
         for entry in $place/*/; do

@@ -73,10 +73,11 @@ describe('a reader who copies the commands of', { skip: noNamespaces(), concurre
     const machines = [new ReaderMachine(copy.folder), new ReaderMachine(copy.folder)] as const;
     try {
       const mine = `/var/lib/vaultplane/of-a-reader-${process.pid}`;
-      await machines[0].command(`touch ${mine}`);
+      await machines[0].command(`touch ${mine} of-a-reader`);
       await machines[1].command(
-        `test -d /var/lib/vaultplane && test ! -e ${mine} && test -e /opt/vaultplane/package.json`,
+        `test -d /var/lib/vaultplane && test ! -e ${mine} && test ! -e of-a-reader && test -e /opt/vaultplane/package.json`,
       );
+      await machines[1].command('test -d node_modules/typescript/ && test ! -e /opt/vaultplane/of-a-reader');
       assert.ok(!existsSync(mine));
     } finally {
       await Promise.all(machines.map((machine) => machine.stop()));

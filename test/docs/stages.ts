@@ -130,8 +130,13 @@ function usePrograms(machine: ReaderMachine): void {
 }
 
 async function startAws(machine: ReaderMachine): Promise<void> {
-  const [policy] = shellBlocksOf('docs/how-to/aws-iam.md');
-  const [, json] = /<<'END'\n([\s\S]*?)\nEND\n/.exec(policy!.text)!;
+  const blocks = shellBlocksOf('docs/how-to/aws-iam.md');
+  /** The policy that a block of the page writes. */
+  const policyOf = (block: number | string): { Statement: object[] } => {
+    const { text } =
+      typeof block === 'number' ? blocks[block]! : blocks.find((one) => one.text.includes(`> ${block} `))!;
+    return JSON.parse(/<<'END'\n([\s\S]*?)\nEND\n/.exec(text)![1]!);
+  };
   const seed = {
     secrets: [
       ...(JSON.parse(readFileSync(join(machine.folder, 'deploy/local/secrets.json'), 'utf8')) as { secrets: object[] })
@@ -144,7 +149,18 @@ async function startAws(machine: ReaderMachine): Promise<void> {
         name: 'shop',
         accessKeyId: SHOP.AWS_ACCESS_KEY_ID,
         secretAccessKey: SHOP.AWS_SECRET_ACCESS_KEY,
-        policy: JSON.parse(json!),
+        policy: {
+          ...policyOf(0),
+          Statement: [...policyOf(0).Statement, ...policyOf('assume-payments.json').Statement],
+        },
+      },
+    ],
+    // The other account's side of "Other accounts".
+    roles: [
+      {
+        arn: 'arn:aws:iam::210987654321:role/payments-secrets',
+        trust: { principals: ['arn:aws:iam::123456789012:user/shop'] },
+        policy: { Version: '2012-10-17', Statement: [] },
       },
     ],
   };
