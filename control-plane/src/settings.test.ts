@@ -77,6 +77,7 @@ it('settings that need each other are refused alone, by name', async () => {
     [{ VAULTPLANE_CLUSTER_CERT: '/x' }, /cluster_cert and cluster_cert_key/],
     [{ VAULTPLANE_ADMIN_SSL_CERT_KEY: '/x' }, /admin_ssl_cert and admin_ssl_cert_key/],
     [{ KONG_CLUSTER_MTLS: 'pki' }, /cluster_mtls = pki needs cluster_ca_cert/],
+    [{ KONG_CLUSTER_MTLS: 'pki_check_cn' }, /cluster_mtls = pki_check_cn needs cluster_ca_cert/],
   ] as const) {
     await assert.rejects(loadControlPlaneSettings({ env }), (error: Error) => {
       assert.equal(error.name, 'StartError');

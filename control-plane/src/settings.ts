@@ -5,6 +5,7 @@ import {
   type ClusterMtls,
   COMMON_SETTINGS,
   defineSettings,
+  LINK_TRUST,
   type LoadOptions,
   loadSettings,
   type SettingsOf,
@@ -179,11 +180,11 @@ function checkTogether(settings: ControlPlaneSettings): void {
       'cluster_strict_usage = on and cluster_mtls = shared do not go together: both sides show the same certificate; use cluster_mtls = enrolled',
     );
   }
-  if (settings.cluster_mtls === 'pki') {
+  if (LINK_TRUST[settings.cluster_mtls] === 'pki') {
     for (const key of ['cluster_ca_cert', 'cluster_cert'] as const) {
       if (settings[key] === undefined) {
         throw new StartError(
-          `cluster_mtls = pki needs ${key}; \`vaultplane-cp certs create --node NAME\` makes the files`,
+          `cluster_mtls = ${settings.cluster_mtls} needs ${key}; \`vaultplane-cp certs create --node NAME\` makes the files`,
         );
       }
     }

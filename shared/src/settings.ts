@@ -117,8 +117,17 @@ export function defineSettings<const S extends SettingsSchema>(schema: S): S {
 }
 
 /** How the members of a cluster know each other. */
-const CLUSTER_MTLS = ['shared', 'pki', 'enrolled'] as const;
+const CLUSTER_MTLS = ['shared', 'pki', 'pki_check_cn', 'enrolled'] as const;
 export type ClusterMtls = (typeof CLUSTER_MTLS)[number];
+
+/** What a certificate of the other side is checked by, whatever else a control plane asks of a data plane's name. */
+export type LinkTrust = Exclude<ClusterMtls, 'pki_check_cn'>;
+export const LINK_TRUST: Readonly<Record<ClusterMtls, LinkTrust>> = {
+  shared: 'shared',
+  pki: 'pki',
+  pki_check_cn: 'pki',
+  enrolled: 'enrolled',
+};
 
 /** What both programs have (CONTRACT.md §2). */
 export const COMMON_SETTINGS = defineSettings({
@@ -137,12 +146,16 @@ export const COMMON_SETTINGS = defineSettings({
     // A data plane that has joined, or is to join, is `enrolled`.
     filledInLater: 'shared',
     description:
-      "shared: one certificate for all; enrolled: one each, from the control plane's own CA; pki: one each, from another CA",
+      "shared: one certificate for all; enrolled: one each, from the control plane's own CA; pki: one each, from another CA; pki_check_cn: as pki, and the control plane checks each data plane's common name",
   },
-  cluster_ca_cert: { type: 'pem', description: 'the CA that signed the certificates of cluster_mtls = pki' },
+  cluster_ca_cert: {
+    type: 'pem',
+    description: 'the CA that signed the certificates of cluster_mtls = pki and pki_check_cn',
+  },
   cluster_allowed_common_names: {
     type: 'list',
-    description: 'common names that a peer of cluster_mtls = pki may have',
+    description:
+      'common names that a peer of cluster_mtls = pki may have; under pki_check_cn those of data planes, and without it all directly below the domain of the control plane',
   },
   cluster_strict_usage: {
     type: 'boolean',

@@ -80,7 +80,11 @@ describe('what the guide to migrate says becomes of', () => {
       writeFileSync(file, `${text}\n`);
       const { code, stderr } = await run(['migrate', '--status', '--conf', file]);
       const [key] = text.split(' ');
-      assert.equal(/is no setting|unknown/.test(stderr) && code !== 0, outcome === 'refused', `${text}: ${stderr}`);
+      assert.equal(
+        /is no setting|unknown|is not allowed/.test(stderr) && code !== 0,
+        outcome === 'refused',
+        `${text}: ${stderr}`,
+      );
       assert.equal(
         new RegExp(`mean nothing here are ignored: ${key}`).test(stderr),
         outcome === 'named, and not used',

@@ -14,6 +14,7 @@ import { readPemPair } from '../pem.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import type { EnrolledNode } from '../store/nodes.ts';
 import type { CertificateFiles } from './certificates.ts';
+import { type CommonNameCheck, commonNameCheck } from './common-names.ts';
 
 const LONGEST_CHAIN = 8;
 
@@ -66,7 +67,6 @@ export function clusterIdentity(
   }
   const authority = readPemSetting('cluster_ca_cert', settings.cluster_ca_cert!);
   parse('cluster_ca_cert', settings.cluster_ca_cert!, authority);
-  const allowed = new Set(settings.cluster_allowed_common_names);
   const strict = settings.cluster_strict_usage === true;
   const usage = strict ? usageProblem(own, 'server', true) : undefined;
   if (usage !== undefined) {
@@ -74,7 +74,8 @@ export function clusterIdentity(
       `cluster_cert = ${shownPem(files.certificateFile)} can't be used with cluster_strict_usage = on: ${usage}; \`vaultplane-cp certs create --node NAME --for control-plane\` makes one`,
     );
   }
-  return { ...shared, authority, check: (peer) => checkSigned(allowed, strict, peer) };
+  const nameProblem = commonNameCheck(settings, own, shownPem(files.certificateFile));
+  return { ...shared, authority, check: (peer) => checkSigned(nameProblem, strict, peer) };
 }
 
 /** The certificate and facts that a TLS connection has about its other side. */
@@ -108,7 +109,7 @@ function checkShared(own: X509Certificate, { certificate }: Peer): PeerVerdict {
 }
 
 function checkSigned(
-  allowed: ReadonlySet<string>,
+  nameProblem: CommonNameCheck,
   strict: boolean,
   { certificate, authorized, authorizationError }: Peer,
 ): PeerVerdict {
@@ -125,13 +126,8 @@ function checkSigned(
       refused: `the client certificate is not accepted: ${usage} (cluster_strict_usage = ${strict ? 'on' : 'off'})`,
     };
   }
-  const commonName = commonNameOf(certificate);
-  // Without names, whoever the cluster's own CA has signed for belongs to the cluster.
-  if (allowed.size > 0 && !allowed.has(commonName)) {
-    return {
-      refused: `the common name ${JSON.stringify(commonName.slice(0, 64))} is not in cluster_allowed_common_names`,
-    };
-  }
+  const refused = nameProblem(commonNameOf(certificate));
+  if (refused !== undefined) return { refused };
   return { ...verdict(certificate), publicKey: keyHashOf(certificate) };
 }
 

@@ -9,7 +9,7 @@ import { lookup } from '@vaultplane/shared/names/lookup.ts';
 import { tls } from '@vaultplane/shared/node-modules.ts';
 import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { openTunnel } from '@vaultplane/shared/proxies/tunnel.ts';
-import { type Address, type ClusterMtls, shownAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, LINK_TRUST, type LinkTrust, shownAddress } from '@vaultplane/shared/settings.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
@@ -21,7 +21,7 @@ export interface LinkCredentials {
    * `shared`: the peer must show the very same certificate. `pki`: one signed by `ca`, for the right name. `enrolled`: one
    * signed by `ca`, the cluster's own, which is for a server alone.
    */
-  mtls: ClusterMtls;
+  mtls: LinkTrust;
   ca?: string;
   /** `enrolled`: who this node is. */
   nodeId?: string;
@@ -46,7 +46,8 @@ export type LinkSettings = Pick<
 
 /** Reads the certificates that the settings name. @throws StartError naming the setting, the file and what is wrong */
 export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkCredentials> {
-  if (settings.cluster_mtls === 'enrolled') {
+  const mtls = LINK_TRUST[settings.cluster_mtls];
+  if (mtls === 'enrolled') {
     const { loadEnrolled } = await import('../enrolment/load-enrolled.ts');
     return loadEnrolled(settings);
   }
@@ -56,10 +57,9 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
     'the control plane has made its own in its data_dir',
   );
   const key = await readPem('cluster_cert_key', settings.cluster_cert_key, 'the private key of cluster_cert');
-  const mtls = settings.cluster_mtls === 'pki' ? 'pki' : 'shared';
   const ca =
     mtls === 'pki'
-      ? await readPem('cluster_ca_cert', settings.cluster_ca_cert, 'cluster_mtls = pki needs it')
+      ? await readPem('cluster_ca_cert', settings.cluster_ca_cert, `cluster_mtls = ${settings.cluster_mtls} needs it`)
       : undefined;
   try {
     tls.createSecureContext({ cert: certificate, key, ca });
@@ -74,7 +74,8 @@ export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkC
     mtls,
     ...(ca !== undefined && { ca }),
     ...(mtls === 'pki' && settings.cluster_strict_usage && { strictUsage: true }),
-    ...(mtls === 'pki' &&
+    // Under pki_check_cn the names are those of data planes, as in Kong: a settings file may be both sides'.
+    ...(settings.cluster_mtls === 'pki' &&
       settings.cluster_allowed_common_names && { allowedCommonNames: settings.cluster_allowed_common_names }),
     ...(settings.cluster_server_name !== undefined && { serverName: settings.cluster_server_name }),
   };
