@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 // The long ones first, so that two cores end together.
 const SUITES = [
   'test/docker/**/*.test.ts',
+  'test/packages/**/*.test.ts',
   'test/e2e/**/*.test.ts',
   'test/attacks/**/*.test.ts',
   'test/drills/**/*.test.ts',

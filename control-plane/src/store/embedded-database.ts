@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { DataDirLock } from '@vaultplane/shared/data-dir-lock.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -20,25 +20,31 @@ const MOST_PREPARED_STATEMENTS = 100;
  * @throws DataDirInUse when another process has it open; StartError when its files can't be used
  */
 export async function openEmbeddedDatabase(dataDir: string | undefined): Promise<Database> {
-  if (dataDir === undefined) return new EmbeddedDatabase(await PGlite.create(), async () => {});
+  if (dataDir === undefined) return new EmbeddedDatabase(await createPGlite(), async () => {});
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const lock = await DataDirLock.take(dataDir, LOCK);
   const unlock = () => lock.release();
   try {
     const files = join(dataDir, 'db');
     if (!existsSync(files)) await makeFiles(files);
-    return new EmbeddedDatabase(await PGlite.create({ dataDir: files }), unlock);
+    return new EmbeddedDatabase(await createPGlite(files), unlock);
   } catch (error) {
     await unlock();
     throw new StartError(`the database in ${shownPath(join(dataDir, 'db'))} can't be opened: ${errorMessage(error)}`);
   }
 }
 
+/** PGlite is loaded only here: it takes memory, which a control plane with a Postgres of its own saves. */
+async function createPGlite(dataDir?: string): Promise<PGlite> {
+  const { PGlite } = await import('@electric-sql/pglite');
+  return PGlite.create(dataDir === undefined ? {} : { dataDir });
+}
+
 /** Beside its place and then renamed, so that a process which dies meanwhile leaves no half database there. */
 async function makeFiles(files: string): Promise<void> {
   const beside = `${files}.new`;
   await rm(beside, { recursive: true, force: true });
-  await (await PGlite.create({ dataDir: beside })).close();
+  await (await createPGlite(beside)).close();
   await rename(beside, files);
 }
 

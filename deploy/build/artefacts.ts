@@ -1,0 +1,5 @@
+import type { Artefact } from './artefact.ts';
+import { npmPackage } from './npm-package.ts';
+
+/** All that a build makes, in this order. A new one is a module of its own and a line here. */
+export const ARTEFACTS: readonly Artefact[] = [npmPackage];
