@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Every test that this machine can run (CONTRACT.md §1): `npm test [-- PATH…]`. What was left out is said by name.
+// Every test that this machine can run (specification.md §1): `npm test [-- PATH…]`. What was left out is said by name.
 import { globSync } from 'node:fs';
 import { relative } from 'node:path';
 import { run } from 'node:test';

@@ -13,7 +13,7 @@ import {
 import { shownValue } from '@vaultplane/shared/shown-text.ts';
 import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
 
-/** Every setting of the control plane (CONTRACT.md §2). */
+/** Every setting of the control plane (specification.md §2). */
 export const CONTROL_PLANE_SETTINGS = defineSettings({
   ...COMMON_SETTINGS,
   data_dir: {

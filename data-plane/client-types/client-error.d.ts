@@ -1,6 +1,6 @@
-/** What can go wrong, by code. Source: CONTRACT.md §6; a test holds this list to the data plane's own. */
+/** What can go wrong, by code. Source: specification.md §6; a test holds this list to the data plane's own. */
 export type ClientErrorCode = 'not_a_reference' | 'invalid_reference' | 'invalid_option' | 'unsupported_version' | 'bad_request' | 'bad_token' | 'not_found' | 'unknown_vault' | 'key_not_found' | 'method_not_allowed' | 'too_large' | 'unsupported_media_type' | 'unsupported_operation' | 'key_not_scalar' | 'not_base64' | 'not_json' | 'access_denied' | 'too_many' | 'internal' | 'unavailable' | 'not_ready';
-/** An error of a lookup, with a code of the contract. Its message never holds a value, a token or a credential. */
+/** An error of a lookup, with a code of docs/reference/errors.md. Its message never holds a value, a token or a credential. */
 export declare class ClientError extends Error {
     readonly name: string;
     readonly code: ClientErrorCode;

@@ -1,5 +1,5 @@
 import type { ClientError } from './client-error.ts';
-/** What the data plane answers about one reference (CONTRACT.md §6, GET /v1/resolve). */
+/** What the data plane answers about one reference (specification.md §6, GET /v1/resolve). */
 export interface SecretBody {
     reference: string;
     value: string;

@@ -30,7 +30,7 @@ import { filePathOf } from './api/token.ts';
 import { IDENTITY_FILE } from './enrolment/file-names.ts';
 import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 
-/** Every setting of the data plane (CONTRACT.md §2). */
+/** Every setting of the data plane (specification.md §2). */
 export const DATA_PLANE_SETTINGS = defineSettings({
   ...COMMON_SETTINGS,
   data_dir: {

@@ -1,6 +1,6 @@
 import { systemErrorMessage } from './shown-text.ts';
 /**
- * What can go wrong with a reference, by its code in CONTRACT.md §6, and the HTTP status that the code has at every door.
+ * What can go wrong with a reference, by its code in specification.md §6, and the HTTP status that the code has at every door.
  * Codes are made where the fact is known and turned into HTTP in one place.
  */
 export const ERROR_STATUS = {
@@ -29,7 +29,7 @@ export const ERROR_STATUS = {
 
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
-/** An error with a code of the contract. Its message never holds a value, a token or a credential. */
+/** An error with a code of docs/reference/errors.md. Its message never holds a value, a token or a credential. */
 export class VaultplaneError extends Error {
   override readonly name = 'VaultplaneError';
   readonly code: ErrorCode;
@@ -47,7 +47,7 @@ export class VaultplaneError extends Error {
   }
 }
 
-/** A command that was called wrongly: exit status 2 (CONTRACT.md §1). */
+/** A command that was called wrongly: exit status 2 (specification.md §1). */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

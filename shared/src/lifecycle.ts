@@ -6,7 +6,7 @@ import type { Log } from './log.ts';
 
 /**
  * Runs a program's command line to its end and sets the exit status: 0 done, 1 failed, 2 wrong usage. An error is one
- * line on stderr (CONTRACT.md §1). A command that fails with a status of its own throws an `ExitStatus`.
+ * line on stderr (specification.md §1). A command that fails with a status of its own throws an `ExitStatus`.
  */
 export function runCli(program: Command, argv: string[] = process.argv): Promise<void> {
   configure(program);

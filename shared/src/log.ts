@@ -4,7 +4,7 @@ import { currentRequestId } from './request-id.ts';
 import { shownPath } from './shown-text.ts';
 
 /**
- * The levels of `log_level`. Kong's words are understood beside pino's, since a kong.conf's may be read (CONTRACT.md §2).
+ * The levels of `log_level`. Kong's words are understood beside pino's, since a kong.conf's may be read (specification.md §2).
  */
 export const LOG_LEVELS = ['debug', 'info', 'notice', 'warn', 'error', 'crit', 'alert', 'emerg'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

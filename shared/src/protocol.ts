@@ -22,7 +22,7 @@ import type { Delta, Snapshot } from './snapshot.ts';
 import type { VaultEntity } from './vaults/entity.ts';
 import { FLEET_DEFAULT_KEYS, type VaultSettingKey } from './vaults/vault-settings.ts';
 
-/** The cluster link's URL path on the control plane's cluster_listen (CONTRACT.md §8). */
+/** The cluster link's URL path on the control plane's cluster_listen (specification.md §8). */
 export const CLUSTER_PATH = '/v1/cluster';
 
 /** Versions of the link's protocol that this build speaks, best first. */
@@ -85,7 +85,7 @@ const Vault = object({
   updated_at: integer(),
 });
 
-/** Settings of the control plane that its data planes use where they have none of their own (CONTRACT.md §2). */
+/** Settings of the control plane that its data planes use where they have none of their own (specification.md §2). */
 const Defaults = object(Object.fromEntries(FLEET_DEFAULT_KEYS.map((key) => [key, optional(shortText)])));
 export type ConfigDefaults = { [key: VaultSettingKey]: string | undefined };
 

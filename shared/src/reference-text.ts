@@ -1,10 +1,10 @@
-/** An entity's prefix, and so the VAULT of a reference. Source: Kong's schema of vault entities, CONTRACT.md §5. */
+/** An entity's prefix, and so the VAULT of a reference. Source: Kong's schema of vault entities, specification.md §5. */
 export const VAULT_PREFIX = /^[a-z][a-z0-9-]*[a-z0-9]$/;
 
 /** What a reference says behind its `?`, by name. */
 export type ReferenceOptions = { [name: string]: string | undefined };
 
-/** One reading of `{vault://VAULT/PATH[/KEY][?OPTIONS][#VERSION]}`, everything percent-decoded once (CONTRACT.md §3). */
+/** One reading of `{vault://VAULT/PATH[/KEY][?OPTIONS][#VERSION]}`, everything percent-decoded once (specification.md §3). */
 export interface Reference {
   vault: string;
   /** The secret's name. */

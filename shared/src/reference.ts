@@ -17,7 +17,7 @@ export const MAX_REFERENCE_BYTES = 2048;
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
 /**
- * Reads a reference. Binding: shared/vectors/references.json.
+ * Reads a reference. Binding: test/vectors/references.json.
  *
  * @throws VaultplaneError not_a_reference, invalid_reference or invalid_option; nothing else, whatever the input.
  */

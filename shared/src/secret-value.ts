@@ -64,7 +64,7 @@ export class SecretValue {
   }
 
   /**
-   * What a reference picks (CONTRACT.md §3): strings as they are; numbers and booleans as their JSON text, digit for
+   * What a reference picks (specification.md §3): strings as they are; numbers and booleans as their JSON text, digit for
    * digit. Only an object's own members count, whatever their names; of members of one name the last.
    *
    * @throws VaultplaneError key_not_found, key_not_scalar or not_json; none shows anything of the value

@@ -1,7 +1,7 @@
 import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
 
 /**
- * Every key of CONTRACT.md §2, and those that came after it, of both programs, since one file may serve both: each program reads its own keys and skips
+ * Every key of specification.md §2, and those that came after it, of both programs, since one file may serve both: each program reads its own keys and skips
  * the other's, and only a key that is nobody's is an error. A test holds the programs' schemas to this list.
  */
 export const SETTING_KEYS: ReadonlySet<string> = new Set([

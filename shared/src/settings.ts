@@ -34,7 +34,7 @@ export {
   withoutBrackets,
 } from './network-address.ts';
 
-/** Where settings are read from when no --conf is given, if the file is there (CONTRACT.md §2). */
+/** Where settings are read from when no --conf is given, if the file is there (specification.md §2). */
 export const DEFAULT_CONF_FILE = '/etc/vaultplane/vaultplane.conf';
 
 interface Spec {
@@ -129,7 +129,7 @@ export const LINK_TRUST: Readonly<Record<ClusterMtls, LinkTrust>> = {
   enrolled: 'enrolled',
 };
 
-/** What both programs have (CONTRACT.md §2). */
+/** What both programs have (specification.md §2). */
 export const COMMON_SETTINGS = defineSettings({
   log_level: { type: 'enum', values: LOG_LEVELS, default: 'info', description: 'how much is logged' },
   otel_traces_endpoint: {

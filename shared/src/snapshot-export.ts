@@ -9,7 +9,7 @@ import { openSnapshot } from './sealed-snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /*
- * A configuration that is kept elsewhere for data planes which find no control plane (CONTRACT.md §8). The document:
+ * A configuration that is kept elsewhere for data planes which find no control plane (specification.md §8). The document:
  * three lines of text, then the snapshot as the link's own message, compressed or not.
  *   vaultplane config.export 1
  *   signature of the line above and of all that follows this one, by the control plane's certificate, in base64
@@ -37,7 +37,7 @@ export class ExportRefused extends Error {
 export type ExportTrust =
   | { by: 'key'; keys: readonly ExportPublicKey[] }
   | {
-      /** Those of control planes, as on the link (CONTRACT.md §2, cluster_mtls). */
+      /** Those of control planes, as on the link (specification.md §2, cluster_mtls). */
       by: 'authority';
       /** PEM; or only the pin of its public key, for who has no more of it: the certificate itself is in the export then. */
       ca: string | { pin: string };

@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CONTROL_PLANE_MAIN = join(ROOT, 'control-plane/src/main.ts');
 export const DATA_PLANE_MAIN = join(ROOT, 'data-plane/src/main.mjs');
 
-/** What a data plane answers about one reference (CONTRACT.md §6). */
+/** What a data plane answers about one reference (specification.md §6). */
 export interface Answer {
   reference: string;
   value?: string;

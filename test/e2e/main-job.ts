@@ -106,7 +106,7 @@ export function mainJob(database: string, databaseEnv: (deployment: Deployment) 
       assert.equal(calls.length, 2);
     });
 
-    it('answers as the contract says', async () => {
+    it('answers as the specification says', async () => {
       const reference = '{vault://aws-sm-vault/secret-name/foo#2}';
       const answer = await dataPlane.resolve(reference);
       assert.deepEqual(Object.keys(answer), [

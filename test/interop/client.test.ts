@@ -65,7 +65,7 @@ describe('the client for Node.js', () => {
     assert.equal(stdout, 'canary-foo', 'and the program ends by itself, with the client never closed');
   });
 
-  it('throws errors with the code of the contract and the reference, in which no value is', async () => {
+  it('throws errors with a code of the specification and the reference, in which no value is', async () => {
     const secrets = client();
     const cases = {
       [reference('no-such', 'x')]: 'not_found',

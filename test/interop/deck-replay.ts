@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { vectors } from '@vaultplane/shared/testing/vectors.ts';
 import { parse, stringify } from 'yaml';
 
-/** What of shared/vectors/deck.json a replay needs: recorded from the real decK. */
+/** What of test/vectors/deck.json a replay needs: recorded from the real decK. */
 export interface DeckVectors {
   headers: Record<string, string>;
   state: { lists: string[]; answered_404_and_tolerated: string[] };

@@ -6,7 +6,7 @@ import { notFound } from './kong-error.ts';
 import { pageAnswer, pageQuery } from './paging.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
 
-/** /clustering/…: the data planes, in Kong's shape and ours (CONTRACT.md §5). */
+/** /clustering/…: the data planes, in Kong's shape and ours (specification.md §5). */
 export function clusteringRoutes(
   app: FastifyInstance,
   {

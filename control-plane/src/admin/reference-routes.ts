@@ -8,7 +8,7 @@ const PATH = '/clustering/references';
 
 /**
  * /clustering/references: for each secret how many data planes serve which version of it in which state, and how old the
- * oldest is (CONTRACT.md §5). ?vault=PREFIX, ?reference=TEXT, ?size, ?offset.
+ * oldest is (specification.md §5). ?vault=PREFIX, ?reference=TEXT, ?size, ?offset.
  */
 export function referenceRoutes(app: FastifyInstance, registry: ReferenceRegistry): void {
   resource(app, PATH, {

@@ -15,7 +15,7 @@ import { keyOf } from './vault-edits.ts';
 const DEFAULT_SPREAD_S = 5;
 const LONGEST_SPREAD_S = 600;
 
-/** POST /vaults/{p}/refresh, and what became of it (CONTRACT.md §5). */
+/** POST /vaults/{p}/refresh, and what became of it (specification.md §5). */
 export function refreshRoutes(
   app: FastifyInstance,
   { store, commands, clock }: { store: ConfigStore; commands: FleetCommands; clock: Clock },
@@ -69,7 +69,7 @@ function bodyOf(given: Record<string, unknown>): { path: string | undefined; spr
   return { path: path as string | undefined, spreadSeconds: spreadSeconds as number };
 }
 
-/** What secrets the path of a reference may mean (CONTRACT.md §3). @throws KongError */
+/** What secrets the path of a reference may mean (specification.md §3). @throws KongError */
 function pathsOf(vault: string, path: string): string[] {
   try {
     const reference = parseReference(`{vault://${vault}/${path}}`);

@@ -11,7 +11,7 @@ import { pageAnswer, pageQuery } from './paging.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
 import { createVault, expectedFor, keyOf, patchVault, putVault } from './vault-edits.ts';
 
-/** /vaults, as Kong's (CONTRACT.md §5). */
+/** /vaults, as Kong's (specification.md §5). */
 export function vaultRoutes(app: FastifyInstance, store: ConfigStore, current: CurrentVaults): void {
   const key = (request: FastifyRequest) => pathParameter(request, 'key');
   const change = async <T>(request: FastifyRequest, status: number, edit: (edit: ConfigEdit) => Promise<T>) => {

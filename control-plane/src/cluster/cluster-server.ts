@@ -57,7 +57,7 @@ export interface ClusterServerOptions {
   log: Log;
 }
 
-/** Where data planes connect (CONTRACT.md §8): TLS 1.3 with client certificates, a WebSocket at /v1/cluster. */
+/** Where data planes connect (specification.md §8): TLS 1.3 with client certificates, a WebSocket at /v1/cluster. */
 export interface ClusterServer {
   /** wss://…/v1/cluster, one for each address. */
   urls: string[];

@@ -32,7 +32,7 @@ export interface StatusServer {
   stop(): Promise<void>;
 }
 
-/** /status, /status/live, /status/ready and /metrics (CONTRACT.md §7). @throws StartError when it can't listen */
+/** /status, /status/live, /status/ready and /metrics (specification.md §7). @throws StartError when it can't listen */
 export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
   const { listen: listens, certificate, privateKey } = options;
   const tls = doorTls('status_ssl_cert', certificate, privateKey);

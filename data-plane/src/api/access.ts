@@ -10,7 +10,7 @@ import { ensureApiToken, filePathOf, isToken, readTokenFile, tokenDigest } from 
 import { isWeakToken } from './token-strength.ts';
 import { WrongTokens } from './wrong-tokens.ts';
 
-/** Where a call may carry the token, beside `Authorization: Bearer` (CONTRACT.md §6). */
+/** Where a call may carry the token, beside `Authorization: Bearer` (specification.md §6). */
 const TOKEN_HEADERS = ['x-aws-parameters-secrets-token', 'x-vault-token'] as const;
 /** How often the files are looked at, milliseconds. */
 const LOOK_EVERY_MS = 1000;

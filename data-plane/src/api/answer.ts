@@ -5,7 +5,7 @@ import { answerWhileSending } from '@vaultplane/shared/request-framing.ts';
 import { currentRequestId, REQUEST_ID_HEADER } from '@vaultplane/shared/request-id.ts';
 import { MethodNotAllowed } from './guards.ts';
 
-/** The body of an error (CONTRACT.md §6). */
+/** The body of an error (specification.md §6). */
 export interface ErrorBody {
   code: string;
   message: string;
@@ -74,7 +74,7 @@ export function sendContent(response: ServerResponse, { status, headers, body }:
   response.end(body);
 }
 
-/** The error as the application sees it. What is no error of the contract is logged, and shown as no more than `internal`. */
+/** The error as the application sees it. What is no error of the specification is logged, and shown as no more than `internal`. */
 export function asVaultplaneError(error: unknown, log: Log): VaultplaneError {
   if (error instanceof VaultplaneError) return error;
   log.error({ error: error instanceof Error ? (error.stack ?? error.message) : 'not an Error' }, 'a call failed');
@@ -103,7 +103,7 @@ export function beginError(response: ServerResponse, error: VaultplaneError): bo
   return true;
 }
 
-/** Answers with an error in the contract's own form. */
+/** Answers with an error in the form of specification.md §6. */
 export const sendError: ErrorForm = (response, error, reference) => {
   if (beginError(response, error)) sendJson(response, error.status, { error: errorBody(error, reference) });
 };

@@ -53,7 +53,7 @@ const SILENCE_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
 const GRACE_MS = 5_000;
 
-/** The doors for applications: api_listen and api_unix_socket (CONTRACT.md §6). @throws StartError */
+/** The doors for applications: api_listen and api_unix_socket (specification.md §6). @throws StartError */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { tls } = options;
   const watchers = new Watchers(options);

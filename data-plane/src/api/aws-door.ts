@@ -14,7 +14,7 @@ import type { Call, Route } from './route.ts';
 import { referenceTo, requireAws } from './secret-request.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
 
-// AWS Secrets Manager's own protocol (JSON 1.1), for AWS's SDKs and CLI (CONTRACT.md §6). Signatures are not checked: the
+// AWS Secrets Manager's own protocol (JSON 1.1), for AWS's SDKs and CLI (specification.md §6). Signatures are not checked: the
 // token, which stands in for the session token, is what lets a caller in.
 
 const TARGET_PREFIX = 'secretsmanager.';

@@ -15,7 +15,7 @@ import type { Door } from './door.ts';
 import type { Call, Route } from './route.ts';
 import { referenceTo, requireAws, secretMembers } from './secret-request.ts';
 
-// The AWS Workload Credentials Provider's interface (CONTRACT.md §6, vectors/provider.json): the same paths, parameters,
+// The AWS Workload Credentials Provider's interface (specification.md §6, test/vectors/provider.json): the same paths, parameters,
 // statuses and texts, and `vault`, which is ours.
 
 const PATH_PREFIX = '/v1/';

@@ -11,7 +11,7 @@ import type { UnreadAnswers } from './unread-answers.ts';
 const BYTES_TYPE = 'application/octet-stream';
 const MOST_REFERENCES = 1000;
 
-/** What GET /v1/resolve answers (CONTRACT.md §6). */
+/** What GET /v1/resolve answers (specification.md §6). */
 export interface ResolvedBody {
   reference: string;
   value: string;

@@ -15,7 +15,7 @@ export const PING = '/ping';
 /** Bodies of all calls together. */
 const MOST_BODY_BYTES = 64 * 1024 * 1024;
 
-/** Every path of the application API (CONTRACT.md §6). A path of ours below /v1/ hides the secret of that name there. */
+/** Every path of the application API (specification.md §6). A path of ours below /v1/ hides the secret of that name there. */
 export function apiRoutes(door: Door, watchers: Watchers): Routes {
   const bodies = new ByteBudget(MOST_BODY_BYTES);
   const unread = new UnreadAnswers(door.clock, door.refusals);

@@ -1,4 +1,4 @@
-/** What can go wrong, by code. Source: CONTRACT.md §6; a test holds this list to the data plane's own. */
+/** What can go wrong, by code. Source: specification.md §6; a test holds this list to the data plane's own. */
 export type ClientErrorCode =
   | 'not_a_reference'
   | 'invalid_reference'
@@ -22,7 +22,7 @@ export type ClientErrorCode =
   | 'unavailable'
   | 'not_ready';
 
-/** An error of a lookup, with a code of the contract. Its message never holds a value, a token or a credential. */
+/** An error of a lookup, with a code of docs/reference/errors.md. Its message never holds a value, a token or a credential. */
 export class ClientError extends Error {
   override readonly name: string = 'ClientError';
   readonly code: ClientErrorCode;

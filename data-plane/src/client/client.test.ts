@@ -215,7 +215,7 @@ describe('the client beside a data plane that does what is wanted', () => {
   });
 });
 
-it('has the codes of the contract', () => {
+it('has the codes of the specification', () => {
   // Both ways, by the compiler: the test's body is that it compiles.
   const codes: Record<ClientErrorCode, number> = ERROR_STATUS;
   const own: Record<ErrorCode, unknown> = codes satisfies Record<ClientErrorCode, unknown>;

@@ -28,7 +28,7 @@ export class HeldSecret {
   }
 }
 
-/** VAULT/NAME of both readings of a reference (CONTRACT.md §3): with the last segment as a key, and as part of the name. */
+/** VAULT/NAME of both readings of a reference (specification.md §3): with the last segment as a key, and as part of the name. */
 function possibleNames(reference: string): string[] {
   const [path = ''] = reference.slice('{vault://'.length, -1).split(/[?#]/);
   const segments = path

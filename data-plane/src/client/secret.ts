@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { ClientError } from './client-error.ts';
 
-/** What the data plane answers about one reference (CONTRACT.md §6, GET /v1/resolve). */
+/** What the data plane answers about one reference (specification.md §6, GET /v1/resolve). */
 export interface SecretBody {
   reference: string;
   value: string;

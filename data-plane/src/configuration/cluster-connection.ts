@@ -13,7 +13,7 @@ import { type Address, LINK_TRUST, type LinkTrust, shownAddress } from '@vaultpl
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 
-/** How this data plane shows who it is, and whom it takes for its control plane (CONTRACT.md §2, cluster_mtls). */
+/** How this data plane shows who it is, and whom it takes for its control plane (specification.md §2, cluster_mtls). */
 export interface LinkCredentials {
   certificate: string;
   key: string;

@@ -63,7 +63,7 @@ export function joiningTrust(pin: string, trusted: Pick<TrustedKeys, 'configured
 const KEY_UNKNOWN =
   'it is not used before the export key is known, since under cluster_mtls = shared any data plane could have signed it; set config_export_public_key (`vaultplane-cp export-key` prints it)';
 
-/** Looks at config_fallback_url for as long as no control plane answers (CONTRACT.md §8). */
+/** Looks at config_fallback_url for as long as no control plane answers (specification.md §8). */
 export class ConfigurationFallback {
   readonly #options: ConfigurationFallbackOptions;
   readonly #random: () => number;

@@ -51,7 +51,7 @@ export class ConversationEnded extends Error {
 const MOST_NACKS_IN_A_ROW = 2;
 
 /**
- * What is said over one cluster link, from the hello on (CONTRACT.md §8), without the sockets that carry it.
+ * What is said over one cluster link, from the hello on (specification.md §8), without the sockets that carry it.
  */
 export class Conversation {
   readonly #configuration: Configuration;

@@ -4,7 +4,7 @@ import { parseReference } from '@vaultplane/shared/reference.ts';
 import { shownReference, shownValue } from '@vaultplane/shared/shown-text.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 
-/** One item of `prefetch`: a reference, or all secrets of a vault that carry a tag (CONTRACT.md §2). */
+/** One item of `prefetch`: a reference, or all secrets of a vault that carry a tag (specification.md §2). */
 export type PrefetchItem = { reference: string } | { tag: SecretTag; vault: string };
 
 const FORM = 'each must be a reference, tag:KEY or tag:KEY=VALUE, the last two with or without @PREFIX';

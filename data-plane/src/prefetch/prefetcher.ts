@@ -61,7 +61,7 @@ interface Task {
 }
 
 /**
- * Fetches references in the background so that the first lookup finds them (CONTRACT.md §4): those of the setting
+ * Fetches references in the background so that the first lookup finds them (specification.md §4): those of the setting
  * `prefetch`, and those that were in use before a restart. Group by group with pauses, each vault that can't be reached
  * left alone for longer and longer; what can't be had is a line in the log, and tried again with the next configuration.
  */

@@ -18,7 +18,7 @@ export interface Prefetching {
   stop(): Promise<void>;
 }
 
-/** Begins to prefetch in the background; nothing that can't be had fails the start (CONTRACT.md §4). */
+/** Begins to prefetch in the background; nothing that can't be had fails the start (specification.md §4). */
 export async function startPrefetching(options: {
   settings: Pick<DataPlaneSettings, 'data_dir' | 'cache_max_entries' | 'prefetch'>;
   resolver: Resolver;

@@ -36,7 +36,7 @@ export interface ReferencesFileOptions {
   log: Log;
 }
 
-/** data_dir/references: which references are in use, so that they can be fetched again after a restart (CONTRACT.md §4). */
+/** data_dir/references: which references are in use, so that they can be fetched again after a restart (specification.md §4). */
 export class ReferencesFile {
   readonly #options: ReferencesFileOptions;
   readonly #file: PacedFile;

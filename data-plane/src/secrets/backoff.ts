@@ -5,7 +5,7 @@ const LONGEST_FOR_LOOKUPS_MS = 5_000;
 /** 0 up to 1; 0.5 makes every jitter 1. */
 export type Random = () => number;
 
-/** A factor of 0.9 to 1.1 (CONTRACT.md §4). */
+/** A factor of 0.9 to 1.1 (specification.md §4). */
 export function jitter(random: Random): number {
   return 0.9 + 0.2 * random();
 }

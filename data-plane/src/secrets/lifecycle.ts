@@ -33,7 +33,7 @@ const MILLION = 1_000_000;
 const FORGET_FAILURES_MS = 120_000;
 
 /**
- * What is known of one secret over time: what was fetched, and how its fetching has gone since (CONTRACT.md §4). Makes
+ * What is known of one secret over time: what was fetched, and how its fetching has gone since (specification.md §4). Makes
  * no call and keeps no timer: it says what a lookup is to be answered, when a refresh is due and when all is to be
  * forgotten, for a time that it is handed. Lifetimes are handed in at every question, so that a new configuration
  * applies to values already held, and references with lifetimes of their own can share one secret.

@@ -75,7 +75,7 @@ const ASK = Symbol('ask');
 /**
  * The answer to one lookup of any number of references. It goes as far as it can without waiting and says what is to be
  * fetched; told what came of that, it goes on. Every answer is made anew in the last step, which does not wait: so all
- * references to one secret are answered from one fetched version (CONTRACT.md §3), whatever rotated meanwhile.
+ * references to one secret are answered from one fetched version (specification.md §3), whatever rotated meanwhile.
  */
 export class Lookup {
   readonly #context: LookupContext;

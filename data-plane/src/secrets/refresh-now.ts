@@ -88,7 +88,7 @@ export class RefreshNow {
   async #fetch(entry: Entry, outcome: RefreshOutcome): Promise<void> {
     const { upstream, time } = this.#options;
     const before = entry.held?.facts.version.id;
-    // A region that throttles is left alone, whoever asks (CONTRACT.md §4).
+    // A region that throttles is left alone, whoever asks (specification.md §4).
     const result =
       entry.dropped || upstream.pausedUntil(entry) > time.now() ? undefined : await upstream.fetchAnew(entry);
     if (result === undefined || result instanceof BackendError) {

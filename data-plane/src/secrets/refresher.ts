@@ -8,7 +8,7 @@ import type { Upstream } from './upstream.ts';
 /** Refreshes due this soon after one that is due now go with it, milliseconds: a batch costs one call. */
 const TOGETHER_MS = 1000;
 /**
- * A call has room for so many (CONTRACT.md §4); where fewer are due, those go with them that would be due next, up to so
+ * A call has room for so many (specification.md §4); where fewer are due, those go with them that would be due next, up to so
  * many milliseconds later.
  */
 const CALL_SIZE = 20;

@@ -9,7 +9,7 @@ import type { VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts'
 import type { Random } from './backoff.ts';
 import type { UpstreamOptions } from './upstream.ts';
 
-/** The settings that a resolver goes by (CONTRACT.md §2). */
+/** The settings that a resolver goes by (specification.md §2). */
 export interface ResolverSettings extends VaultSettings {
   ssl_trusted_certificate?: string[] | undefined;
   upstream_connect_timeout?: number | undefined;

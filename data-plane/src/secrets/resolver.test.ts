@@ -151,7 +151,7 @@ describe('a lookup', () => {
 });
 
 describe('any input', () => {
-  it('ends in a value or in an error with a code of the contract', async () => {
+  it('ends in a value or in an error with a code of the specification', async () => {
     const bench = new ResolverBench({ vault_aws_neg_ttl: 60 });
     bench.vault.set('db', json({ a: '1', __proto__: null, '': 'x' }));
     const part = fc.oneof(

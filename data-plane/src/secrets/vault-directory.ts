@@ -184,7 +184,7 @@ export class VaultDirectory {
     this.#vaults.set(entity.prefix, unchanged ? old : vault);
   }
 
-  /** The order of CONTRACT.md §2 and §3 behind an entity's own region; behind these come AWS's own settings. */
+  /** The order of specification.md §2 and §3 behind an entity's own region; behind these come AWS's own settings. */
   #fillIn(config: VaultConfig, type: VaultType, field: ConfigField, defaults: ConfigDefaults): string | undefined {
     const { name } = field;
     if (config[name] !== undefined) return `the vault's ${name}`;

@@ -61,7 +61,7 @@ interface Written {
 }
 
 /**
- * data_dir/secrets.cache (CONTRACT.md §9), and secrets.journal-N with what it lacks: what the resolver holds, encrypted, so
+ * data_dir/secrets.cache (specification.md §9), and secrets.journal-N with what it lacks: what the resolver holds, encrypted, so
  * that it holds it again after a restart with neither AWS nor a control plane to ask. Ages go on over the restart, as elapsedSince says; whether a value may
  * still be served, and in which state, is then the lifecycle's to say, as of any other.
  */

@@ -13,7 +13,7 @@ import type { CallCounts, Resolver } from '../secrets/resolver.ts';
 import type { RejectedVault } from '../secrets/vault-directory.ts';
 import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
-/** What GET /status answers (CONTRACT.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
+/** What GET /status answers (specification.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
 export interface StatusFacts {
   program: 'vaultplane-dp';
   version: string;
@@ -54,14 +54,14 @@ export interface StatusFacts {
   aws: CallCounts;
   upstreams: Record<string, CallCounts>;
   lookups: { immediate: number; waited: number; waiting: number; errors: Record<string, number> };
-  /** data_dir/secrets.cache (CONTRACT.md §9). */
+  /** data_dir/secrets.cache (specification.md §9). */
   secrets_on_disk: VaultFileFacts;
   /** What is fetched in advance: `prefetch`, and what was in use before the start. */
   prefetch: PrefetchFacts & {
     /** What is wrong with data_dir/references. */
     disk_problem: string | null;
   };
-  /** Settings that are references (CONTRACT.md §9, its last line). */
+  /** Settings that are references (specification.md §9, its last line). */
   settings: SettingReferenceFacts;
   watchers: number;
   /** The drill that cuts this data plane off on purpose; null where none goes on. */

@@ -19,7 +19,7 @@ export interface StatusServer {
   stop(): Promise<void>;
 }
 
-/** /status, /status/live, /status/ready and /metrics on status_listen (CONTRACT.md §7). @throws StartError */
+/** /status, /status/live, /status/ready and /metrics on status_listen (specification.md §7). @throws StartError */
 export async function startStatusServer(options: {
   /** None: `off`. */
   listen: readonly Listen[];

@@ -7,7 +7,7 @@ import { optionField, optionValue } from '../vaults/field-value.ts';
 import { COMMON_FIELDS, type VaultType } from '../vaults/vault-type.ts';
 import type { SecretQuery } from './backend.ts';
 
-/** Milliseconds; what the three lifetime fields of every vault type say (CONTRACT.md §4). */
+/** Milliseconds; what the three lifetime fields of every vault type say (specification.md §4). */
 export interface Lifetimes {
   ttl: number;
   negTtl: number;
@@ -29,7 +29,7 @@ export interface Address {
   /** Where the region came from, if the reference says it. */
   regionFrom?: string;
   lifetimes: Lifetimes;
-  /** The readings to try, in order (CONTRACT.md §3): one, or two. */
+  /** The readings to try, in order (specification.md §3): one, or two. */
   readings: readonly [ReadingAddress, ReadingAddress?];
 }
 
@@ -92,7 +92,7 @@ function readLifetimes(config: VaultConfig): Lifetimes {
 }
 
 /**
- * The fields whose change makes another secret, as one text; lifetimes are not among them (CONTRACT.md §4).
+ * The fields whose change makes another secret, as one text; lifetimes are not among them (specification.md §4).
  *
  * @param config one that never changes
  */

@@ -63,7 +63,7 @@ interface KeptFile {
 }
 
 /**
- * Settings that are references (CONTRACT.md §2), and their last known values (§9): where secrets_key_file is set, the
+ * Settings that are references (specification.md §2), and their last known values (§9): where secrets_key_file is set, the
  * values that a program started with are kept in data_dir/settings.cache, encrypted, and its next start has them from
  * there where their vault can't be reached, for as long as the vault's ttl and resurrect_ttl allow. A vault that answers
  * (not found, access denied) is believed. data_dir and secrets_key_file have to be known without the vault.

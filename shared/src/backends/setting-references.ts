@@ -45,7 +45,7 @@ export function settingAddress(settings: Record<string, unknown>, text: string):
 }
 
 /**
- * Resolves settings that are references (CONTRACT.md §2), each asked for once.
+ * Resolves settings that are references (specification.md §2), each asked for once.
  *
  * @returns a function that rejects with VaultplaneError
  */

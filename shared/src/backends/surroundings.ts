@@ -2,7 +2,7 @@ import { VAULT_TYPES } from '../vaults/vault-types.ts';
 
 /**
  * Everything outside of the vaults' configurations whose change makes the same name another secret, such as this
- * machine's region and project (CONTRACT.md §4).
+ * machine's region and project (specification.md §4).
  */
 export async function surroundingsOf(env: NodeJS.ProcessEnv): Promise<string> {
   const said = await Promise.all([...VAULT_TYPES.values()].map((type) => type.surroundings?.(env)));

@@ -9,7 +9,7 @@ const NEEDS_GRANT =
 const ROLE_ARN = { match: /^arn:[\w-]+:iam::\d{12}:role\/.+$/, allowed: "a role's ARN" };
 
 /**
- * AWS Secrets Manager. Source of the fields: Kong's aws vault; allowed_role_arns is ours (CONTRACT.md §5).
+ * AWS Secrets Manager. Source of the fields: Kong's aws vault; allowed_role_arns is ours (specification.md §5).
  *
  * Its destination is its two endpoints. A region only chooses among AWS's own addresses.
  */

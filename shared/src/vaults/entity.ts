@@ -1,5 +1,5 @@
 /**
- * A vault entity: one configured place that secrets come from (CONTRACT.md §5). Never holds a secret.
+ * A vault entity: one configured place that secrets come from (specification.md §5). Never holds a secret.
  * `config` holds exactly the members that were set; defaults stand in the vault type and are applied by whoever reads.
  */
 export interface VaultEntity {

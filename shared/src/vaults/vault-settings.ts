@@ -5,7 +5,7 @@ import { fits } from './field-value.ts';
 import { type ConfigField, faultsOf, type VaultType } from './vault-type.ts';
 import { VAULT_TYPES } from './vault-types.ts';
 
-/** `vault_<type>_<field>` (CONTRACT.md §2). */
+/** `vault_<type>_<field>` (specification.md §2). */
 export type VaultSettingKey = `vault_${string}_${string}`;
 
 /** What a program's settings say of the vaults that settings configure. */

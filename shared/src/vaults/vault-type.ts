@@ -25,7 +25,7 @@ export interface ConfigField {
   format?: 'url';
   /** A credential: encrypted at rest and masked in answers. Never of `identity`, which is written to logs and disks. */
   sensitive?: true;
-  /** A change of it makes another secret: a value fetched before is never served after (CONTRACT.md §4). */
+  /** A change of it makes another secret: a value fetched before is never served after (specification.md §4). */
   identity?: true;
   /**
    * It decides who receives the vault's credentials: the address, whom TLS believes, and who behind one address checks a
@@ -73,7 +73,7 @@ export interface VaultType {
   /** Its secrets can be chosen by tags. The first such type is the one that `prefetch` means by a tag alone. */
   hasTags?: true;
   /**
-   * What a reference may say behind its `?` for this type (CONTRACT.md §3): fields by their names, which are checked as
+   * What a reference may say behind its `?` for this type (specification.md §3): fields by their names, which are checked as
    * in an entity, and others, which only `versionOf` reads. Never one that could send credentials elsewhere.
    */
   referenceOptions: readonly string[];
@@ -115,7 +115,7 @@ export interface VaultType {
   /** How a reference names a version; without it an id that is a whole number stands behind the `#`. */
   referenceVersion?(version: VersionSelector): Pick<Reference, 'version' | 'options'>;
   /**
-   * Everything outside of a vault's configuration whose change makes the same name another secret (CONTRACT.md §4), such
+   * Everything outside of a vault's configuration whose change makes the same name another secret (specification.md §4), such
    * as what the environment says of a region; undefined where it says nothing.
    */
   surroundings?(env: NodeJS.ProcessEnv): Promise<string | undefined>;
@@ -123,7 +123,7 @@ export interface VaultType {
   loadBackend(): Promise<BackendModule>;
 }
 
-/** Seconds; every vault type has these three, and COMMON_FIELDS whole. Source: Kong's vault schemas, CONTRACT.md §4. */
+/** Seconds; every vault type has these three, and COMMON_FIELDS whole. Source: Kong's vault schemas, specification.md §4. */
 export const LIFETIME_FIELDS: readonly ConfigField[] = [
   {
     name: 'ttl',

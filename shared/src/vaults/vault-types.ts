@@ -5,7 +5,7 @@ import { hcv } from './hcv.ts';
 import type { VaultType } from './vault-type.ts';
 
 const types = new Map<string, VaultType>();
-// Names of types to come are nobody's prefix either (CONTRACT.md §5), and Kong's own types.
+// Names of types to come are nobody's prefix either (specification.md §5), and Kong's own types.
 const reserved = ['aws', 'azure', 'azure-certs', 'conjur', 'env', 'fs', 'gcp', 'hcv'];
 
 /** Every vault type of this build, by name, in the order in which people are shown them. */

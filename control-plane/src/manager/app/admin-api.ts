@@ -102,7 +102,7 @@ export interface FieldSchema {
   between?: [number, number];
   one_of?: string[];
   encrypted?: boolean;
-  /** A change of it makes other secrets of the same references (CONTRACT.md §4). */
+  /** A change of it makes other secrets of the same references (specification.md §4). */
   identity?: boolean;
   /** It decides who receives the vault's credentials: where it changes, they have to be given again. */
   destination?: boolean;

@@ -16,7 +16,7 @@ const A_TTL_MS = 11_500;
 const PATIENT = { upstream_connect_timeout: 20, upstream_timeout: 60 };
 
 /**
- * What a data plane makes of a vault type's backend (CONTRACT.md §3, §4), against the type's server: the second half of
+ * What a data plane makes of a vault type's backend (specification.md §3, §4), against the type's server: the second half of
  * the backend contract (shared/src/backends/testing/backend-contract.ts), with the same harness. It stands in the data plane,
  * since that is where lookups are merged, and values held:
  *

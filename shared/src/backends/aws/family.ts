@@ -20,7 +20,7 @@ import { SecretsManagerBackend } from './secrets-manager.ts';
 import { awsGuard } from './sts.ts';
 
 /**
- * Trying again is the refresher's to do, which knows about every other call (CONTRACT.md §4). The SDK's own strategy takes
+ * Trying again is the refresher's to do, which knows about every other call (specification.md §4). The SDK's own strategy takes
  * longer to say so (`maxAttempts` 1) than the signing of a call.
  */
 const NO_RETRIES: NonNullable<SecretsManagerClientConfig['retryStrategy']> = {

@@ -15,7 +15,7 @@ const OF_PROFILE = ['region', 'role_arn', 'endpoint_url', 'sso_account_id'] as c
 
 /**
  * Everything outside of a vault's configuration whose change makes the same name another secret: this machine's region,
- * endpoint and role (CONTRACT.md §4). Credentials are not among it: they are rotated, and say who asks, not for what.
+ * endpoint and role (specification.md §4). Credentials are not among it: they are rotated, and say who asks, not for what.
  */
 export async function awsSurroundings(env: NodeJS.ProcessEnv): Promise<string> {
   const { section } = await readProfile(env).catch(() => ({ section: undefined }));

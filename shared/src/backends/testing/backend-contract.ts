@@ -22,7 +22,7 @@ type Awaitable<T> = T | Promise<T>;
 export type Undo = () => Awaitable<void>;
 
 /**
- * A server of one vault type, real or emulated, as the contract's tests need it: they put secrets into it and make it
+ * A server of one vault type, real or emulated, as the tests of the contract need it: they put secrets into it and make it
  * misbehave. Names of secrets are small letters, digits and dashes; their texts are JSON objects, but for types
  * that are `plain`. A member that is optional and absent is a capability that the type lacks; `lacks` says why, and its
  * tests are absent.
