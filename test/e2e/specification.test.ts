@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
@@ -22,7 +22,13 @@ describe('running programs are as docs/reference/specification.md says', () => {
         ['data plane', dataPlane],
       ] as const) {
         const named = namedFiles(program);
-        for (const file of filesOf({ dataDir })) assert.ok(named.includes(file), `${program}: ${file}`);
+        assert.equal(modeOf(dataDir), 0o700);
+        for (const file of readdirSync(dataDir)) {
+          assert.ok(named.includes(nameOf(file)), `${program}: ${file}`);
+          // Nobody else gets into the folder; its files are closed too, wherever they may be copied.
+          const mode = file === 'cluster.crt' ? 0o644 : 0o600;
+          if (!file.endsWith('.lock') && file !== 'db') assert.equal(modeOf(join(dataDir, file)), mode, file);
+        }
         const facts = (await (await fetch(`${statusUrl}/status`)).json()) as { program: string };
         const [, members] = specification.rows('7.1').find(([name]) => name === `\`${facts.program}\``)!;
         assert.deepEqual(Object.keys(facts).sort(), quoted(members!).sort());
@@ -80,9 +86,18 @@ function environment({ folder }: Deployment, emulator: Emulator): NodeJS.Process
   };
 }
 
-/** In data_dir; journals by the name that the specification gives all of them. */
+/** In data_dir. */
 function filesOf({ dataDir }: Pick<ControlPlane | DataPlane, 'dataDir'>): string[] {
-  return readdirSync(dataDir).map((name) => name.replace(/^(secrets\.journal)-\d+$/, '$1-N'));
+  return readdirSync(dataDir).map(nameOf);
+}
+
+/** The name that the specification has for a file, and for all journals. */
+function nameOf(file: string): string {
+  return file.replace(/^(secrets\.journal)-\d+$/, '$1-N');
+}
+
+function modeOf(path: string): number {
+  return statSync(path).mode & 0o777;
 }
 
 function namedFiles(program: 'control plane' | 'data plane'): string[] {
