@@ -1,18 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import type { Program } from '@vaultplane/local/program.ts';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { type ControlPlane, type DataPlane, Deployment } from '../e2e/deployment.ts';
+import { ManagerBrowser, type PageOptions } from './manager-browser.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
-
-const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-
-/** Why a browser can't be driven here; false where one can. */
-export const noBrowser: string | false = BROWSERS.some((path) => existsSync(path))
-  ? false
-  : 'chromium is not installed';
 
 export const ADMIN_TOKEN = 'canary-admin-token-0123456789';
 export const VAULTS = ['aws-sm-vault', 'aws-eu', 'payments'] as const;
@@ -25,7 +19,7 @@ export class ManagerScene {
   controlPlaneProcess!: Program;
   readonly dataPlanes: DataPlane[] = [];
   fleet!: SimulatedFleet;
-  #browser: Browser | undefined;
+  #browser: ManagerBrowser | undefined;
 
   private constructor(emulator: Emulator) {
     this.emulator = emulator;
@@ -100,40 +94,26 @@ export class ManagerScene {
     return response.status === 204 ? {} : ((await response.json()) as Record<string, unknown>);
   }
 
-  /** A browser's page, of this size and theme, not signed in. */
-  async open(options: { width?: number; height?: number; theme?: 'light' | 'dark' } = {}): Promise<Page> {
-    const { width = 1440, height = 900, theme = 'light' } = options;
-    this.#browser ??= await chromium.launch({
-      executablePath: BROWSERS.find((path) => existsSync(path))!,
-      // Root has no sandbox of its own; it opens nothing but this control plane.
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
-    });
-    const context = await this.#browser.newContext({
-      viewport: { width, height },
-      colorScheme: theme,
-      locale: 'en-GB',
-      timezoneId: 'UTC',
-      reducedMotion: 'reduce',
-    });
-    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-    const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
-    return page;
+  /** A browser's page, not signed in. */
+  open(options?: PageOptions): Promise<Page> {
+    return this.browser.open(options);
+  }
+
+  get browser(): ManagerBrowser {
+    this.#browser ??= new ManagerBrowser(this.controlPlane.adminUrl);
+    return this.#browser;
   }
 
   get url(): string {
-    return `${this.controlPlane.adminUrl}/manager/`;
+    return this.browser.url;
   }
 
-  async signIn(page: Page, token = ADMIN_TOKEN, place = ''): Promise<void> {
-    await page.goto(this.url + place);
-    await page.getByLabel('Token of the Admin API').fill(token);
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('navigation', { name: 'Pages' }).waitFor();
+  signIn(page: Page, token = ADMIN_TOKEN, place = ''): Promise<void> {
+    return this.browser.signIn(page, token, place);
   }
 
   async stop(): Promise<void> {
-    await this.#browser?.close();
+    await this.#browser?.stop();
     await this.fleet?.stop();
     await this.deployment.stop();
     await this.emulator.stop();

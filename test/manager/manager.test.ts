@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import { ADMIN_TOKEN, ManagerScene, noBrowser } from './manager-scene.ts';
+import { axeViolations, goTo, noBrowser, pressTwice, writesOf } from './manager-browser.ts';
+import { ADMIN_TOKEN, ManagerScene } from './manager-scene.ts';
 import { VERSIONS } from './simulated-fleet.ts';
 
 const SIMULATED = 1000;
@@ -20,38 +19,19 @@ const PLACES = [
   '#/nodes',
   '#/audit',
 ];
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describe('the manager, in a browser, with three data planes and a thousand simulated ones', { skip: noBrowser }, () => {
   let scene: ManagerScene;
   let page: Page;
-  const problems: string[] = [];
   before(async () => {
     scene = await ManagerScene.start(SIMULATED);
     page = await scene.open();
-    watchProblems(page);
+    scene.browser.watch(page);
     await scene.signIn(page);
   });
   after(() => scene?.stop());
 
-  function watchProblems(of: Page): void {
-    of.on('pageerror', (error) => problems.push(String(error)));
-    of.on('console', (message) => {
-      // A browser says of every answer from 400 on that it is an error; those are asked for on purpose.
-      if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) problems.push(message.text());
-    });
-    of.on('request', (request) => {
-      const { origin, protocol } = new URL(request.url());
-      if (protocol !== 'data:' && origin !== scene.controlPlane.adminUrl) problems.push(`it asked ${request.url()}`);
-    });
-  }
-
-  async function go(place: string, on = page): Promise<void> {
-    await on.evaluate(`location.hash = ${JSON.stringify(place)}`);
-    await on.locator('main h1').first().waitFor();
-    await on.locator('.skeleton').first().waitFor({ state: 'hidden' });
-  }
-
+  const go = (place: string, on = page) => goTo(place, on);
   const button = (name: string | RegExp, on = page) => on.getByRole('button', { name, exact: true });
   const heading = (name: string, on = page) => on.getByRole('heading', { name, exact: true });
 
@@ -196,17 +176,22 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     assert.deepEqual(changed.tags, ['prod', 'eu']);
   });
 
-  it('duplicates and deletes a vault', async () => {
+  it('duplicates and deletes a vault, once each where a button is pressed twice', async () => {
+    const writes = writesOf(page);
     await page.getByRole('link', { name: 'Duplicate new-vault' }).click();
     await button(/Look at what it changes/).click();
-    await button('Save').click();
+    await pressTwice(page, 'Save');
     await heading('new-vault-copy', page).waitFor();
     assert.deepEqual((await scene.call('GET', '/vaults/new-vault-copy')).config, { region: 'us-west-2', ttl: 60 });
     await button('Delete new-vault-copy').click();
     await page.getByText('No data plane has a secret of it in use.').waitFor();
-    await page.getByRole('dialog').getByRole('button', { name: 'Delete new-vault-copy' }).click();
+    await pressTwice(page, 'Delete new-vault-copy');
     await heading('new-vault-copy', page).waitFor({ state: 'detached' });
     await assert.rejects(scene.call('GET', '/vaults/new-vault-copy'), /404/);
+    assert.deepEqual(
+      writes.map((write) => write.replace(/[0-9a-f-]{36}$/, 'ID')),
+      ['POST /schemas/vaults/validate', 'POST /vaults', 'DELETE /vaults/ID'],
+    );
   });
 
   it('warns of a credential that is written into a vault, shows none, and takes a reference in its place', async () => {
@@ -323,9 +308,11 @@ describe('the manager, in a browser, with three data planes and a thousand simul
     const confirm = page.getByRole('dialog', { name: 'Go back to version 3' });
     await confirm.getByRole('heading', { name: 'Deleted: new-vault', exact: true }).waitFor();
     await confirm.getByRole('heading', { name: 'Changed: aws-eu' }).waitFor();
-    await button('Change 2 vaults').click();
+    const writes = writesOf(page);
+    await pressTwice(page, 'Change 2 vaults');
     await confirm.waitFor({ state: 'detached' });
     await assert.rejects(scene.call('GET', '/vaults/new-vault'), /404/);
+    assert.deepEqual(writes, ['POST /config/versions/3/rollback']);
     await page
       .getByRole('link', { name: /^v\d+ / })
       .first()
@@ -396,34 +383,18 @@ describe('the manager, in a browser, with three data planes and a thousand simul
   for (const theme of ['light', 'dark'] as const) {
     it(`has nothing serious for axe-core to find, on any page, ${theme}`, async () => {
       const themed = await scene.open({ theme });
-      watchProblems(themed);
+      scene.browser.watch(themed);
       await themed.goto(scene.url);
       await themed.getByLabel('Token of the Admin API').waitFor();
-      const found = [...(await violations(themed, 'sign-in'))];
+      const found = [...(await axeViolations(themed, 'sign-in'))];
       await scene.signIn(themed);
       for (const place of PLACES) {
         await go(place, themed);
-        found.push(...(await violations(themed, place)));
+        found.push(...(await axeViolations(themed, place)));
       }
       await themed.context().close();
       assert.deepEqual(found, []);
     });
-  }
-
-  async function violations(on: Page, place: string): Promise<string[]> {
-    await on.evaluate(AXE);
-    const result = (await on.evaluate('axe.run()')) as {
-      violations: Array<{ id: string; impact: string; nodes: Array<{ html: string }> }>;
-    };
-    return result.violations
-      .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-      .map(
-        ({ id, nodes }) =>
-          `${place}: ${id}: ${nodes
-            .map((node) => node.html.slice(0, 200))
-            .slice(0, 3)
-            .join(' | ')}`,
-      );
   }
 
   it('can be used by the keyboard alone', async () => {
@@ -504,10 +475,7 @@ describe('the manager, in a browser, with three data planes and a thousand simul
   });
 
   it('has shown no value and no credential, asked nobody else, and met no error', async () => {
-    assert.deepEqual(
-      problems.filter((problem) => !/Failed to load resource: net::|ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(problem)),
-      [],
-    );
+    assert.deepEqual(scene.browser.unexplained, []);
     assert.deepEqual(scene.deployment.filesWith(['canary-']), []);
   });
 });

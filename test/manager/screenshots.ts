@@ -3,7 +3,8 @@
 // be looked at: node test/manager/screenshots.ts [FOLDER [SIMULATED]]
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ManagerScene, noBrowser } from './manager-scene.ts';
+import { noBrowser } from './manager-browser.ts';
+import { ManagerScene } from './manager-scene.ts';
 import { VERSIONS } from './simulated-fleet.ts';
 
 const folder = process.argv[2] ?? 'data/screenshots';

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
-import { type AdminApi, type ConfigVersion, errorText, type VaultDiff } from './admin-api.ts';
+import { useAction } from './action.ts';
+import type { AdminApi, ConfigVersion, VaultDiff } from './admin-api.ts';
 import { DiffView } from './diff-view.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
@@ -89,22 +90,16 @@ function Rollback({
   onClose: () => void;
   onDone: () => void;
 }): VNode {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
+  const { busy, error, run } = useAction();
   const loaded = useLoaded(
     () => api.get<{ changes: VaultDiff[] }>(`/config/versions/${version}/diff`),
     String(version),
   );
-  const rollBack = async () => {
-    setBusy(true);
-    try {
+  const rollBack = () =>
+    run(async () => {
       await api.call('POST', `/config/versions/${version}/rollback`);
       onDone();
-    } catch (thrown) {
-      setError(errorText(thrown));
-      setBusy(false);
-    }
-  };
+    });
   return html`<${Modal} title=${`Go back to version ${version}`} wide onClose=${onClose}>
     <p>This is what it changes of the configuration that is in force. It makes a new version; every data plane gets it within a second.</p>
     <${LoadedPart} of=${loaded}>${({ changes }: { changes: VaultDiff[] }) => html`

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
-import { type AdminApi, errorText } from './admin-api.ts';
+import { useAction } from './action.ts';
+import type { AdminApi } from './admin-api.ts';
 import { html } from './html.ts';
 import { Invitations } from './invitations-part.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
@@ -110,19 +111,17 @@ function Doing({
   onDone: () => void;
 }): VNode {
   const [name, setName] = useState(node.name ?? '');
-  const [error, setError] = useState<string | null>(null);
+  const { busy, error, run } = useAction();
   const { title, text } = WORDS[action];
   const submit = async (event: Event) => {
     event.preventDefault();
-    try {
+    await run(async () => {
       const path = `/nodes/${node.id}`;
       if (action === 'rename') await api.call('PATCH', path, { name: name.trim() === '' ? null : name.trim() });
       else if (action === 'revoke') await api.call('POST', `${path}/revoke`);
       else await api.call('DELETE', path);
       onDone();
-    } catch (thrown) {
-      setError(errorText(thrown));
-    }
+    });
   };
   return html`<${Modal} title=${`${title} ${titleOf(node)}`} onClose=${onClose}>
     <form onSubmit=${submit}>
@@ -134,7 +133,7 @@ function Doing({
       }
       <p class="error" role="alert">${error}</p>
       <div class="actions">
-        <button type="submit" class=${action === 'rename' ? 'primary' : 'primary danger'}>${title}</button>
+        <button type="submit" class=${action === 'rename' ? 'primary' : 'primary danger'} disabled=${busy}>${title}</button>
         <button type="button" onClick=${onClose}>Cancel</button>
       </div>
     </form>

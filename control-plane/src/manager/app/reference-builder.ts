@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { CopyButton } from './copy-button.ts';
 import { html } from './html.ts';
 
 type Printer = typeof import('@vaultplane/shared/reference-text.ts');
@@ -11,7 +12,7 @@ export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNo
   const [key, setKey] = useState('foo');
   const [version, setVersion] = useState('');
   const [printer, setPrinter] = useState<Printer | null>(null);
-  const [copied, setCopied] = useState(false);
+  const shown = useRef<HTMLElement>(null);
   // The very code by which data planes read it.
   useEffect(() => {
     void import('@vaultplane/shared/reference-text.ts').then(setPrinter);
@@ -35,15 +36,10 @@ export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNo
     <input id=${id} value=${value} spellcheck=${false} autocapitalize="off" aria-describedby=${`${id}-help`} onInput=${(
       event: Event,
     ) => {
-      setCopied(false);
       set((event.target as HTMLInputElement).value);
     }} />
     <p class="help" id=${`${id}-help`}>${help}</p>
   </div>`;
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-  };
   return html`<section class="card builder" aria-labelledby="builder-title">
     <h2 id="builder-title">Reference builder</h2>
     <div class="form-grid">
@@ -55,9 +51,8 @@ export function ReferenceBuilder({ vaults }: { vaults: readonly string[] }): VNo
       ${field('builder-key', 'Key', key, setKey, 'A member of the JSON; empty: the whole secret')}
       ${field('builder-version', 'Version', version, setVersion, 'Empty: the current one. In AWS 2 is the one before; elsewhere a number')}
     </div>
-    <div class="built"><output for="builder-vault builder-path builder-key builder-version"><code>${text || '–'}</code></output>
-      <button type="button" disabled=${text === ''} onClick=${copy}>Copy</button>
-      <span role="status">${copied ? 'Copied' : ''}</span></div>
+    <div class="built"><output for="builder-vault builder-path builder-key builder-version"><code ref=${shown}>${text || '–'}</code></output>
+      <${CopyButton} key=${text} text=${text} shownIn=${shown} /></div>
     ${
       text !== '' &&
       html`<ol class="readings">

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
+import { useAction } from './action.ts';
 import { type AdminApi, errorText, type FleetReference, type Refresh, type Serving, type Vault } from './admin-api.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
@@ -121,26 +122,28 @@ function Age({ row, vault }: { row: FleetReference; vault: Vault | undefined }):
 
 function RefreshButton({ api, row }: { api: AdminApi; row: FleetReference }): VNode {
   const [text, setText] = useState<string | null>(null);
-  const refresh = async () => {
-    setText('Asking…');
-    try {
-      const path = row.reference.slice(`{vault://${row.vault}/`.length, -1).replace(/[?#].*$/, '');
-      let progress = await api.call<Refresh>('POST', `/vaults/${encodeURIComponent(row.vault)}/refresh`, {
-        path,
-        spread_s: 0,
-      });
-      for (let tries = 0; progress.data_planes.waiting > 0 && tries < 120; tries++) {
-        setText(`${countText(progress.data_planes.done)} of ${countText(progress.data_planes.sent)}`);
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        progress = await api.get<Refresh>(`/clustering/commands/${progress.id}`);
+  const { run } = useAction();
+  const refresh = () =>
+    run(async () => {
+      setText('Asking…');
+      try {
+        const path = row.reference.slice(`{vault://${row.vault}/`.length, -1).replace(/[?#].*$/, '');
+        let progress = await api.call<Refresh>('POST', `/vaults/${encodeURIComponent(row.vault)}/refresh`, {
+          path,
+          spread_s: 0,
+        });
+        for (let tries = 0; progress.data_planes.waiting > 0 && tries < 120; tries++) {
+          setText(`${countText(progress.data_planes.done)} of ${countText(progress.data_planes.sent)}`);
+          await new Promise((resolve) => setTimeout(resolve, 500));
+          progress = await api.get<Refresh>(`/clustering/commands/${progress.id}`);
+        }
+        const { refreshed, changed, failed } = progress.secrets;
+        setText(
+          failed > 0 ? `${countText(failed)} failed` : `${countText(refreshed)} fetched, ${countText(changed)} new`,
+        );
+      } catch (error) {
+        setText(errorText(error));
       }
-      const { refreshed, changed, failed } = progress.secrets;
-      setText(
-        failed > 0 ? `${countText(failed)} failed` : `${countText(refreshed)} fetched, ${countText(changed)} new`,
-      );
-    } catch (error) {
-      setText(errorText(error));
-    }
-  };
+    });
   return html`<button type="button" aria-label=${`Refresh ${row.reference}`} onClick=${refresh}>Refresh</button><small role="status">${text}</small>`;
 }

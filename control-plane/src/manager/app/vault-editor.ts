@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useRef, useState } from 'preact/hooks';
+import { useAction } from './action.ts';
 import { type AdminApi, ApiError, errorText, type FieldSchema, type Vault, type VaultDiff } from './admin-api.ts';
 import { CredentialWarning, credentialErrors, type Given, GivenAs, isLiteral, MASK } from './credential-field.ts';
 import { DiffView } from './diff-view.ts';
@@ -64,6 +65,7 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
   const change = changeOf(edited, wanted);
   const literal = [...secret].filter((name) => isLiteral(values[name]));
 
+  const saving = useAction();
   const refuse = (error: unknown) => {
     if (!(error instanceof ApiError) || Object.keys(error.fields).length === 0) {
       setFailure(errorText(error));
@@ -102,16 +104,17 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
       refuse(error);
     }
   };
-  const save = async () => {
-    try {
-      if (edited) await api.call('PATCH', `/vaults/${edited.id}`, patchOf(edited, wanted));
-      else await api.call('POST', '/vaults', wanted);
-      go(['vaults']);
-    } catch (error) {
-      setReviewing(false);
-      refuse(error);
-    }
-  };
+  const save = () =>
+    saving.run(async () => {
+      try {
+        if (edited) await api.call('PATCH', `/vaults/${edited.id}`, patchOf(edited, wanted));
+        else await api.call('POST', '/vaults', wanted);
+        go(['vaults']);
+      } catch (error) {
+        setReviewing(false);
+        refuse(error);
+      }
+    });
   const field = (
     name: string,
     label: string,
@@ -162,7 +165,7 @@ function VaultForm({ api, schemas, edited, template }: FormProps): VNode {
       <${DiffView} changes=${[hidden(change, secret)]} />
       <${CredentialWarning} names=${literal} />
       <${VaultImpact} api=${api} change=${change} edited=${edited} fields=${fields} />
-      <div class="actions"><button type="button" class="primary" onClick=${save}>Save</button><button type="button" onClick=${() => setReviewing(false)}>Back</button></div>
+      <div class="actions"><button type="button" class="primary" disabled=${saving.busy} onClick=${save}>Save</button><button type="button" onClick=${() => setReviewing(false)}>Back</button></div>
     <//>`
     }
   </form>`;
@@ -311,18 +314,12 @@ export function DeleteVault({
   onClose: () => void;
   onDone: () => void;
 }): VNode {
-  const [error, setError] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
-  const remove = async () => {
-    setBusy(true);
-    try {
+  const { busy, error, run } = useAction();
+  const remove = () =>
+    run(async () => {
       await api.call('DELETE', `/vaults/${vault.id}`);
       onDone();
-    } catch (thrown) {
-      setError(errorText(thrown));
-      setBusy(false);
-    }
-  };
+    });
   const change: VaultDiff = { change: 'delete', prefix: vault.prefix, id: vault.id, fields: [] };
   return html`<${Modal} title=${`Delete ${vault.prefix}`} onClose=${onClose}>
     <${VaultImpact} api=${api} change=${change} edited=${vault} fields=${[]} />
