@@ -85,6 +85,23 @@ describe('settings', () => {
     assert.deepEqual(settings.ssl_trusted_certificate, ['k.pem']);
   });
 
+  it('refuses two names of one key with different values in one source', async () => {
+    const both = (own: string, alias: string) =>
+      `ssl_trusted_certificate = ${own}\nlog_level = info\nlua_ssl_trusted_certificate = ${alias}`;
+    await assert.rejects(
+      load(both('a.pem', 'canary.pem')),
+      /^(?!.*canary).*:3: lua_ssl_trusted_certificate and ssl_trusted_certificate \(.*:1\) are names of one setting, and have different values; leave one out$/,
+    );
+    assert.deepEqual((await load(both('a.pem', 'a.pem'))).ssl_trusted_certificate, ['a.pem']);
+    for (const prefix of ['KONG', 'VAULTPLANE']) {
+      const env = { [`${prefix}_SSL_TRUSTED_CERTIFICATE`]: 'a', [`${prefix}_LUA_SSL_TRUSTED_CERTIFICATE`]: 'b' };
+      await assert.rejects(load('', env), new RegExp(`${prefix}_LUA_SSL_TRUSTED_CERTIFICATE.*leave one out`));
+    }
+    // One source still goes before another, by whichever name.
+    const env = { KONG_SSL_TRUSTED_CERTIFICATE: 'k', VAULTPLANE_LUA_SSL_TRUSTED_CERTIFICATE: 'v' };
+    assert.deepEqual((await load('ssl_trusted_certificate = f', env)).ssl_trusted_certificate, ['v']);
+  });
+
   it('skips a key that only the other program has', async () => {
     await load('admin_listen = 127.0.0.1:1');
   });

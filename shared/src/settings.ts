@@ -211,6 +211,8 @@ interface RawSetting {
   text: string;
   /** Where it was set, for errors. */
   where: string;
+  /** The key, or the alias, by which it was set there. */
+  name: string;
 }
 
 /**
@@ -228,12 +230,14 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
   const known = namesOf(schema).map(([name]) => name);
   tellOfForeignNames(ofKong, options.env, { known, ignored: links, warn });
   for (const prefix of ['KONG_', 'VAULTPLANE_']) {
+    const ofPrefix = new Map<string, RawSetting>();
     for (const [name, key] of namesOf(schema)) {
       const variable = prefix + name.toUpperCase();
       const text = options.env[variable];
       if (text !== undefined && text !== '' && !links.has(variable))
-        raw.set(key, { text: text.trim(), where: variable });
+        setOnce(ofPrefix, key, { text: text.trim(), where: variable, name: variable });
     }
+    for (const [key, setting] of ofPrefix) raw.set(key, setting);
   }
 
   const settings: Record<string, unknown> = {};
@@ -247,7 +251,8 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
   const vaults = new Map(waiting.map((key) => [key, vaultOf(raw.get(key)!.text)]));
   for (let key = nextToResolve(vaults); key !== undefined; key = nextToResolve(vaults)) {
     vaults.delete(key);
-    const { text: reference, where } = raw.get(key)!;
+    const { text: reference, ...from } = raw.get(key)!;
+    const { where } = from;
     const resolve = options.resolveReference?.(settings);
     if (!resolve) throw new StartError(`${where}: ${key} can't be a reference here`);
     const text = await resolve(reference, key).catch((error: Error) => {
@@ -261,7 +266,7 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
       );
     }
     hide(schema[key]!, text);
-    settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, where });
+    settings[key] = parse(key, { ...schema[key]!, secret: true }, { text, ...from });
   }
   return settings as SettingsOf<S>;
 }
@@ -299,6 +304,22 @@ function namesOf(schema: SettingsSchema): Array<[name: string, key: string]> {
   );
 }
 
+/**
+ * Sets a key as one source, a file or the variables of one prefix, has it.
+ *
+ * @throws StartError where the source has the key by another of its names too, with another value
+ */
+function setOnce(raw: Map<string, RawSetting>, key: string, setting: RawSetting): void {
+  const before = raw.get(key);
+  if (before && before.name !== setting.name && before.text !== setting.text) {
+    const also = before.where === before.name ? '' : ` (${before.where})`;
+    throw new StartError(
+      `${setting.where}: ${setting.name} and ${before.name}${also} are names of one setting, and have different values; leave one out`,
+    );
+  }
+  raw.set(key, setting);
+}
+
 /** @param ofKong filled with keys of Kong's that mean nothing here */
 function readFile(schema: SettingsSchema, confFile: string | undefined, ofKong: string[]): Map<string, RawSetting> {
   const path = confFile ?? DEFAULT_CONF_FILE;
@@ -334,7 +355,7 @@ function readFile(schema: SettingsSchema, confFile: string | undefined, ofKong: 
       const shown = /^\w{1,64}$/.test(name) ? shownName(name) : NOT_SHOWN;
       throw new StartError(`${where}: unknown key ${shown}${nearest(name, [...keys.keys(), ...SETTING_KEYS])}`);
     }
-    raw.set(key, { text: content.slice(at + 1).trim(), where });
+    setOnce(raw, key, { text: content.slice(at + 1).trim(), where, name });
   }
   return raw;
 }
