@@ -9,6 +9,8 @@ import { type ControlPlane, type DataPlane, Deployment } from './deployment.ts';
 import { ENROLLED, invite, joinBy, planJoiner } from './enrolled.ts';
 
 const specification = new Specification();
+/** Files without anything secret. */
+const PUBLIC = ['cluster.crt', 'control-plane.pub'];
 
 describe('running programs are as docs/reference/specification.md says', () => {
   for (const mtls of ['shared', 'enrolled'] as const) {
@@ -26,7 +28,7 @@ describe('running programs are as docs/reference/specification.md says', () => {
         for (const file of readdirSync(dataDir)) {
           assert.ok(named.includes(nameOf(file)), `${program}: ${file}`);
           // Nobody else gets into the folder; its files are closed too, wherever they may be copied.
-          const mode = file === 'cluster.crt' ? 0o644 : 0o600;
+          const mode = PUBLIC.includes(file) ? 0o644 : 0o600;
           if (!file.endsWith('.lock') && file !== 'db') assert.equal(modeOf(join(dataDir, file)), mode, file);
         }
         const facts = (await (await fetch(`${statusUrl}/status`)).json()) as { program: string };
