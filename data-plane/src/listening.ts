@@ -1,7 +1,7 @@
 import type { AddressInfo, ListenOptions, Server } from 'node:net';
 import { listenAs, SocketInUse } from '@vaultplane/shared/claimed-socket.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/network-address.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 
 /**

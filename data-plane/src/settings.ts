@@ -4,20 +4,22 @@ import { StartError } from '@vaultplane/shared/errors.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { withTls } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import {
+  type Address,
+  isLoopback,
+  parseAddress,
+  shownAddress,
+  withoutBrackets,
+} from '@vaultplane/shared/network-address.ts';
 import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import {
-  type Address,
   type ClusterMtls,
   COMMON_SETTINGS,
   defineSettings,
-  isLoopback,
   type LoadOptions,
   loadSettings,
-  parseAddress,
   type SettingsOf,
-  shownAddress,
-  withoutBrackets,
 } from '@vaultplane/shared/settings.ts';
 import { shownUrl, shownValue } from '@vaultplane/shared/shown-text.ts';
 import {

@@ -25,15 +25,6 @@ import {
 import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
 import { VAULT_TYPES } from './vaults/vault-types.ts';
 
-export {
-  type Address,
-  isLoopback,
-  parseAddress,
-  printAddress,
-  shownAddress,
-  withoutBrackets,
-} from './network-address.ts';
-
 /** Where settings are read from when no --conf is given, if the file is there (specification.md §2). */
 export const DEFAULT_CONF_FILE = '/etc/vaultplane/vaultplane.conf';
 

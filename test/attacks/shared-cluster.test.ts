@@ -12,6 +12,7 @@ import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts'
 import { TestControlPlane } from '@vaultplane/data-plane/testing/test-control-plane.ts';
 import { snapshotOf } from '@vaultplane/data-plane/testing/vault-entities.ts';
 import { ExportKey, publicKeyPem } from '@vaultplane/shared/export-key.ts';
+import { parseAddress } from '@vaultplane/shared/network-address.ts';
 import {
   CLUSTER_PATH,
   decodeControlPlaneMessage,
@@ -19,7 +20,6 @@ import {
   encodeMessage,
   snapshotMessage,
 } from '@vaultplane/shared/protocol.ts';
-import { parseAddress } from '@vaultplane/shared/settings.ts';
 import { encodeExport } from '@vaultplane/shared/snapshot-export.ts';
 import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
 import { until } from '@vaultplane/shared/testing/until.ts';

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { listenAt } from '@vaultplane/shared/doors.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Listen } from '@vaultplane/shared/listen-setting.ts';
-import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/network-address.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { listening } from '../listening.ts';
 import type { DataPlaneSettings } from '../settings.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
+import { printAddress } from '@vaultplane/shared/network-address.ts';
 import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
 import { until } from '@vaultplane/shared/testing/until.ts';
 import { type DataPlane, startDataPlane } from '../data-plane.ts';

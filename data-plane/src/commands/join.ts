@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import type { JoinToken } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError, UsageError } from '@vaultplane/shared/errors.ts';
-import { type Address, parseAddress } from '@vaultplane/shared/settings.ts';
+import { type Address, parseAddress } from '@vaultplane/shared/network-address.ts';
 import type { Command } from 'commander';
 import { join } from '../enrolment/enrolment.ts';
 import { endOf, readIdentity } from '../enrolment/identity-file.ts';

@@ -6,10 +6,11 @@ import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@va
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { lookup } from '@vaultplane/shared/names/lookup.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/network-address.ts';
 import { tls } from '@vaultplane/shared/node-modules.ts';
 import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { openTunnel } from '@vaultplane/shared/proxies/tunnel.ts';
-import { type Address, LINK_TRUST, type LinkTrust, shownAddress } from '@vaultplane/shared/settings.ts';
+import { LINK_TRUST, type LinkTrust } from '@vaultplane/shared/settings.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 

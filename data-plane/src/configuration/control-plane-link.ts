@@ -1,8 +1,8 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { type Address, shownAddress } from '@vaultplane/shared/network-address.ts';
 import type { ReportMessage } from '@vaultplane/shared/protocol.ts';
-import { type Address, shownAddress } from '@vaultplane/shared/settings.ts';
 import { connectSecurely, type LinkCredentials } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
 import type { ConversationOptions, NodeIdentity } from './conversation.ts';

@@ -1,9 +1,9 @@
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
+import { printAddress } from '@vaultplane/shared/network-address.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
 import { readTokenFile } from '../api/token.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';
 

@@ -1,5 +1,5 @@
+import { printAddress } from '@vaultplane/shared/network-address.ts';
 import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
-import { printAddress } from '@vaultplane/shared/settings.ts';
 import { Client } from '../client/client.ts';
 import type { ConnectOptions } from '../client/connect-options.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';

@@ -11,8 +11,8 @@ import {
   printJoinToken,
   RENEW_PATH,
 } from '@vaultplane/shared/enrolment.ts';
+import { type Address, printAddress } from '@vaultplane/shared/network-address.ts';
 import { http } from '@vaultplane/shared/node-modules.ts';
-import { type Address, printAddress } from '@vaultplane/shared/settings.ts';
 import { ConnectionRefused, connectSecurely, connectTls } from '../configuration/cluster-connection.ts';
 import type { Identity } from './identity-file.ts';
 import { signingRequest } from './signing-request.ts';

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Address } from '@vaultplane/shared/network-address.ts';
 import {
   CLUSTER_PATH,
   type ConfigDefaults,
@@ -9,7 +10,6 @@ import {
   encodeMessage,
   snapshotMessage,
 } from '@vaultplane/shared/protocol.ts';
-import type { Address } from '@vaultplane/shared/settings.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
 import { type WebSocket, WebSocketServer } from 'ws';

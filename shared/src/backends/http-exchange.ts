@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 import { systemClock } from '../clock.ts';
 import { idleErrors, retryIdleClosed } from '../idle-connections.ts';
+import { withoutBrackets } from '../network-address.ts';
 import { http, https } from '../node-modules.ts';
 import { ForwardingAgent } from '../proxies/agents.ts';
-import { withoutBrackets } from '../settings.ts';
 import { type AnswerBudget, answerBudget } from './answer-budget.ts';
 import { BackendError } from './backend.ts';
 

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { addressesOf } from '../names/lookup.ts';
-import { type Address, isLoopback, parseAddress, withoutBrackets } from '../settings.ts';
+import { type Address, isLoopback, parseAddress, withoutBrackets } from '../network-address.ts';
 import type { BackendContext } from './backend.ts';
 
 /** The address that this program itself serves secrets at: a program that asks itself waits for ever. */

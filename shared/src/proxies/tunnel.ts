@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { lookup } from '../names/lookup.ts';
+import { type Address, printAddress, withoutBrackets } from '../network-address.ts';
 import { http, https } from '../node-modules.ts';
-import { type Address, printAddress, withoutBrackets } from '../settings.ts';
 
 export interface TunnelOptions {
   signal: AbortSignal;

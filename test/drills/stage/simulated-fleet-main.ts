@@ -10,7 +10,7 @@ import {
 import type { SnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
-import { parseAddress } from '@vaultplane/shared/settings.ts';
+import { parseAddress } from '@vaultplane/shared/network-address.ts';
 import type { FleetFacts, FleetSettings } from './simulated-fleet.ts';
 
 const TELL_MS = 100;

@@ -2,7 +2,7 @@ import type { Agent } from 'node:http';
 import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { abortAfter } from '../../clock.ts';
-import { withoutBrackets } from '../../settings.ts';
+import { withoutBrackets } from '../../network-address.ts';
 import { shownName } from '../../shown-text.ts';
 import { isAwsDefault } from '../../upstream-policy/default-hosts.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';

@@ -1,4 +1,4 @@
-import { withoutBrackets } from '../../settings.ts';
+import { withoutBrackets } from '../../network-address.ts';
 import type { Origin } from '../../upstream-policy/guard.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { isCredentialReference } from '../../vaults/sensitive.ts';
