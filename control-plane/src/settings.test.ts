@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
 import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
 import type { SettingsSchema } from '@vaultplane/shared/settings.ts';
-import { CONTROL_PLANE_SETTINGS, loadControlPlaneSettings } from './settings.ts';
+import { loadControlPlaneSettings } from './settings.ts';
 
 it('the keys of the control plane, other names too, are known to both programs', () => {
   const schema: SettingsSchema = CONTROL_PLANE_SETTINGS;

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { COMMON_SETTINGS, loadSettings } from './settings.ts';
+import { COMMON_SETTINGS } from './common-settings.ts';
+import { loadSettings } from './load-settings.ts';
 
 describe('names that are no settings', () => {
   const folder = mkdtempSync(join(tmpdir(), 'vaultplane-names-'));

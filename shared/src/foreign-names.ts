@@ -1,6 +1,5 @@
 import { isKongKey, isKongVariable } from './kong-keys.ts';
 import { nearest } from './nearest.ts';
-import { SETTING_KEYS } from './setting-keys.ts';
 import { shownName } from './shown-text.ts';
 
 /** Variables of the project's own tools, which no program reads as a setting. */
@@ -14,7 +13,7 @@ const told = new Set<string>();
  * or an orchestrator sets is ever whole. A settings file is written for this program alone, and is held to its keys.
  *
  * @param inFile keys of Kong's in the settings file
- * @param known the names of settings, in lower case
+ * @param known the names of every program's settings, in lower case
  * @param ignored variables that are told of elsewhere
  */
 export function tellOfForeignNames(
@@ -22,7 +21,7 @@ export function tellOfForeignNames(
   env: NodeJS.ProcessEnv,
   { known, ignored, warn }: { known: Iterable<string>; ignored: ReadonlySet<string>; warn: (line: string) => void },
 ): void {
-  const names = new Set([...known, ...SETTING_KEYS]);
+  const names = new Set(known);
   const kongs = [...inFile];
   const lines: string[] = [];
   for (const [variable, text] of Object.entries(env)) {

@@ -1,6 +1,8 @@
+import { COMMON_SETTINGS } from './common-settings.ts';
 import { errorMessage } from './errors.ts';
+import { loadSettings } from './load-settings.ts';
 import type { Log, LogLevel } from './log.ts';
-import { COMMON_SETTINGS, type LoadOptions, loadSettings } from './settings.ts';
+import type { LoadOptions } from './settings.ts';
 
 /**
  * Reloads log_level at every SIGHUP; every other setting stays as it was at the start. A level that can't be read changes

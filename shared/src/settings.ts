@@ -4,14 +4,11 @@ import { StartError } from './errors.ts';
 import { tellOfForeignNames } from './foreign-names.ts';
 import { isKongKey } from './kong-keys.ts';
 import { LISTEN_FORMS, type Listen, parseListens } from './listen-setting.ts';
-import { LOG_LEVELS } from './log.ts';
 import { nearest } from './nearest.ts';
 import { type Address, parseAddress } from './network-address.ts';
 import { isCutPem, PEM_FORMS, PEM_NEEDS_ONE_LINE } from './pem-setting.ts';
 import { isPlainUrl } from './plain-url.ts';
-import { looksLikeReference, vaultOf } from './reference-text.ts';
 import { serviceLinksIn, tellOfServiceLinks } from './service-links.ts';
-import { SETTING_KEYS } from './setting-keys.ts';
 import {
   fileError,
   NOT_SHOWN,
@@ -22,8 +19,6 @@ import {
   shownUrl,
   shownValue,
 } from './shown-text.ts';
-import { VAULT_SETTINGS } from './vaults/vault-settings.ts';
-import { VAULT_TYPES } from './vaults/vault-types.ts';
 
 /** Where settings are read from when no --conf is given, if the file is there (specification.md §2). */
 export const DEFAULT_CONF_FILE = '/etc/vaultplane/vaultplane.conf';
@@ -107,82 +102,6 @@ export function defineSettings<const S extends SettingsSchema>(schema: S): S {
   return schema;
 }
 
-/** How the members of a cluster know each other. */
-const CLUSTER_MTLS = ['shared', 'pki', 'pki_check_cn', 'enrolled'] as const;
-export type ClusterMtls = (typeof CLUSTER_MTLS)[number];
-
-/** What a certificate of the other side is checked by, whatever else a control plane asks of a data plane's name. */
-export type LinkTrust = Exclude<ClusterMtls, 'pki_check_cn'>;
-export const LINK_TRUST: Readonly<Record<ClusterMtls, LinkTrust>> = {
-  shared: 'shared',
-  pki: 'pki',
-  pki_check_cn: 'pki',
-  enrolled: 'enrolled',
-};
-
-/** What both programs have (specification.md §2). */
-export const COMMON_SETTINGS = defineSettings({
-  log_level: { type: 'enum', values: LOG_LEVELS, default: 'info', description: 'how much is logged' },
-  otel_traces_endpoint: {
-    type: 'url',
-    description: 'where OpenTelemetry traces are sent (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces',
-  },
-  status_ssl_cert: { type: 'pem', description: "status_listen's certificate" },
-  status_ssl_cert_key: { type: 'pem', description: "status_listen's private key" },
-  cluster_cert: { type: 'pem', description: "the cluster link's certificate" },
-  cluster_cert_key: { type: 'pem', description: "the cluster link's private key" },
-  cluster_mtls: {
-    type: 'enum',
-    values: CLUSTER_MTLS,
-    // A data plane that has joined, or is to join, is `enrolled`.
-    filledInLater: 'shared',
-    description:
-      "shared: one certificate for all; enrolled: one each, from the control plane's own CA; pki: one each, from another CA; pki_check_cn: as pki, and the control plane checks each data plane's common name",
-  },
-  cluster_ca_cert: {
-    type: 'pem',
-    description: 'the CA that signed the certificates of cluster_mtls = pki and pki_check_cn',
-  },
-  cluster_allowed_common_names: {
-    type: 'list',
-    description:
-      'common names that a peer of cluster_mtls = pki may have; under pki_check_cn those of data planes, and without it all directly below the domain of the control plane',
-  },
-  cluster_strict_usage: {
-    type: 'boolean',
-    default: false,
-    description:
-      "whether a control plane's certificate must be for a server alone and a data plane's for a client alone; on ends the acceptance of certificates of 0.1.0, and of the shared one under cluster_mtls = enrolled",
-  },
-  ...VAULT_SETTINGS,
-  secrets_persist: {
-    type: 'boolean',
-    default: false,
-    description: "whether a data plane's values are kept on disk, encrypted with secrets_key_file",
-  },
-  secrets_key_file: { type: 'path', description: 'the key (32 bytes) of everything that is kept on disk encrypted' },
-  ssl_trusted_certificate: {
-    type: 'list',
-    default: ['system'],
-    aliases: ['lua_ssl_trusted_certificate'],
-    description: 'whom to trust for AWS and other vaults: system and/or PEM, each a path, PEM itself, or base64 of PEM',
-  },
-  upstream_connect_timeout: {
-    type: 'number',
-    min: 0.05,
-    max: 60,
-    default: 1,
-    description: 'seconds for which a connection to a vault is waited for',
-  },
-  upstream_timeout: {
-    type: 'number',
-    min: 0.1,
-    max: 300,
-    default: 5,
-    description: 'seconds for which a whole call to a vault is waited for, credentials and a second try included',
-  },
-});
-
 export interface LoadOptions {
   /** A file that must be there; without it DEFAULT_CONF_FILE is read if it is there. */
   confFile?: string | undefined;
@@ -194,6 +113,17 @@ export interface LoadOptions {
    * those that are no references, those that refer to vaults on this machine (`env`), and all that configure the vault.
    */
   resolveReference?: (known: Record<string, unknown>) => (reference: string, key: string) => Promise<string>;
+}
+
+/** What the loader is told of the programs that one settings file is for, and of references to vaults. */
+export interface SettingsLanguage {
+  /** Every key of every program that may share the file: those of others are skipped. */
+  keys: ReadonlySet<string>;
+  looksLikeReference(text: string): boolean;
+  /** The vault of what looks like a reference. */
+  vaultOf(reference: string): string;
+  /** Whether vaults called so are on this machine, and need no other setting. */
+  isLocal(vault: string): boolean;
 }
 
 const warnOnStderr = (line: string): void => diagnostics.write(`${line}\n`);
@@ -212,13 +142,18 @@ interface RawSetting {
  * @throws StartError naming the key, its value (never a secret one) and what is allowed; for an unknown key in the file
  *   the nearest right one
  */
-export async function loadSettings<S extends SettingsSchema>(schema: S, options: LoadOptions): Promise<SettingsOf<S>> {
+export async function readSettings<S extends SettingsSchema>(
+  schema: S,
+  options: LoadOptions,
+  language: SettingsLanguage,
+): Promise<SettingsOf<S>> {
+  const { looksLikeReference, vaultOf } = language;
   const ofKong: string[] = [];
-  const raw = readFile(schema, options.confFile, ofKong);
+  const raw = readFile(schema, options.confFile, { keys: language.keys, ofKong });
   const links = serviceLinksIn(options.env);
   const warn = options.warn ?? warnOnStderr;
   tellOfServiceLinks(links, warn);
-  const known = namesOf(schema).map(([name]) => name);
+  const known = [...namesOf(schema).map(([name]) => name), ...language.keys];
   tellOfForeignNames(ofKong, options.env, { known, ignored: links, warn });
   for (const prefix of ['KONG_', 'VAULTPLANE_']) {
     const ofPrefix = new Map<string, RawSetting>();
@@ -240,7 +175,8 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
     else settings[key] = parse(key, spec, setting);
   }
   const vaults = new Map(waiting.map((key) => [key, vaultOf(raw.get(key)!.text)]));
-  for (let key = nextToResolve(vaults); key !== undefined; key = nextToResolve(vaults)) {
+  const next = () => nextToResolve(vaults, language.isLocal);
+  for (let key = next(); key !== undefined; key = next()) {
     vaults.delete(key);
     const { text: reference, ...from } = raw.get(key)!;
     const { where } = from;
@@ -269,11 +205,11 @@ export async function loadSettings<S extends SettingsSchema>(schema: S, options:
  * @param waiting the vault of each that is still a reference
  * @throws StartError where every vault waits for another
  */
-function nextToResolve(waiting: ReadonlyMap<string, string>): string | undefined {
+function nextToResolve(waiting: ReadonlyMap<string, string>, isLocal: (vault: string) => boolean): string | undefined {
   const keys = [...waiting.keys()];
   const isFree = (key: string) => !keys.some((other) => other.startsWith(`vault_${waiting.get(key)}_`));
   const free = keys.filter(isFree);
-  const next = free.find((key) => VAULT_TYPES.get(waiting.get(key)!)?.local) ?? free[0];
+  const next = free.find((key) => isLocal(waiting.get(key)!)) ?? free[0];
   if (next === undefined && keys.length > 0) {
     throw new StartError(
       `${keys.join(' and ')} can't be resolved: each refers to a vault that another of them configures`,
@@ -311,8 +247,15 @@ function setOnce(raw: Map<string, RawSetting>, key: string, setting: RawSetting)
   raw.set(key, setting);
 }
 
-/** @param ofKong filled with keys of Kong's that mean nothing here */
-function readFile(schema: SettingsSchema, confFile: string | undefined, ofKong: string[]): Map<string, RawSetting> {
+/**
+ * @param known every program's keys
+ * @param ofKong filled with keys of Kong's that mean nothing here
+ */
+function readFile(
+  schema: SettingsSchema,
+  confFile: string | undefined,
+  { keys: known, ofKong }: { keys: ReadonlySet<string>; ofKong: string[] },
+): Map<string, RawSetting> {
   const path = confFile ?? DEFAULT_CONF_FILE;
   let text: string;
   try {
@@ -337,14 +280,14 @@ function readFile(schema: SettingsSchema, confFile: string | undefined, ofKong: 
     const name = content.slice(0, at).trim();
     const key = keys.get(name);
     if (key === undefined) {
-      if (SETTING_KEYS.has(name)) continue;
+      if (known.has(name)) continue;
       if (isKongKey(name)) {
         ofKong.push(name);
         continue;
       }
       // A line may be one of a key's PEM, which has a = at its end.
       const shown = /^\w{1,64}$/.test(name) ? shownName(name) : NOT_SHOWN;
-      throw new StartError(`${where}: unknown key ${shown}${nearest(name, [...keys.keys(), ...SETTING_KEYS])}`);
+      throw new StartError(`${where}: unknown key ${shown}${nearest(name, [...keys.keys(), ...known])}`);
     }
     setOnce(raw, key, { text: content.slice(at + 1).trim(), where, name });
   }

@@ -8,11 +8,11 @@ import {
 } from '@vaultplane/control-plane/admin/body-limits.ts';
 import { OPERATIONS } from '@vaultplane/control-plane/admin/openapi/operations.ts';
 import { MAX_VAULTS } from '@vaultplane/control-plane/declarative/config-document.ts';
-import { CONTROL_PLANE_SETTINGS } from '@vaultplane/control-plane/settings.ts';
 import { Metrics } from '@vaultplane/control-plane/status/metrics.ts';
-import { DATA_PLANE_SETTINGS } from '@vaultplane/data-plane/settings.ts';
 import { createMetrics } from '@vaultplane/data-plane/status/metrics.ts';
 import { UpstreamDurations } from '@vaultplane/data-plane/status/upstream-durations.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
 import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
 import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
 

@@ -3,6 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
 import { localProblemOf } from '@vaultplane/shared/backends/connection-problem.ts';
 import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
+import { LINK_TRUST, type LinkTrust } from '@vaultplane/shared/common-settings.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { lookup } from '@vaultplane/shared/names/lookup.ts';
@@ -10,7 +11,6 @@ import { type Address, shownAddress } from '@vaultplane/shared/network-address.t
 import { tls } from '@vaultplane/shared/node-modules.ts';
 import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { openTunnel } from '@vaultplane/shared/proxies/tunnel.ts';
-import { LINK_TRUST, type LinkTrust } from '@vaultplane/shared/settings.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 

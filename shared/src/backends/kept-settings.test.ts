@@ -4,9 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { loadSettings } from '../load-settings.ts';
 import { createLog } from '../log.ts';
 import { SecretValue } from '../secret-value.ts';
-import { defineSettings, loadSettings } from '../settings.ts';
+import { defineSettings } from '../settings.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { setReadOnly, smallDisk } from '../testing/small-disk.ts';
 import type { VaultConfig } from '../vaults/entity.ts';

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { loadSettings } from './load-settings.ts';
 import { isLoopback, parseAddress, printAddress } from './network-address.ts';
 import { isPlainUrl } from './plain-url.ts';
-import { defineSettings, loadSettings } from './settings.ts';
+import { defineSettings } from './settings.ts';
 
 const SCHEMA = defineSettings({
   data_dir: { type: 'path', default: './data', description: '' },
