@@ -10,7 +10,7 @@ import type { Tracing, TracingOptions } from './tracing.ts';
 /** Source: W3C Trace Context, section 3.2. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** Only tracing.ts imports this file, and only where traces are wanted. */
+/** Only open-tracing.ts imports this file, and only where traces are wanted. */
 export function startTracing({ endpoint, program, version }: TracingOptions): Tracing {
   const provider = new BasicTracerProvider({
     resource: resourceFromAttributes({ 'service.name': program, 'service.version': version }),

@@ -1,5 +1,13 @@
 import type { Server } from 'node:http';
-import type { UpstreamCall } from './backends/backend.ts';
+
+/** One call to a vault that has ended. */
+export interface TracedCall {
+  /** The vault's name of it, such as GetSecretValue. */
+  operation: string;
+  /** `ok`, or what it ended with. */
+  outcome: string;
+  seconds: number;
+}
 
 /** What OpenTelemetry is told, where otel_traces_endpoint asks for it. No reference, value, token or query, ever. */
 export interface Tracing {
@@ -9,8 +17,8 @@ export interface Tracing {
    * @param routes paths that may be told, with all that is below them; others may name secrets
    */
   traceServer(server: Server, routes: readonly string[]): void;
-  /** A call to AWS that has just ended, under the request that it was made for. */
-  vaultCall(call: UpstreamCall, type: string): void;
+  /** A call to a vault that has just ended, under the request that it was made for. */
+  vaultCall(call: TracedCall, type: string): void;
   /** Sends what has not been sent yet. */
   stop(): Promise<void>;
 }
@@ -20,14 +28,4 @@ export interface TracingOptions {
   endpoint: string;
   program: string;
   version: string;
-}
-
-/** Undefined where no endpoint is set; then nothing of OpenTelemetry's SDK is loaded. */
-export async function openTracing(
-  options: Omit<TracingOptions, 'endpoint'> & { endpoint: string | undefined },
-): Promise<Tracing | undefined> {
-  const { endpoint } = options;
-  if (endpoint === undefined) return undefined;
-  const { startTracing } = await import('./tracing-export.ts');
-  return startTracing({ ...options, endpoint });
 }

@@ -25,7 +25,6 @@ const TEST_TYPE: VaultType = {
   ],
   referenceOptions: [],
   versionOf: () => ({}),
-  loadBackend: () => Promise.reject(new Error('no control plane asks a vault')),
 };
 
 describe('sensitive members of a vault', () => {

@@ -1,4 +1,4 @@
-import { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError } from '@vaultplane/shared/backend-error.ts';
 import type { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { BadToken } from './guards.ts';
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { BackendError } from '@vaultplane/shared/backend-error.ts';
 import { accessOf } from '@vaultplane/shared/backends/address.ts';
-import { BackendError, type Caller, OWN, type SecretQuery } from '@vaultplane/shared/backends/backend.ts';
+import { type Caller, OWN } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
@@ -14,6 +15,7 @@ import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-poli
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { fleetDefaultsOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';
+import type { SecretQuery } from '@vaultplane/shared/vaults/vault-type.ts';
 import { doubtsOf, type VaultType, withDefaults } from '@vaultplane/shared/vaults/vault-type.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { backendContextOf } from '../backend-context.ts';

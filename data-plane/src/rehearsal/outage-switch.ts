@@ -1,4 +1,4 @@
-import { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError } from '@vaultplane/shared/backend-error.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { Entry } from '../secrets/entry.ts';
 

@@ -1,4 +1,4 @@
-import { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError } from '@vaultplane/shared/backend-error.ts';
 import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { triesNextReading } from '@vaultplane/shared/reference.ts';
 import type { Binding } from './binding.ts';

@@ -1,4 +1,4 @@
-import { BackendError } from '@vaultplane/shared/backends/backend.ts';
+import { BackendError } from '@vaultplane/shared/backend-error.ts';
 import type { Random } from './backoff.ts';
 import type { Entry } from './entry.ts';
 import type { SteadyTime } from './steady-time.ts';

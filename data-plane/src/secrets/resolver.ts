@@ -1,5 +1,6 @@
+import type { BackendError } from '@vaultplane/shared/backend-error.ts';
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import { type BackendError, deadlinesOf, type SecretTag } from '@vaultplane/shared/backends/backend.ts';
+import { deadlinesOf, type SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';

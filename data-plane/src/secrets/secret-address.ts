@@ -1,7 +1,6 @@
 import { identityOf } from '@vaultplane/shared/backends/address.ts';
-import type { SecretQuery } from '@vaultplane/shared/backends/backend.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
-import type { VersionSelector } from '@vaultplane/shared/vaults/vault-type.ts';
+import type { SecretQuery, VersionSelector } from '@vaultplane/shared/vaults/vault-type.ts';
 import type { Vault } from './vault-directory.ts';
 
 /** Where a secret's path counts: mostly all secrets of a vault have one scope, which is there once. */

@@ -1,10 +1,6 @@
+import { BackendError, type BackendErrorCode } from '@vaultplane/shared/backend-error.ts';
 import { accessOf } from '@vaultplane/shared/backends/address.ts';
-import {
-  BackendError,
-  type BackendErrorCode,
-  type FetchedSecret,
-  type SecretBackend,
-} from '@vaultplane/shared/backends/backend.ts';
+import type { FetchedSecret, SecretBackend } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';

@@ -4,8 +4,8 @@ import { printReference, type Reference, secondReading } from '../reference.ts';
 import type { Pick, SecretValue } from '../secret-value.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { optionField, optionValue } from '../vaults/field-value.ts';
+import type { SecretQuery } from '../vaults/vault-type.ts';
 import { COMMON_FIELDS, type VaultType } from '../vaults/vault-type.ts';
-import type { SecretQuery } from './backend.ts';
 
 /** Milliseconds; what the three lifetime fields of every vault type say (specification.md §4). */
 export interface Lifetimes {

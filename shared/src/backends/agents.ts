@@ -1,11 +1,12 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
+import { BackendError } from '../backend-error.ts';
 import { lookup } from '../names/lookup.ts';
 import { ForwardingAgent, TunnellingAgent } from '../proxies/agents.ts';
 import { BadProxy, type NamedProxy, Proxies, type ProxyTarget } from '../proxies/proxies.ts';
 import { type Origin, PUSHED_CONNECTIONS } from '../upstream-policy/guard.ts';
-import { type BackendContext, BackendError } from './backend.ts';
+import type { BackendContext } from './backend.ts';
 import { trustedCertificates } from './trusted-certificates.ts';
 
 /** Connections at once to one host. AWS's SDK has 50 too. */

@@ -1,4 +1,4 @@
-import { BackendError } from './backend.ts';
+import { BackendError } from '../backend-error.ts';
 
 /** Bytes of all answers of vaults that one program is reading at the same time. */
 const MAX_BYTES_UNDER_WAY = 64 * 1024 * 1024;

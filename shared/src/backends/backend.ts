@@ -1,17 +1,11 @@
-import { type ErrorCode, VaultplaneError } from '../errors.ts';
+import type { BackendError, BackendErrorCode } from '../backend-error.ts';
 import type { Log } from '../log.ts';
 import type { Proxies } from '../proxies/proxies.ts';
 import type { SecretValue } from '../secret-value.ts';
 import type { Origin, PolicyNow } from '../upstream-policy/guard.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
-import type { VersionSelector } from '../vaults/vault-type.ts';
+import type { SecretQuery } from '../vaults/vault-type.ts';
 import type { VariableRules } from './variable-rules.ts';
-
-/** One version of one secret of a vault. */
-export interface SecretQuery {
-  path: string;
-  version: VersionSelector;
-}
 
 /** What a vault answered. The value hides itself wherever objects are printed. */
 export interface FetchedSecret {
@@ -22,39 +16,6 @@ export interface FetchedSecret {
   /** The vault's own lasting name of the secret; null where it has none. */
   arn: string | null;
   name: string;
-}
-
-export type BackendErrorCode = Extract<ErrorCode, 'not_found' | 'access_denied' | 'unavailable'>;
-
-/**
- * Why a secret could not be had. `not_found` and `access_denied` are the vault's answers about this secret;
- * `unavailable` is everything that says nothing about it (no connection, 5xx, throttled, garbage, no credentials).
- * A message holds nothing that an upstream may have echoed of a value, and no credential.
- */
-export class BackendError extends VaultplaneError {
-  declare readonly code: BackendErrorCode;
-  /** The vault asked to be asked less. */
-  readonly throttled: boolean;
-  /** The vault takes the credentials no more: with others the same call may succeed. */
-  readonly credentialsRefused: boolean;
-  /** The vault's own name of the error, such as AWS's `ResourceNotFoundException`; undefined where it gave none that is known. */
-  readonly upstreamCode: string | undefined;
-
-  constructor(
-    code: BackendErrorCode,
-    message: string,
-    options: {
-      throttled?: boolean;
-      retryAfterSeconds?: number;
-      upstreamCode?: string;
-      credentialsRefused?: boolean;
-    } = {},
-  ) {
-    super(code, message, options);
-    this.throttled = options.throttled ?? false;
-    this.credentialsRefused = options.credentialsRefused ?? false;
-    this.upstreamCode = options.upstreamCode;
-  }
 }
 
 /** What secrets may be chosen by: a tag of this key and, if given, of exactly this value. */

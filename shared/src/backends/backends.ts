@@ -4,6 +4,7 @@ import type { VaultConfig } from '../vaults/entity.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import type { BackendContext, BackendFamily, Caller, Opening, SecretBackend, UpstreamCounts } from './backend.ts';
 import { type CredentialLookup, Credentials } from './credentials.ts';
+import { BACKENDS } from './registry.ts';
 import { RenewingBackend } from './renewing-backend.ts';
 
 /** Opens the backend of a vault type, and stops what they share. */
@@ -35,7 +36,7 @@ export class Backends implements BackendSource {
    * Opens the backend with the vault's credentials, wherever they are; where the vault refuses them, with new ones.
    *
    * @throws BackendError, PolicyRefusal where upstream_policy does not let a pushed vault be used; Error for a vault type
-   *   that is not in VAULT_TYPES, and after `stop`
+   *   that is not in BACKENDS, and after `stop`
    */
   async open(type: string, config: VaultConfig, opening: Opening): Promise<SecretBackend> {
     const family = await this.#family(type);
@@ -72,10 +73,10 @@ export class Backends implements BackendSource {
     if (this.#stopped) throw new Error('the backends are stopped');
     let family = this.#families.get(type);
     if (!family) {
-      const known = VAULT_TYPES.get(type);
+      const known = BACKENDS.get(type);
       if (!known) throw new Error(`there is no backend for vaults of type ${type}`);
       const counts = this.#options.countsOf?.(type) ?? this.#context.counts;
-      family = known.loadBackend().then((module) => module.startFamily({ ...this.#context, counts }));
+      family = known.load().then((module) => module.startFamily({ ...this.#context, counts }));
       this.#families.set(type, family);
     }
     return family;

@@ -1,4 +1,5 @@
-import type { BackendError, UpstreamCall, UpstreamCounts } from './backend.ts';
+import type { BackendError } from '../backend-error.ts';
+import type { UpstreamCall, UpstreamCounts } from './backend.ts';
 
 /** What counters and metrics are told of a call. */
 export interface CountedCall {

@@ -1,7 +1,7 @@
+import { BackendError } from '../backend-error.ts';
 import { errorMessage } from '../errors.ts';
 import type { ConfigValue, VaultConfig } from '../vaults/entity.ts';
 import { isCredentialReference, isWithheld, sensitiveFields } from '../vaults/sensitive.ts';
-import { BackendError } from './backend.ts';
 
 /**
  * Gives the credential that a reference names.

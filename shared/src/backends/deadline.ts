@@ -1,5 +1,5 @@
+import { BackendError } from '../backend-error.ts';
 import { afterAlive } from '../clock.ts';
-import { BackendError } from './backend.ts';
 
 /** What is under a deadline, for errors, and what may end it before. */
 export interface BoundedCall {

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { Agent, createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
+import { BackendError } from '../backend-error.ts';
 import { until } from '../testing/until.ts';
 import { AnswerBudget } from './answer-budget.ts';
-import { BackendError } from './backend.ts';
 import { exchange, type HttpTarget } from './http-exchange.ts';
 
 describe('an exchange over HTTP', () => {

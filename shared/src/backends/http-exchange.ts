@@ -1,13 +1,13 @@
 import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
+import { BackendError } from '../backend-error.ts';
 import { systemClock } from '../clock.ts';
 import { idleErrors, retryIdleClosed } from '../idle-connections.ts';
 import { withoutBrackets } from '../network-address.ts';
 import { http, https } from '../node-modules.ts';
 import { ForwardingAgent } from '../proxies/agents.ts';
 import { type AnswerBudget, answerBudget } from './answer-budget.ts';
-import { BackendError } from './backend.ts';
 
 /** Where a request goes, with a path that is sent as it stands: a URL's has had its dots resolved. */
 export interface HttpTarget {

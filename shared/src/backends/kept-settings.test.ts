@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { BackendError } from '../backend-error.ts';
 import { loadSettings } from '../load-settings.ts';
 import { createLog } from '../log.ts';
 import { SecretValue } from '../secret-value.ts';
@@ -11,7 +12,6 @@ import { defineSettings } from '../settings.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { setReadOnly, smallDisk } from '../testing/small-disk.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
-import { BackendError } from './backend.ts';
 import type { BackendSource } from './backends.ts';
 import { KEPT_SETTINGS_FILE_NAME, SettingReferences } from './kept-settings.ts';
 import { BARE_ENV } from './testing/open-aws.ts';

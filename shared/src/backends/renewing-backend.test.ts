@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { BackendError } from '../backend-error.ts';
 import { SecretValue } from '../secret-value.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
-import { BackendError, type SecretBackend } from './backend.ts';
+import type { SecretBackend } from './backend.ts';
 import { Credentials } from './credentials.ts';
 import { LOOK_AGAIN_AFTER_MS, RenewingBackend } from './renewing-backend.ts';
 

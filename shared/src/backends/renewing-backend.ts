@@ -1,6 +1,8 @@
+import { BackendError } from '../backend-error.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
-import { BackendError, type FetchedSecret, type SecretBackend, type SecretQuery, type SecretTag } from './backend.ts';
+import type { SecretQuery } from '../vaults/vault-type.ts';
+import type { FetchedSecret, SecretBackend, SecretTag } from './backend.ts';
 import type { Credentials } from './credentials.ts';
 
 type Open = (config: VaultConfig) => Promise<SecretBackend>;

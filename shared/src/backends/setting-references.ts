@@ -1,3 +1,4 @@
+import { BackendError } from '../backend-error.ts';
 import { errorMessage, VaultplaneError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parseReference, triesNextReading } from '../reference.ts';
@@ -6,7 +7,7 @@ import { type VaultSettings, vaultConfigOf } from '../vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import { type Address, addressOf, deliver, type ReadingAddress } from './address.ts';
-import { BackendError, deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
+import { deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
 import { type BackendSource, Backends } from './backends.ts';
 import { VariableRules } from './variable-rules.ts';
 

@@ -1,10 +1,10 @@
-import { VAULT_TYPES } from '../vaults/vault-types.ts';
+import { BACKENDS } from './registry.ts';
 
 /**
  * Everything outside of the vaults' configurations whose change makes the same name another secret, such as this
  * machine's region and project (specification.md §4).
  */
 export async function surroundingsOf(env: NodeJS.ProcessEnv): Promise<string> {
-  const said = await Promise.all([...VAULT_TYPES.values()].map((type) => type.surroundings?.(env)));
+  const said = await Promise.all([...BACKENDS.values()].map((backend) => backend.surroundings?.(env)));
   return said.filter((part) => part !== undefined).join('\n');
 }

@@ -1,8 +1,8 @@
 import { getCACertificates } from 'node:tls';
+import { BackendError } from '../backend-error.ts';
 import { inlinePem, PEM_FORMS } from '../pem-setting.ts';
 import { readRegularFile } from '../regular-file.ts';
 import { fileError } from '../shown-text.ts';
-import { BackendError } from './backend.ts';
 
 /**
  * Certificates as PEM, of whom a TLS connection trusts.

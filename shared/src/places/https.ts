@@ -1,6 +1,7 @@
+import { BackendError } from '../backend-error.ts';
 import { Agents } from '../backends/agents.ts';
 import { AnswerBudget } from '../backends/answer-budget.ts';
-import { type BackendContext, BackendError } from '../backends/backend.ts';
+import type { BackendContext } from '../backends/backend.ts';
 import { exchange, type HttpAnswer, type HttpLimits } from '../backends/http-exchange.ts';
 import { withoutBrackets } from '../network-address.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError } from './place.ts';

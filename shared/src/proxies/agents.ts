@@ -2,7 +2,7 @@ import type { AgentOptions, ClientRequestArgs, OutgoingHttpHeaders } from 'node:
 import type { AgentOptions as TlsAgentOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { BackendError } from '../backends/backend.ts';
+import { BackendError } from '../backend-error.ts';
 import { abortAfter } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { lookup } from '../names/lookup.ts';

@@ -1,14 +1,9 @@
 import { appendFileSync, readFileSync } from 'node:fs';
-import {
-  type BackendContext,
-  BackendError,
-  type BackendFamily,
-  type FetchedSecret,
-  type SecretBackend,
-  type SecretQuery,
-} from '../backends/backend.ts';
+import { BackendError } from '../backend-error.ts';
+import type { BackendContext, BackendFamily, FetchedSecret, SecretBackend } from '../backends/backend.ts';
 import { SecretValue } from '../secret-value.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
+import type { SecretQuery } from '../vaults/vault-type.ts';
 
 /** What stands in the file of a vault of type `toy`. */
 export interface ToyFile {

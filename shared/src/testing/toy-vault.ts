@@ -1,3 +1,4 @@
+import { addBackend } from '../backends/registry.ts';
 import { COMMON_FIELDS, type VaultType } from '../vaults/vault-type.ts';
 import { addVaultType } from '../vaults/vault-types.ts';
 
@@ -41,7 +42,7 @@ export const toy: VaultType = {
   versionOf({ version }) {
     return version === undefined ? {} : { id: String(version) };
   },
-  loadBackend: () => import('./toy-backend.ts'),
 };
 
 addVaultType(toy);
+addBackend(toy.name, { load: () => import('./toy-backend.ts') });

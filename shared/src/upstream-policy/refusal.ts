@@ -1,4 +1,4 @@
-import { BackendError } from '../backends/backend.ts';
+import { BackendError } from '../backend-error.ts';
 import { describeCarried, type UpstreamUse } from './carried.ts';
 import { printDestination } from './destination.ts';
 import { type GrantForm, grantsFor } from './grant.ts';

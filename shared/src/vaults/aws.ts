@@ -110,9 +110,4 @@ export const aws: VaultType = {
       },
     };
   },
-  async surroundings(env) {
-    const { awsSurroundings } = await import('../backends/aws/surroundings.ts');
-    return awsSurroundings(env);
-  },
-  loadBackend: () => import('../backends/aws/family.ts'),
 };

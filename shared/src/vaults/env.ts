@@ -31,5 +31,4 @@ export const env: VaultType = {
     if (version === 2) return { stage: PREVIOUS };
     throw new VaultplaneError('unsupported_version', `an environment variable has versions 1 and 2, not ${version}`);
   },
-  loadBackend: () => import('../backends/env.ts'),
 };

@@ -47,9 +47,4 @@ export const gcp: VaultType = {
   versionOf({ version }) {
     return version === undefined ? {} : { id: String(version) };
   },
-  async surroundings(env) {
-    const { googleSurroundings } = await import('../backends/gcp/surroundings.ts');
-    return googleSurroundings(env);
-  },
-  loadBackend: () => import('../backends/gcp/family.ts'),
 };

@@ -230,5 +230,4 @@ export const hcv: VaultType = {
     if (id === '1') return {};
     throw new VaultplaneError('unsupported_version', `an engine of kv v1 keeps only version 1, not ${id}`);
   },
-  loadBackend: () => import('../backends/hcv/family.ts'),
 };

@@ -1,4 +1,3 @@
-import type { BackendContext, BackendFamily } from '../backends/backend.ts';
 import type { Reference } from '../reference-text.ts';
 import type { UpstreamUse } from '../upstream-policy/carried.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
@@ -49,9 +48,10 @@ export interface VersionSelector {
   stage?: string;
 }
 
-/** The code that fetches from vaults of one type (shared/src/backends). */
-export interface BackendModule {
-  startFamily(context: BackendContext): BackendFamily;
+/** One version of one secret of a vault. */
+export interface SecretQuery {
+  path: string;
+  version: VersionSelector;
 }
 
 /** Everything that distinguishes one type of vault from another; all that is said of it anywhere is made of this. */
@@ -114,13 +114,6 @@ export interface VaultType {
   versionOf(reference: Reference, config: VaultConfig): VersionSelector;
   /** How a reference names a version; without it an id that is a whole number stands behind the `#`. */
   referenceVersion?(version: VersionSelector): Pick<Reference, 'version' | 'options'>;
-  /**
-   * Everything outside of a vault's configuration whose change makes the same name another secret (specification.md §4), such
-   * as what the environment says of a region; undefined where it says nothing.
-   */
-  surroundings?(env: NodeJS.ProcessEnv): Promise<string | undefined>;
-  /** Loads the code that fetches, when the first vault of this type is asked for something. */
-  loadBackend(): Promise<BackendModule>;
 }
 
 /** Seconds; every vault type has these three, and COMMON_FIELDS whole. Source: Kong's vault schemas, specification.md §4. */

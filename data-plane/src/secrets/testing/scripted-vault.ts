@@ -1,13 +1,9 @@
-import {
-  BackendError,
-  type FetchedSecret,
-  type SecretBackend,
-  type SecretQuery,
-  type SecretTag,
-} from '@vaultplane/shared/backends/backend.ts';
+import { BackendError } from '@vaultplane/shared/backend-error.ts';
+import type { FetchedSecret, SecretBackend, SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import { SecretValue } from '@vaultplane/shared/secret-value.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
+import type { SecretQuery } from '@vaultplane/shared/vaults/vault-type.ts';
 
 /** What a scripted vault answers for a secret: a value, or a failure. */
 export type Script = { value: string; id?: string } | 'not_found' | 'denied' | 'down' | 'throttled';

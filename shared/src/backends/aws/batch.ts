@@ -1,5 +1,7 @@
 import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import type { BackendError, FetchedSecret, SecretQuery } from '../backend.ts';
+import type { BackendError } from '../../backend-error.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
+import type { FetchedSecret } from '../backend.ts';
 import { inParallel } from '../parallel-jobs.ts';
 import { callAws } from './call.ts';
 import { fromAwsCode, fromAwsException, OperationUnknown } from './errors.ts';

@@ -1,4 +1,4 @@
-import type { BackendError } from '../backend.ts';
+import type { BackendError } from '../../backend-error.ts';
 import { type CountedCall, countedCall } from '../counted-call.ts';
 import { type BoundedCall, withinDeadline } from '../deadline.ts';
 import type { CredentialStore } from './credential-store.ts';

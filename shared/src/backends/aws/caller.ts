@@ -1,4 +1,5 @@
-import { BackendError, type Caller } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
+import type { Caller } from '../backend.ts';
 import { callAws } from './call.ts';
 import { openSts, type StsOptions } from './sts.ts';
 

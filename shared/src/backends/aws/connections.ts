@@ -1,6 +1,7 @@
 import type { Agent } from 'node:http';
 import { Readable } from 'node:stream';
 import { buildQueryString, type HttpHandler, type HttpRequest, HttpResponse } from '@smithy/core/protocols';
+import { BackendError } from '../../backend-error.ts';
 import { abortAfter } from '../../clock.ts';
 import { withoutBrackets } from '../../network-address.ts';
 import { shownName } from '../../shown-text.ts';
@@ -8,7 +9,7 @@ import { isAwsDefault } from '../../upstream-policy/default-hosts.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
 import { AnswerBudget } from '../answer-budget.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import {
   exchange,
   type HttpAnswer,

@@ -1,5 +1,5 @@
+import { BackendError } from '../../backend-error.ts';
 import { fileProblem, shownPath } from '../../shown-text.ts';
-import { BackendError } from '../backend.ts';
 import { codeOf, localProblemOf } from '../connection-problem.ts';
 import { awsReason } from './reason.ts';
 

@@ -1,6 +1,7 @@
 import { fromIni, fromTokenFile } from '@aws-sdk/credential-providers';
+import { BackendError } from '../../backend-error.ts';
 import { shownName, shownPath } from '../../shown-text.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import type { AwsConnections } from './connections.ts';
 import { containerCredentials } from './container-credentials.ts';
 import { credentialProblem } from './credential-problem.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
+import { BackendError } from '../../backend-error.ts';
 import { settled } from '../../testing/fake-clock.ts';
-import { BackendError } from '../backend.ts';
 import { type AwsCredentials, CredentialStore } from './credential-store.ts';
 
 const MINUTE = 60_000;

@@ -1,5 +1,5 @@
+import { BackendError } from '../../backend-error.ts';
 import { isPlainUrl } from '../../plain-url.ts';
-import { BackendError } from '../backend.ts';
 import { type Profile, readProfile } from './profile.ts';
 
 /** An address other than AWS's own, and the setting that it came from. */

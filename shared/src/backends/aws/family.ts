@@ -1,15 +1,9 @@
 import { SecretsManagerClient, type SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import { parseUrl } from '@smithy/core/protocols';
+import { BackendError } from '../../backend-error.ts';
 import { shownName, shownUrl } from '../../shown-text.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import {
-  type BackendContext,
-  BackendError,
-  type BackendFamily,
-  type Caller,
-  type Opening,
-  type SecretBackend,
-} from '../backend.ts';
+import type { BackendContext, BackendFamily, Caller, Opening, SecretBackend } from '../backend.ts';
 import { callerOf } from './caller.ts';
 import { AwsConnections } from './connections.ts';
 import type { CredentialStore } from './credential-store.ts';

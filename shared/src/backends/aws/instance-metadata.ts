@@ -1,5 +1,5 @@
+import { BackendError } from '../../backend-error.ts';
 import { abortAfter } from '../../clock.ts';
-import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { AwsConnections } from './connections.ts';
 import type { AwsCredentials } from './credential-store.ts';

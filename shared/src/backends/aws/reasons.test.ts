@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { BackendError } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
 import { BARE_ENV, type OpenedAws, openAws } from '../testing/open-aws.ts';
 
 const REGION = 'us-east-1';

@@ -1,5 +1,5 @@
+import { BackendError } from '../../backend-error.ts';
 import { shownName } from '../../shown-text.ts';
-import { BackendError } from '../backend.ts';
 import { callAws } from './call.ts';
 import { CredentialStore } from './credential-store.ts';
 import { openSts, type StsOptions } from './sts.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { BackendError, type SecretQuery } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
 import { BARE_ENV, type OpenedAws, openAws } from '../testing/open-aws.ts';
 
 const CURRENT = { stage: 'AWSCURRENT' };

@@ -4,15 +4,10 @@ import {
   type SecretsManagerClient,
   type SecretValueEntry,
 } from '@aws-sdk/client-secrets-manager';
+import { BackendError } from '../../backend-error.ts';
 import { SecretValue } from '../../secret-value.ts';
-import {
-  type BackendContext,
-  BackendError,
-  type FetchedSecret,
-  type SecretBackend,
-  type SecretQuery,
-  type SecretTag,
-} from '../backend.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
+import type { BackendContext, FetchedSecret, SecretBackend, SecretTag } from '../backend.ts';
 import { BatchReader } from './batch.ts';
 import { callAws } from './call.ts';
 import type { CredentialStore } from './credential-store.ts';

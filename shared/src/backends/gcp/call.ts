@@ -1,5 +1,5 @@
+import { BackendError } from '../../backend-error.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
-import { BackendError } from '../backend.ts';
 import { type CountedCall, countedCall } from '../counted-call.ts';
 import { type BoundedCall, withinDeadline } from '../deadline.ts';
 import type { HttpAnswer } from '../http-exchange.ts';

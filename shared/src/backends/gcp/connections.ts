@@ -1,7 +1,8 @@
+import { BackendError } from '../../backend-error.ts';
 import { shownName } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import { isAboutTrust } from '../connection-problem.ts';
 import { exchange, type HttpAnswer, type HttpRequest } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
+import { BackendError } from '../../backend-error.ts';
 import { loadRegularFile } from '../../regular-file.ts';
 import { fileError } from '../../shown-text.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { PolicyRefusal } from '../../upstream-policy/refusal.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import type { Expiring } from '../credential-store.ts';
 import type { GoogleConnections } from './connections.ts';
 import { type GoogleKey, parseKey } from './key.ts';

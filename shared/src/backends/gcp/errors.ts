@@ -1,4 +1,4 @@
-import { BackendError } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
 import { unreached } from '../connection-problem.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import { retryAfterOf } from '../retry-after.ts';

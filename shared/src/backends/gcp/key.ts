@@ -1,5 +1,5 @@
+import { BackendError } from '../../backend-error.ts';
 import { withoutByteOrderMark } from '../../json-text.ts';
-import { BackendError } from '../backend.ts';
 import { jsonOf } from './errors.ts';
 
 /** A service account's key, as Google's console gives it. */

@@ -1,4 +1,5 @@
-import { BackendError, type SecretTag } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
+import type { SecretTag } from '../backend.ts';
 import { callGoogle, type GoogleCall } from './call.ts';
 import type { GoogleCredentials } from './credential-sources.ts';
 

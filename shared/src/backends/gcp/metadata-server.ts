@@ -1,7 +1,7 @@
+import { BackendError } from '../../backend-error.ts';
 import { NOT_SHOWN, neverShow, shownName, shownUrl } from '../../shown-text.ts';
 import { OWN_GUARD } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
-import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
 import { jsonOf, noAnswer } from './errors.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { type GcpEmulator, startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
-import { BackendError, type SecretQuery } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
 import { type OpenedGcp, openGcp } from '../testing/open-gcp.ts';
 
 const query = (path: string): SecretQuery => ({ path, version: {} });

@@ -1,16 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { crc32c } from '@aws-crypto/crc32c';
+import { BackendError } from '../../backend-error.ts';
 import { SecretValue } from '../../secret-value.ts';
 import { shownName, shownUrl } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
-import {
-  type BackendContext,
-  BackendError,
-  type FetchedSecret,
-  type SecretBackend,
-  type SecretQuery,
-  type SecretTag,
-} from '../backend.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
+import type { BackendContext, FetchedSecret, SecretBackend, SecretTag } from '../backend.ts';
 import { inParallel } from '../parallel-jobs.ts';
 import { callGoogle } from './call.ts';
 import type { GoogleConnections } from './connections.ts';

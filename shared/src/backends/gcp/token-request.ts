@@ -1,6 +1,6 @@
+import { BackendError } from '../../backend-error.ts';
 import { shownOrigin } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
-import { BackendError } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
 import { jsonOf, noAnswer } from './errors.ts';

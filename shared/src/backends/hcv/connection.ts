@@ -1,9 +1,10 @@
 import type { Agent as HttpAgent } from 'node:http';
+import { BackendError } from '../../backend-error.ts';
 import { closeIdle } from '../../idle-connections.ts';
 import { shownName, shownUrl } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { Agents } from '../agents.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import { exchange, type HttpAnswer, type HttpTarget } from '../http-exchange.ts';
 import { OwnAddress } from '../own-address.ts';
 import { retryAfterOf } from '../retry-after.ts';

@@ -1,4 +1,4 @@
-import { BackendError } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
 import { codeOf, unreached } from '../connection-problem.ts';
 
 /** What a server has answered. `body` is undefined where it was no JSON object. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { BackendError } from '../backend.ts';
+import { BackendError } from '../../backend-error.ts';
 import { secretOf } from './kv-answer.ts';
 
 const question = (kv: 'v1' | 'v2') => ({ kv, path: 'x', subject: 'secret "x"', target: 'the vault server' });

@@ -1,5 +1,6 @@
+import { BackendError } from '../../backend-error.ts';
 import { SecretValue } from '../../secret-value.ts';
-import { BackendError, type FetchedSecret } from '../backend.ts';
+import type { FetchedSecret } from '../backend.ts';
 import { type Answer, garbage, isOfProtocol, reasonOf } from './errors.ts';
 
 /** One question to a key/value engine, for errors. */

@@ -1,11 +1,7 @@
+import { BackendError } from '../../backend-error.ts';
 import { shownName } from '../../shown-text.ts';
-import {
-  type BackendContext,
-  BackendError,
-  type FetchedSecret,
-  type SecretBackend,
-  type SecretQuery,
-} from '../backend.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
+import type { BackendContext, FetchedSecret, SecretBackend } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
 import { inParallel } from '../parallel-jobs.ts';
 import type { HcvConfig } from './config.ts';

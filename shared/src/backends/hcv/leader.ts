@@ -1,9 +1,10 @@
+import { BackendError } from '../../backend-error.ts';
 import { shownOrigin, shownUrl } from '../../shown-text.ts';
 import { isMetadataAddress } from '../../upstream-policy/addresses.ts';
 import { destinationOf, printDestination } from '../../upstream-policy/destination.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { DEFAULT_POLICY } from '../../upstream-policy/policy.ts';
-import { type BackendContext, BackendError } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import type { HcvConfig } from './config.ts';
 
 /** Where a standby sends its callers. */

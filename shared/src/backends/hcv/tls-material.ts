@@ -1,7 +1,7 @@
+import { BackendError } from '../../backend-error.ts';
 import { inlinePem } from '../../pem-setting.ts';
 import { readRegularFile } from '../../regular-file.ts';
 import { fileError } from '../../shown-text.ts';
-import { BackendError } from '../backend.ts';
 import { trustedCertificates } from '../trusted-certificates.ts';
 import type { HcvConfig } from './config.ts';
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
+import { BackendError } from '../../backend-error.ts';
 import { systemClock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
-import { BackendError } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
 import { type Authentication, type Login, loginOf, refusalOf } from './authentication/authentication.ts';
 import { credentialsRefused, type Forbidden } from './errors.ts';

@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
+import { BackendError } from '../../backend-error.ts';
 import { createLog } from '../../log.ts';
 import { parseReference } from '../../reference.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
 import { addressOf } from '../address.ts';
-import {
-  type BackendContext,
-  BackendError,
-  type FetchedSecret,
-  OWN,
-  type SecretBackend,
-  type SecretQuery,
-} from '../backend.ts';
+import { type BackendContext, type FetchedSecret, OWN, type SecretBackend } from '../backend.ts';
 import { Backends } from '../backends.ts';
 
 type Awaitable<T> = T | Promise<T>;

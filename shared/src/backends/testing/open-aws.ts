@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { Emulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { createLog } from '../../log.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import { type BackendContext, OWN, type SecretBackend, type SecretQuery } from '../backend.ts';
+import { type BackendContext, OWN, type SecretBackend } from '../backend.ts';
 import { Backends } from '../backends.ts';
 
 const nowhere = mkdtempSync(join(tmpdir(), 'vaultplane-home-'));

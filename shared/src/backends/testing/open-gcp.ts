@@ -1,9 +1,10 @@
 import type { GcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { createLog } from '../../log.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
+import type { SecretQuery } from '../../vaults/vault-type.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import { type BackendContext, OWN, type SecretBackend, type SecretQuery } from '../backend.ts';
+import { type BackendContext, OWN, type SecretBackend } from '../backend.ts';
 import { Backends } from '../backends.ts';
 
 /** An environment in which Google credentials can come from nowhere but what is added to it. */

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { BackendError } from '../../backend.ts';
+import { BackendError } from '../../../backend-error.ts';
 import { type Answer, credentialsRefused, fromAnswer, garbage, isOfProtocol, reasonOf } from '../errors.ts';
 import { encodePath, type Server } from '../server.ts';
 

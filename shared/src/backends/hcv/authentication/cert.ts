@@ -1,5 +1,5 @@
+import { BackendError } from '../../../backend-error.ts';
 import { shownName } from '../../../shown-text.ts';
-import { BackendError } from '../../backend.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
 import { pemOf } from '../tls-material.ts';

@@ -1,6 +1,6 @@
+import { BackendError } from '../../../backend-error.ts';
 import { loadRegularFile } from '../../../regular-file.ts';
 import { fileError, shownPath } from '../../../shown-text.ts';
-import { BackendError } from '../../backend.ts';
 
 /**
  * A credential that stands in a file by itself, without the white space around it. Read anew each time: what writes such

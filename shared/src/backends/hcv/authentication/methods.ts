@@ -1,4 +1,4 @@
-import { BackendError } from '../../backend.ts';
+import { BackendError } from '../../../backend-error.ts';
 import type { HcvConfig } from '../config.ts';
 import type { Server } from '../server.ts';
 import { AppRoleAuthentication } from './approle.ts';
