@@ -1,4 +1,4 @@
-import { type ErrorCode, VaultplaneError } from './errors.ts';
+import { type ErrorCode, VaultplaneError } from './vaultplane-error.ts';
 
 export type BackendErrorCode = Extract<ErrorCode, 'not_found' | 'access_denied' | 'unavailable'>;
 

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { VaultplaneError } from './errors.ts';
+import { VaultplaneError } from './vaultplane-error.ts';
 
 /** A value as it is delivered: its text or, of one that is no text, its base64. */
 export interface Delivered {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { VaultplaneError } from './errors.ts';
 import { MAX_REFERENCE_BYTES, parseReference, printReference, type Reference, secondReading } from './reference.ts';
 import { vectors } from './testing/vectors.ts';
+import { VaultplaneError } from './vaultplane-error.ts';
 
 interface Case {
   reference: string;

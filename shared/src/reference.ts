@@ -1,4 +1,3 @@
-import { VaultplaneError } from './errors.ts';
 import {
   looksLikeReference,
   REFERENCE_OPENING,
@@ -6,6 +5,7 @@ import {
   type ReferenceOptions,
   VAULT_PREFIX,
 } from './reference-text.ts';
+import { VaultplaneError } from './vaultplane-error.ts';
 import { optionField, optionValue } from './vaults/field-value.ts';
 import { VAULT_TYPES } from './vaults/vault-types.ts';
 

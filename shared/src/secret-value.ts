@@ -1,5 +1,5 @@
-import { VaultplaneError } from './errors.ts';
 import { withoutByteOrderMark } from './json-text.ts';
+import { VaultplaneError } from './vaultplane-error.ts';
 
 /** What a reference picks from a secret: a member of its JSON object, what an RFC 6901 pointer reaches, or all of it. */
 export type Pick = { key: string } | { pointer: string } | 'whole';

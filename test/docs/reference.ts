@@ -13,10 +13,9 @@ import { createMetrics } from '@vaultplane/data-plane/status/metrics.ts';
 import { UpstreamDurations } from '@vaultplane/data-plane/status/upstream-durations.ts';
 import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
 import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
-import { ERROR_STATUS } from '@vaultplane/shared/errors.ts';
 import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
-
 import { policySchema } from '@vaultplane/shared/upstream-policy/policy-schema.ts';
+import { ERROR_STATUS } from '@vaultplane/shared/vaultplane-error.ts';
 import { MAX_LIST_MEMBERS, MAX_TAGS } from '@vaultplane/shared/vaults/validation.ts';
 import { logEvents } from './log-events.ts';
 

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import {
   MAX_REFERENCE_BYTES,
   parseReference,
@@ -8,6 +7,7 @@ import {
   secondReading,
 } from '@vaultplane/shared/reference.ts';
 import { vectors } from '@vaultplane/shared/testing/vectors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import fc from 'fast-check';
 import { type FuzzTarget, findingOf } from './fuzz-target.ts';
 

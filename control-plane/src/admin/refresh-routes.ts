@@ -1,7 +1,7 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { RateLimit } from '@vaultplane/shared/rate-limit.ts';
 import { parseReference, secondReading } from '@vaultplane/shared/reference.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { UUID } from '@vaultplane/shared/vaults/validation.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import type { FastifyInstance } from 'fastify';

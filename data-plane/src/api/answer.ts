@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { answerWhileSending } from '@vaultplane/shared/request-framing.ts';
 import { currentRequestId, REQUEST_ID_HEADER } from '@vaultplane/shared/request-id.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { MethodNotAllowed } from './guards.ts';
 
 /** The body of an error (specification.md §6). */

@@ -1,10 +1,10 @@
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { type Address, isLoopback } from '@vaultplane/shared/network-address.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
 import { forRequest, nextRequestId, sentRequestId } from '@vaultplane/shared/request-id.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { listenOn, listenOnSocket } from '../listening.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { asVaultplaneError, sendErrorText } from './answer.ts';

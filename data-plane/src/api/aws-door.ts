@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { currentRequestId } from '@vaultplane/shared/request-id.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { beginError, type ErrorForm, send } from './answer.ts';
 import { awsErrorOf } from './aws-error.ts';

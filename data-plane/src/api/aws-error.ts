@@ -1,5 +1,5 @@
 import { BackendError } from '@vaultplane/shared/backend-error.ts';
-import type { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import type { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { BadToken } from './guards.ts';
 
 /** An error as AWS Secrets Manager would tell it. */

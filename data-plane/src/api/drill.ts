@@ -1,4 +1,4 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { RehearsalOrder, RehearsalProgress, RehearsalReport } from '../rehearsal/rehearsals.ts';
 import { sendError, sendJson, withRequestId } from './answer.ts';
 import type { ByteBudget } from './byte-budget.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 
 // What a call must pass before anything is done for it; each throws the error that the call is answered with.
 

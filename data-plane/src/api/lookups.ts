@@ -1,4 +1,4 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { State } from '../secrets/lifecycle.ts';
 import { ReadingFailure, type Resolved, type ResolveOptions, type Resolver } from '../secrets/resolver.ts';
 import type { Client } from './client.ts';

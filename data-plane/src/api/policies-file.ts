@@ -1,8 +1,9 @@
 import { dirname, resolve } from 'node:path';
-import { StartError, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/shared/errors.ts';
 import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
 import { loadRegularFile } from '@vaultplane/shared/regular-file.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { Policy } from './policy.ts';
 import { isToken, readTokenFile, tokenDigest } from './token.ts';
 import { isWeakToken, STRONG_TOKEN_ADVICE } from './token-strength.ts';

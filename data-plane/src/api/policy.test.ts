@@ -1,7 +1,7 @@
 import '@vaultplane/shared/testing/toy-vault.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import fc from 'fast-check';
 import { Policy } from './policy.ts';
 

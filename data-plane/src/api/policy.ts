@@ -1,5 +1,5 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { parseReference, printReference, type Reference, secondReading } from '@vaultplane/shared/reference.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { isScopingOption, scopingOptions } from '@vaultplane/shared/vaults/option-scope.ts';
 
 /** Text between wildcards. */

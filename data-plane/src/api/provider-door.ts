@@ -1,4 +1,4 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import {
   beginError,

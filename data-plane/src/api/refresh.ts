@@ -1,6 +1,6 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { RateLimit } from '@vaultplane/shared/rate-limit.ts';
 import { parseReference, secondReading } from '@vaultplane/shared/reference.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { sendError, sendJson } from './answer.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { type JsonBounds, overJsonBounds } from '@vaultplane/shared/json-bounds.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { EndOfTurn } from './end-of-turn.ts';
 

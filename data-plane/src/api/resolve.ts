@@ -1,4 +1,4 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { type Content, contentOf, errorBody, JSON_TYPE, sendContent, sendError, withRequestId } from './answer.ts';
 import type { ByteBudget } from './byte-budget.ts';

@@ -1,5 +1,5 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { printReference, type Reference } from '@vaultplane/shared/reference.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved, Resolver } from '../secrets/resolver.ts';
 
 /** A whole secret, as AWS's own interfaces ask for one. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '@vaultplane/shared/clock.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import { errorBody, withRequestId } from './answer.ts';
 import { entityTag } from './entity-tag.ts';

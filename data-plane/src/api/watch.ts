@@ -1,4 +1,4 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { sendError } from './answer.ts';
 import type { Client, Grant } from './client.ts';
 import type { Door } from './door.ts';

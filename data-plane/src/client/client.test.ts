@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { ERROR_STATUS, type ErrorCode } from '@vaultplane/shared/errors.ts';
 import { wearConnections } from '@vaultplane/shared/testing/worn-connections.ts';
+import { ERROR_STATUS, type ErrorCode } from '@vaultplane/shared/vaultplane-error.ts';
 import { type Client, type ClientErrorCode, connect, DataPlaneUnreachable, Secret } from './client.ts';
 import type { SecretBody } from './secret.ts';
 

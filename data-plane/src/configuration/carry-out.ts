@@ -1,7 +1,8 @@
-import { errorMessage, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import { type Log, silentLog } from '@vaultplane/shared/log.ts';
 import type { CommandMessage, CommandResultMessage } from '@vaultplane/shared/protocol.ts';
 import { forRequest } from '@vaultplane/shared/request-id.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolver } from '../secrets/resolver.ts';
 
 const NOTHING = { asked: 0, refreshed: 0, changed: 0, failed: 0 };

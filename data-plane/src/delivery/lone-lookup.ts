@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { systemClock } from '@vaultplane/shared/clock.ts';
-import { errorMessage, VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { resolvedBody } from '../api/resolve.ts';
 import { ClientError, Secret } from '../client/client.ts';
 import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';

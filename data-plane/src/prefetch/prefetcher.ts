@@ -1,8 +1,8 @@
 import type { SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { parseReference } from '@vaultplane/shared/reference.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { Backoff, jitter, type Random } from '../secrets/backoff.ts';
 import type { NamedReference } from '../secrets/continuity.ts';
 import type { PrefetchItem } from './prefetch-setting.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '@vaultplane/shared/clock.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { StatusFacts } from '../status/status-facts.ts';
 import { OUTAGES, type Outage, type OutageSwitch } from './outage-switch.ts';
 

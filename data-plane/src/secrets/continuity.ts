@@ -1,5 +1,5 @@
 import type { FetchedSecret } from '@vaultplane/shared/backends/backend.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Binding } from './binding.ts';
 import type { BindingTable } from './binding-table.ts';
 import type { Cache } from './cache.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import { vectors } from '@vaultplane/shared/testing/vectors.ts';
+import type { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { startResolver } from './resolver.ts';
 import { type Script, ScriptedVault } from './testing/scripted-vault.ts';

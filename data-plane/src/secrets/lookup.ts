@@ -1,6 +1,6 @@
 import { BackendError } from '@vaultplane/shared/backend-error.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { triesNextReading } from '@vaultplane/shared/reference.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Binding } from './binding.ts';
 import type { Entry } from './entry.ts';
 import type { Held } from './held.ts';

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { type Resolver, type ResolverSettings, startResolver } from './resolver.ts';
 
 /** Longer than the usual ones: a machine that is busy with other tests is no outage. */

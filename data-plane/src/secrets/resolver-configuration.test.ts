@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { settled } from '@vaultplane/shared/testing/fake-clock.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { ResolverBench, shown } from './testing/resolver-bench.ts';
 
 describe('a configuration', () => {

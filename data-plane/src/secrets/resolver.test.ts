@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { settled } from '@vaultplane/shared/testing/fake-clock.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import fc from 'fast-check';
 import { ResolverBench, shown } from './testing/resolver-bench.ts';
 

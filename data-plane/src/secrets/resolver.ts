@@ -4,10 +4,10 @@ import { deadlinesOf, type SecretTag } from '@vaultplane/shared/backends/backend
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
 import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
 import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { credentialReferenceError } from '@vaultplane/shared/vaults/credential-reference.ts';
 import { envPrefixOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';

@@ -1,11 +1,11 @@
 import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/backends/address.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { Origin } from '@vaultplane/shared/upstream-policy/guard.ts';
 import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
 import { verdictOf } from '@vaultplane/shared/upstream-policy/verdict.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { destinationChanges } from '@vaultplane/shared/vaults/destination.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';

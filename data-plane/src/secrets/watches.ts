@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { Backoff, type Random } from './backoff.ts';
 import type { Resolved } from './resolved.ts';
 import type { SteadyTime } from './steady-time.ts';

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Doors, type DoorTls, isAllTls } from '@vaultplane/shared/doors.ts';
 import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
 import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { http, https } from '@vaultplane/shared/node-modules.ts';
 import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { asVaultplaneError, contentOf, sendContent, sendError, sendJson } from '../api/answer.ts';
 import { requireMethod } from '../api/guards.ts';
 import { listening } from '../listening.ts';

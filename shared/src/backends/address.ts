@@ -1,7 +1,7 @@
 import { type Delivered, decodeBase64 } from '../base64-decoded.ts';
-import { VaultplaneError } from '../errors.ts';
 import { printReference, type Reference, secondReading } from '../reference.ts';
 import type { Pick, SecretValue } from '../secret-value.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { optionField, optionValue } from '../vaults/field-value.ts';
 import type { SecretQuery } from '../vaults/vault-type.ts';

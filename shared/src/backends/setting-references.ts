@@ -1,7 +1,8 @@
 import { BackendError } from '../backend-error.ts';
-import { errorMessage, VaultplaneError } from '../errors.ts';
+import { errorMessage } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parseReference, triesNextReading } from '../reference.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
 import { type VaultSettings, vaultConfigOf } from '../vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '../vaults/vault-type.ts';

@@ -1,7 +1,7 @@
 import { isAbsolute, normalize } from 'node:path';
-import { VaultplaneError } from '../errors.ts';
 import { withoutByteOrderMark } from '../json-text.ts';
 import { parseReference } from '../reference.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
 import { parseDestinationPattern } from './destination.ts';
 import { Grant, type GrantForm } from './grant.ts';

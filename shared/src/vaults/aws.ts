@@ -1,4 +1,4 @@
-import { VaultplaneError } from '../errors.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import { regionWarning } from './aws-regions.ts';
 import { awsUses } from './aws-uses.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';

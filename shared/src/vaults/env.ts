@@ -1,4 +1,4 @@
-import { VaultplaneError } from '../errors.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
 /** What is put behind a variable's name for the one before: `DB_PASSWORD_PREVIOUS`. Source: Kong's env vault. */

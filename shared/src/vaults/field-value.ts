@@ -1,5 +1,5 @@
-import { VaultplaneError } from '../errors.ts';
 import { isPlainUrl } from '../plain-url.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import type { ConfigValue } from './entity.ts';
 import type { ConfigField, VaultType } from './vault-type.ts';
 

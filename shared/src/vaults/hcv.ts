@@ -1,4 +1,4 @@
-import { VaultplaneError } from '../errors.ts';
+import { VaultplaneError } from '../vaultplane-error.ts';
 import { hcvMissing } from './hcv-missing.ts';
 import { hcvUses } from './hcv-uses.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';

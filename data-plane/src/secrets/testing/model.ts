@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved } from '../resolver.ts';
 import type { Script } from './scripted-vault.ts';
 

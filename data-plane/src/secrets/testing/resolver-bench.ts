@@ -1,7 +1,7 @@
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import {
   type Resolved,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { BackendHarness, Capability, Undo } from '@vaultplane/shared/backends/testing/backend-contract.ts';
-import { VaultplaneError } from '@vaultplane/shared/errors.ts';
 import { createLog } from '@vaultplane/shared/log.ts';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
 import { suggestedPolicy } from '@vaultplane/shared/upstream-policy/testing/suggested-policy.ts';
+import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { type Resolver, startResolver } from '../resolver.ts';
 
