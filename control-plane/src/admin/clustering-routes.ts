@@ -1,6 +1,7 @@
 import { type ExportPublicKey, publicKeyPem } from '@vaultplane/shared/export-key.ts';
 import type { FastifyInstance } from 'fastify';
-import type { DataPlane, Fleet } from '../cluster/fleet.ts';
+import type { DataPlane } from '../cluster/data-plane-facts.ts';
+import type { Fleet } from '../cluster/fleet.ts';
 import type { FleetNodes } from '../store/fleet-nodes.ts';
 import { notFound } from './kong-error.ts';
 import { pageAnswer, pageQuery } from './paging.ts';

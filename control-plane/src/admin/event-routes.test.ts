@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { silentLog } from '@vaultplane/shared/log.ts';
 import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
-import type { DataPlane } from '../cluster/fleet.ts';
+import type { DataPlane } from '../cluster/data-plane-facts.ts';
 import { TestDataPlane } from '../cluster/testing/test-data-plane.ts';
 import type { Database } from '../store/database.ts';
 import { openEmbeddedDatabase } from '../store/embedded-database.ts';

@@ -2,7 +2,8 @@ import { canonicalJson } from '@vaultplane/shared/canonical.ts';
 import type { Clock } from '@vaultplane/shared/clock.ts';
 import { errorMessage } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import type { DataPlane, Fleet } from '../cluster/fleet.ts';
+import type { DataPlane } from '../cluster/data-plane-facts.ts';
+import type { Fleet } from '../cluster/fleet.ts';
 import type { Publisher } from '../cluster/publisher.ts';
 
 /** How often the fleet is looked at while somebody listens: data planes of other control planes are told by the database only. */

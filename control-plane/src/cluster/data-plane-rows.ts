@@ -1,6 +1,6 @@
 import type { Database } from '../store/database.ts';
 import { jsonbOf } from '../store/jsonb.ts';
-import type { DataPlane } from './fleet.ts';
+import type { DataPlane } from './data-plane-facts.ts';
 
 /** Data planes at one position, seen in one second, are a statement; of more such groups the rows are written. */
 const MOST_GROUPS = 10;

@@ -7,7 +7,8 @@ import { FakeClock, settled } from '@vaultplane/shared/testing/fake-clock.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
 import { FleetNodes } from '../store/fleet-nodes.ts';
 import { describeOnBothDatabases, stayingOpen, storeOn } from '../store/testing/stores.ts';
-import { type DataPlane, Fleet } from './fleet.ts';
+import type { DataPlane } from './data-plane-facts.ts';
+import { Fleet } from './fleet.ts';
 
 const OTHER = '22222222-2222-4222-8222-222222222222';
 const CONTROL_PLANE = '11111111-1111-4111-8111-111111111111';

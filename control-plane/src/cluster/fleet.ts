@@ -10,6 +10,7 @@ import type {
 } from '@vaultplane/shared/protocol.ts';
 import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
 import { type Database, DatabaseUnavailable } from '../store/database.ts';
+import type { DataPlane } from './data-plane-facts.ts';
 import { writePositions, writeRows } from './data-plane-rows.ts';
 import type { Commanded } from './fleet-commands.ts';
 import { MemoryBudget, type MemoryShare } from './memory-budget.ts';
@@ -38,35 +39,6 @@ const MAX_TOLD_BYTES = 64 * 1024 * 1024;
 
 /** While the database is away, so many data planes that have gone are still to be written; it will say of others that they are lost. */
 const MAX_GONE_UNWRITTEN = 1000;
-
-/** `normal`: works with what it was sent. `unknown`: has not said yet. `rejected`: could not apply what it was sent. */
-export type SyncStatus = 'unknown' | 'normal' | 'rejected';
-
-/** A data plane, as GET /clustering/data-planes shows it: Kong's members first, then ours. */
-export interface DataPlane {
-  id: string;
-  hostname: string;
-  ip: string | null;
-  /** The program's. */
-  version: string;
-  config_hash: string | null;
-  sync_status: SyncStatus;
-  /** Seconds since 1970. */
-  last_seen: number;
-  config_version: number | null;
-  config_timeline: string | null;
-  connected: boolean;
-  connected_at: number;
-  control_plane_id: string;
-  protocol: number;
-  /** Seconds since 1970. */
-  cert_expires_at: number | null;
-  references: ReportMessage['references'] | null;
-  /** The same counts by vault. */
-  vaults: NonNullable<ReportMessage['vaults']>;
-  rejected_vaults: ReportMessage['rejected_vaults'];
-  labels: Record<string, string>;
-}
 
 /** Of a data plane, what GET /clustering/status shows. */
 export type DataPlaneStatus = Pick<DataPlane, 'id' | 'config_hash' | 'hostname' | 'ip' | 'last_seen' | 'connected'>;

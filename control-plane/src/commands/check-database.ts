@@ -18,7 +18,7 @@ import { migrateIn, migrationStatus, tablesOf } from '../store/migrations.ts';
 import { openDatabase } from '../store/open-store.ts';
 import { type StoredVault, VaultSealing } from '../store/vault-sealing.ts';
 import { VAULT_COLUMNS } from '../store/vaults-in-transaction.ts';
-import type { Finding } from './check.ts';
+import type { Finding } from './finding.ts';
 import { isNotMadeYet } from './migrate.ts';
 
 /** Another control plane's transaction, for which a migration would have to wait. */

@@ -7,7 +7,7 @@ import { ownStatus } from '@vaultplane/shared/own-status.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import { listening } from '../listener.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
-import type { Finding } from './check.ts';
+import type { Finding } from './finding.ts';
 
 const STATUS_TIMEOUT_MS = 2000;
 const LISTENS = ['status_listen', 'cluster_listen', 'admin_listen'] as const;

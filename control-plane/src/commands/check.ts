@@ -16,12 +16,7 @@ import { type ControlPlaneSettings, exportOf } from '../settings.ts';
 import { keyringFile } from '../store/keyring-file.ts';
 import { checkDatabase } from './check-database.ts';
 import { checkDataDirectory, checkListening } from './check-machine.ts';
-
-export interface Finding {
-  what: string;
-  ok: boolean;
-  says: string;
-}
+import type { Finding } from './finding.ts';
 
 /** `check`: whether a start could succeed, found out without changing anything. */
 export async function checkSetup(settings: ControlPlaneSettings) {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { canonicalJson } from '@vaultplane/shared/canonical.ts';
-import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
+import { LongWork } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
+import { changesOf, hasSameContent, type VaultChange } from './vault-change.ts';
 import type { VaultSealing } from './vault-sealing.ts';
 import type { VaultsInTransaction } from './vaults-in-transaction.ts';
 
@@ -17,15 +17,6 @@ export class VaultConflict extends Error {
     this.field = field;
     this.value = value;
   }
-}
-
-/** What a change did to one vault. */
-export interface VaultChange {
-  vaultId: string;
-  /** Null where it was not there. */
-  before: VaultEntity | null;
-  /** Null where it is gone. */
-  after: VaultEntity | null;
 }
 
 /**
@@ -132,37 +123,6 @@ export class ConfigEdit {
     this.#before.set(id, before ?? null);
     if (before) this.#made.put(before);
   }
-}
-
-/** What has become of vaults, by their ids: of each that differs now. */
-export async function changesOf(
-  before: ReadonlyMap<string, VaultEntity | null>,
-  made: KnownVaults,
-): Promise<VaultChange[]> {
-  const changes = await mapInTurns(before, ([vaultId, was]) => {
-    const after = made.find({ id: vaultId }) ?? null;
-    return isSameVault(was, after) ? undefined : { vaultId, before: was, after };
-  });
-  return changes.filter((change) => change !== undefined);
-}
-
-function isSameVault(a: VaultEntity | null, b: VaultEntity | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.updated_at === b.updated_at && hasSameContent(a, b);
-}
-
-/** Whether two vaults differ in no more than when they were changed. */
-function hasSameContent(a: VaultEntity, b: VaultEntity): boolean {
-  // What is compared soonest first: most that differ do so in their description.
-  return (
-    a.description === b.description &&
-    a.id === b.id &&
-    a.prefix === b.prefix &&
-    a.name === b.name &&
-    a.created_at === b.created_at &&
-    canonicalJson(a.tags) === canonicalJson(b.tags) &&
-    canonicalJson(a.config) === canonicalJson(b.config)
-  );
 }
 
 /** The members in the order in which they are read back. */

@@ -1,8 +1,8 @@
 import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import type { VaultChange } from './config-edit.ts';
 import { positionOf } from './config-state.ts';
 import type { Queryable } from './database.ts';
+import type { VaultChange } from './vault-change.ts';
 import type { StoredVault, VaultSealing } from './vault-sealing.ts';
 
 // PGlite runs in this process: what one statement reads is bounded, however long the log is.

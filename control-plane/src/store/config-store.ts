@@ -4,12 +4,13 @@ import { StartError } from '@vaultplane/shared/errors.ts';
 import type { Keyring } from '@vaultplane/shared/keyring.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import type { Actor, WriteRequest } from './audit-log.ts';
-import type { ConfigEdit, VaultChange } from './config-edit.ts';
+import type { ConfigEdit } from './config-edit.ts';
 import { type ConfigChange, ConfigLog, type ConfigVersion, type ListedVersion } from './config-log.ts';
 import { positionOf, type StorePosition } from './config-state.ts';
 import { type Changed, type ConfigCommit, ConfigWriter } from './config-writer.ts';
 import type { Database, Queryable } from './database.ts';
 import type { VaultKey } from './known-vaults.ts';
+import type { VaultChange } from './vault-change.ts';
 import { type StoredVault, VaultSealing, type WithheldVault } from './vault-sealing.ts';
 import { allVaults, findVault, VAULT_COLUMNS } from './vaults-in-transaction.ts';
 

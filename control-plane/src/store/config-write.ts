@@ -1,9 +1,9 @@
 import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import { type Actor, auditRequestRow, INSERT_AUDIT_REQUESTS, type WriteRequest } from './audit-log.ts';
-import type { VaultChange } from './config-edit.ts';
 import { MARK, type MarkedPosition } from './config-state.ts';
 import type { Queryable } from './database.ts';
+import type { VaultChange } from './vault-change.ts';
 import type { VaultSealing } from './vault-sealing.ts';
 import { VAULT_COLUMNS } from './vaults-in-transaction.ts';
 

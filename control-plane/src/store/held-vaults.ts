@@ -1,6 +1,6 @@
-import type { VaultChange } from './config-edit.ts';
 import type { MarkedPosition } from './config-state.ts';
 import { KnownVaults } from './known-vaults.ts';
+import type { VaultChange } from './vault-change.ts';
 
 /** Vaults and absences of some that are held at most; beyond it all are forgotten, and read again when they are needed. */
 const MOST_HELD = 4000;

@@ -1,9 +1,9 @@
 import { nextTurn } from '@vaultplane/shared/next-turn.ts';
 import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { changesOf, type VaultChange } from './config-edit.ts';
 import { MARK, type MarkedPosition } from './config-state.ts';
 import type { Queryable } from './database.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
+import { changesOf, type VaultChange } from './vault-change.ts';
 import type { StoredVault, VaultSealing } from './vault-sealing.ts';
 
 /** The columns of a vault, in the order of its members. */

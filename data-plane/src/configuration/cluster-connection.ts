@@ -3,7 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
 import { localProblemOf } from '@vaultplane/shared/backends/connection-problem.ts';
 import { certificatesIn, chainProblem, usageProblem, validityProblem } from '@vaultplane/shared/certificate-chain.ts';
-import { LINK_TRUST, type LinkTrust } from '@vaultplane/shared/common-settings.ts';
+import { LINK_TRUST } from '@vaultplane/shared/common-settings.ts';
 import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { lookup } from '@vaultplane/shared/names/lookup.ts';
@@ -12,38 +12,7 @@ import { tls } from '@vaultplane/shared/node-modules.ts';
 import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { openTunnel } from '@vaultplane/shared/proxies/tunnel.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
-import type { DataPlaneSettings } from '../settings.ts';
-
-/** How this data plane shows who it is, and whom it takes for its control plane (specification.md §2, cluster_mtls). */
-export interface LinkCredentials {
-  certificate: string;
-  key: string;
-  /**
-   * `shared`: the peer must show the very same certificate. `pki`: one signed by `ca`, for the right name. `enrolled`: one
-   * signed by `ca`, the cluster's own, which is for a server alone.
-   */
-  mtls: LinkTrust;
-  ca?: string;
-  /** `enrolled`: who this node is. */
-  nodeId?: string;
-  /** `pki`: the control plane's certificate must be for a server alone. */
-  strictUsage?: boolean;
-  allowedCommonNames?: readonly string[];
-  /** The name to check instead of the address's host. */
-  serverName?: string;
-}
-
-export type LinkSettings = Pick<
-  DataPlaneSettings,
-  | 'cluster_cert'
-  | 'cluster_cert_key'
-  | 'cluster_mtls'
-  | 'cluster_ca_cert'
-  | 'cluster_allowed_common_names'
-  | 'cluster_server_name'
-  | 'data_dir'
-> &
-  Partial<Pick<DataPlaneSettings, 'cluster_strict_usage'>>;
+import type { LinkCredentials, LinkSettings } from './link-credentials.ts';
 
 /** Reads the certificates that the settings name. @throws StartError naming the setting, the file and what is wrong */
 export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkCredentials> {

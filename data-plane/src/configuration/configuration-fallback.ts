@@ -6,8 +6,8 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import type { Address } from '@vaultplane/shared/network-address.ts';
 import type { Place } from '@vaultplane/shared/places/place.ts';
 import { ExportRefused, type ExportTrust, openExport } from '@vaultplane/shared/snapshot-export.ts';
-import type { LinkCredentials } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
+import type { LinkCredentials } from './link-credentials.ts';
 import type { TrustedKeys } from './trusted-keys.ts';
 
 /** The control plane has this long to answer first. */

@@ -11,7 +11,6 @@ import { recordedLog } from '../testing/recorded-log.ts';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { TestControlPlane, type TestControlPlaneOptions } from '../testing/test-control-plane.ts';
 import { OTHER_TIMELINE, snapshotOf, TIMELINE } from '../testing/vault-entities.ts';
-import type { LinkCredentials } from './cluster-connection.ts';
 import { openConfiguration } from './configuration.ts';
 import {
   FIRST_BACKOFF_MS,
@@ -20,6 +19,7 @@ import {
   LONGEST_BACKOFF_MS,
   startControlPlaneLink,
 } from './control-plane-link.ts';
+import type { LinkCredentials } from './link-credentials.ts';
 import { TrustedKeys } from './trusted-keys.ts';
 
 describe('the link to a control plane', { skip: noCertificates }, () => {

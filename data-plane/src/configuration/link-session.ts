@@ -12,8 +12,9 @@ import {
   type WelcomeMessage,
 } from '@vaultplane/shared/protocol.ts';
 import { type RawData, WebSocket } from 'ws';
-import { explainConnectionError, type LinkCredentials, peerProblem } from './cluster-connection.ts';
+import { explainConnectionError, peerProblem } from './cluster-connection.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
+import type { LinkCredentials } from './link-credentials.ts';
 import { type Inventory, ReferenceTelling } from './reference-telling.ts';
 
 export const PING_INTERVAL_MS = 5_000;

@@ -1,7 +1,8 @@
 import { looksLikeReference } from '@vaultplane/shared/reference.ts';
 import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
 import { ClientError } from '../client/client.ts';
-import { type LookupResult, lookupError } from './lookup.ts';
+import type { LookupResult } from './lone-lookup.ts';
+import { lookupError } from './lookup.ts';
 
 /** A value that no environment variable can have. */
 export class UnfitValue extends Error {

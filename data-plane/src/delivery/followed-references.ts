@@ -1,5 +1,5 @@
 import { type Client, ClientError } from '../client/client.ts';
-import type { LookupResult } from './lookup.ts';
+import type { LookupResult } from './lone-lookup.ts';
 
 export interface FollowOptions {
   client: Client;

@@ -2,7 +2,7 @@ import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { aborted } from '@vaultplane/shared/lifecycle.ts';
 import type { Client } from '../client/client.ts';
 import { followReferences } from './followed-references.ts';
-import type { LookupResult } from './lookup.ts';
+import type { LookupResult } from './lone-lookup.ts';
 import { OwedTask } from './owed-task.ts';
 import { OutputGone } from './rendered-output.ts';
 import type { Rendering } from './rendering.ts';

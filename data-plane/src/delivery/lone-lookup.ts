@@ -10,7 +10,8 @@ import { readSnapshotFile, type SavedConfiguration } from '../configuration/snap
 import { startResolver } from '../secrets/resolver.ts';
 import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
 import { readPolicy } from '../upstream-policy.ts';
-import type { LookupResult } from './lookup.ts';
+
+export type LookupResult = Secret | ClientError;
 
 /**
  * Resolves references once with no data plane running, from the settings and the configuration that the disk has, under the

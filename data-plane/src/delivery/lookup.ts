@@ -1,10 +1,9 @@
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
-import { type ClientError, DataPlaneUnreachable, type Secret } from '../client/client.ts';
+import { type ClientError, DataPlaneUnreachable } from '../client/client.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { connectLocally } from './local-data-plane.ts';
-
-export type LookupResult = Secret | ClientError;
+import type { LookupResult } from './lone-lookup.ts';
 
 /**
  * Resolves references for a command: through the data plane that runs on this machine with the same settings, and

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { fileError } from '@vaultplane/shared/shown-text.ts';
 import { ClientError } from '../client/client.ts';
-import { type LookupResult, lookupError } from './lookup.ts';
+import type { LookupResult } from './lone-lookup.ts';
+import { lookupError } from './lookup.ts';
 import type { RenderedOutput, WriteSignals } from './rendered-output.ts';
 import { Template } from './template.ts';
 

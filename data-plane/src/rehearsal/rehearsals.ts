@@ -3,6 +3,7 @@ import type { Log } from '@vaultplane/shared/log.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { StatusFacts } from '../status/status-facts.ts';
 import { OUTAGES, type Outage, type OutageSwitch } from './outage-switch.ts';
+import type { RehearsalFacts } from './rehearsal-facts.ts';
 
 /** What is to be rehearsed. */
 export interface RehearsalOrder {
@@ -10,14 +11,6 @@ export interface RehearsalOrder {
   /** It is over after so long, whoever is still there. */
   seconds: number;
   strict: boolean;
-}
-
-/** The rehearsal that goes on, as /status shows it. */
-export interface RehearsalFacts {
-  outage: Outage;
-  strict: boolean;
-  began_at: string;
-  ends_at: string;
 }
 
 export interface RehearsalProgress {

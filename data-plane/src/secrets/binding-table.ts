@@ -1,8 +1,14 @@
-import { type Binding, bindingKey } from './binding.ts';
 import type { ResolvedValue } from './resolved.ts';
 
 /** Where a binding stands in the table. */
 export type Slot = number;
+
+/** What the table knows of a reference in use. */
+export interface Bound {
+  /** The reference and the role, as `bindingKey` makes them one text. */
+  readonly key: string;
+  readonly roleArn: string | undefined;
+}
 
 const FIRST_CAPACITY = 64;
 
@@ -11,7 +17,7 @@ const FIRST_CAPACITY = 64;
  * and writes stands side by side in arrays, not in objects that are spread over the heap, and in as few bytes as will do:
  * with many references most of a lookup's time goes into memory that is not in the processor's cache.
  */
-export class BindingTable {
+export class BindingTable<Binding extends Bound> {
   /** By key, the one that was considered last at the end. */
   readonly #slots = new Map<string, Slot>();
   /** By slot: null where the slot is free. */
@@ -130,4 +136,9 @@ export class BindingTable {
     ends.set(this.#ends);
     this.#ends = ends;
   }
+}
+
+/** Unique among references and roles: no valid reference begins as a role's ARN does. */
+export function bindingKey(text: string, roleArn: string | undefined): string {
+  return roleArn === undefined ? text : `${roleArn} ${text}`;
 }

@@ -2,7 +2,7 @@ import { type Address, addressOf, deliver, type Lifetimes } from '@vaultplane/sh
 import { parseReference, type Reference } from '@vaultplane/shared/reference.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
-import type { BindingTable, Slot } from './binding-table.ts';
+import { type BindingTable, bindingKey, type Slot } from './binding-table.ts';
 import type { Entry, EntryUse, EntryUser } from './entry.ts';
 import type { Held } from './held.ts';
 import type { State } from './lifecycle.ts';
@@ -33,7 +33,7 @@ export class Binding implements EntryUser {
   /** By reading; most references have one. */
   #first: Entry | null = null;
   #second: Entry | null = null;
-  readonly #table: BindingTable;
+  readonly #table: BindingTable<Binding>;
   /** Null once it is released: a lookup that began before still has it, and the slot may be another's by then. */
   #slot: Slot | null;
   /** The last use that was considered. */
@@ -45,7 +45,7 @@ export class Binding implements EntryUser {
    * @param roleArn the role to ask under, in place of the vault's own
    * @throws VaultplaneError invalid_option, unsupported_version; access_denied for a role that the vault does not allow
    */
-  constructor(text: string, reference: Reference, vault: Vault, table: BindingTable, roleArn?: string) {
+  constructor(text: string, reference: Reference, vault: Vault, table: BindingTable<Binding>, roleArn?: string) {
     this.text = text;
     this.roleArn = roleArn;
     this.#vault = vault;
@@ -255,11 +255,6 @@ const READINGS = [0, 1];
 
 /** Of references that say nothing but a path. */
 const plainScopes = new WeakMap<Vault, SecretScope>();
-
-/** Unique among references and roles: no valid reference begins as a role's ARN does. */
-export function bindingKey(text: string, roleArn: string | undefined): string {
-  return roleArn === undefined ? text : `${roleArn} ${text}`;
-}
 
 /** Whether a call may name this role for this vault; it may always name none. */
 export function mayAssume({ config }: Vault, roleArn: string | undefined): boolean {

@@ -30,7 +30,7 @@ export interface ContinuityOptions {
   time: SteadyTime;
   random: () => number;
   cache: Cache;
-  bindings: BindingTable;
+  bindings: BindingTable<Binding>;
   /** @throws VaultplaneError where the reference means nothing now */
   bind(reference: string, roleArn: string | undefined): Binding;
   entryOf(binding: Binding, reading: number): Entry;

@@ -59,7 +59,7 @@ export class Resolver {
   readonly #refresher: Refresher;
   readonly #refreshNow: RefreshNow;
   readonly #watches: Watches;
-  readonly #bindings = new BindingTable();
+  readonly #bindings = new BindingTable<Binding>();
   /** Counts configurations, so that a lookup notices that it began under another one. */
   #epoch = 0;
   #policy: UpstreamPolicy;

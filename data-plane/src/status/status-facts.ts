@@ -8,7 +8,7 @@ import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
 import type { TrustFacts } from '../configuration/trusted-keys.ts';
 import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
 import type { Prefetching } from '../prefetch/prefetching.ts';
-import type { RehearsalFacts, Rehearsals } from '../rehearsal/rehearsals.ts';
+import type { RehearsalFacts } from '../rehearsal/rehearsal-facts.ts';
 import type { CallCounts, Resolver } from '../secrets/resolver.ts';
 import type { RejectedVault } from '../secrets/vault-directory.ts';
 import type { VaultFileFacts } from '../secrets/vault-file.ts';
@@ -85,7 +85,7 @@ export interface StatusSources {
   lookups: Lookups;
   refusals: Refusals;
   watchers: () => number;
-  rehearsals: Rehearsals;
+  rehearsals: { readonly facts: RehearsalFacts | null };
   connections: () => number;
   prefetching: Prefetching;
   settingReferences: () => SettingReferenceFacts;

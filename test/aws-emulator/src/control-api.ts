@@ -1,22 +1,50 @@
 import { AwsError } from './aws-error.ts';
+import type { Call, CallMatch } from './call-log.ts';
 import { ControlServer, done, ok, orderRoutes, type Reply, type Routes } from './control-server.ts';
-import type { Emulator } from './emulator.ts';
 import { IMDS_MODES, type ImdsMode, type Machine } from './metadata-endpoint.ts';
+import type { AwsOrderBook } from './order-book.ts';
 import { parseMatch } from './order-book.ts';
+import type { OrderedEmulator } from './ordered-emulator.ts';
 import { members, type PrincipalSpec, type RoleSpec } from './principal.ts';
+import type { Seed, SeededSecret } from './seed.ts';
 import { parseSecret, parseSeed } from './seed.ts';
 import { SpecError } from './spec-error.ts';
 
+/** What of an `Emulator` is done by HTTP. */
+export interface ControlledEmulator extends OrderedEmulator<Call, CallMatch, AwsOrderBook> {
+  readonly url: string;
+  readonly imdsUrl: string;
+  readonly containerCredentialsUrl: string;
+  readonly region: string;
+  readonly credentials: { accessKeyId: string };
+  putSeeded(seeded: SeededSecret): object;
+  describeSecret(region: string, id: string): object | null;
+  deleteSecret(region: string, id: string): boolean;
+  clearSecrets(): void;
+  seed(seed: Seed): void;
+  principals(): object[];
+  addPrincipal(principal: PrincipalSpec): void;
+  removePrincipal(name: string, account?: string): boolean;
+  roles(): string[];
+  addRole(role: RoleSpec): string;
+  removeRole(nameOrArn: string): boolean;
+  issueCredentials(role: string, session?: string, seconds?: number): object;
+  expireCredentials(accessKeyId: string): boolean;
+  revokeCredentials(accessKeyId: string): boolean;
+  readonly machine: Readonly<Machine>;
+  setMachine(changes: Partial<Machine>): void;
+}
+
 /** All that `Emulator` does in process, for others. */
 export class ControlApi extends ControlServer {
-  constructor(emulator: Emulator, remote: boolean) {
+  constructor(emulator: ControlledEmulator, remote: boolean) {
     super(routes(emulator), remote, (error) =>
       error instanceof AwsError ? { error: error.message, code: error.code } : null,
     );
   }
 }
 
-function routes(emulator: Emulator): Routes {
+function routes(emulator: ControlledEmulator): Routes {
   return {
     'GET health': () => ok({ status: 'ok', ...addresses(emulator) }),
     ...orderRoutes(emulator, parseMatch),
@@ -58,12 +86,12 @@ function routes(emulator: Emulator): Routes {
   };
 }
 
-function addresses(emulator: Emulator) {
+function addresses(emulator: ControlledEmulator) {
   const { url, imdsUrl, containerCredentialsUrl, region, credentials } = emulator;
   return { url, imdsUrl, containerCredentialsUrl, region, accessKeyId: credentials.accessKeyId };
 }
 
-function issue(emulator: Emulator, json: unknown): Reply {
+function issue(emulator: ControlledEmulator, json: unknown): Reply {
   const { role, session, seconds } = members(json, 'a request for credentials', ['role', 'session', 'seconds']);
   if (typeof role !== 'string') throw new SpecError('role is a name or an ARN');
   if (session !== undefined && typeof session !== 'string') throw new SpecError('session is a string');

@@ -1,7 +1,7 @@
 import { Agent, type RequestOptions, request } from 'node:http';
 import type { Answer } from '../../e2e/deployment.ts';
-import { LETTERS } from './drill.ts';
 import type { Secrets } from './secrets.ts';
+import { LETTERS } from './timeline.ts';
 
 /** What applications beside the data plane saw while a drill went on. */
 export interface Figures {

@@ -1,7 +1,7 @@
 import type { Emulator } from '@vaultplane/aws-emulator/emulator.ts';
 import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts';
 import { INTERVAL_MS } from './applications.ts';
-import { LETTERS } from './drill.ts';
+import { LETTERS } from './timeline.ts';
 
 /** Looks at a data plane's status and at AWS's calls at every interval, and writes down what it saw. */
 export class Observer {

@@ -1,8 +1,9 @@
 import { type Figures, INTERVAL_MS } from './applications.ts';
-import type { Drill, DrillReport, Timeline } from './drill.ts';
+import type { Drill, DrillReport } from './drill.ts';
 import { missing } from './machine.ts';
 import { Observer } from './observer.ts';
 import { Stage } from './stage.ts';
+import type { Timeline } from './timeline.ts';
 
 const NO_FIGURES: Figures = { served: 0, failed: 0, excused: 0, wrong: 0, longestGapMs: 0, longestStalenessMs: 0 };
 

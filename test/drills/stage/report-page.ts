@@ -1,6 +1,7 @@
 import { escapeHtml } from '../../html.ts';
-import type { DrillEvent, DrillReport } from './drill.ts';
+import type { DrillReport } from './drill.ts';
 import { FIGURES, figures } from './report-table.ts';
+import type { DrillEvent } from './timeline.ts';
 import { timelinePicture } from './timeline-picture.ts';
 
 /** The reports as one page of HTML that needs nothing else: a table, and for each drill its picture and its story. */

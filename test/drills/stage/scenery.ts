@@ -9,12 +9,12 @@ import type { GrantForm } from '@vaultplane/shared/upstream-policy/grant.ts';
 import { type ControlPlane, type DataPlane, Deployment, THIS_HOST } from '../../e2e/deployment.ts';
 import { Applications, type Doorway } from './applications.ts';
 import { ClusterCertificate } from './cluster-certificate.ts';
-import type { Scene } from './drill.ts';
 import { fastTime, SettableClock } from './faked-time.ts';
 import { LinkProxy } from './link-proxy.ts';
 import { FarHost, mountSmall, NEAR_HOST } from './machine.ts';
 import { callsOf } from './observer.ts';
 import { Player } from './player.ts';
+import type { Scene } from './scene.ts';
 import { Secrets } from './secrets.ts';
 
 /** Member `foo` of a secret that is rotated all the time, of a vault with a short ttl. */

@@ -1,12 +1,12 @@
 // Many data planes' links in one process: `node simulated-fleet-main.ts`, its settings as a message over IPC.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { LinkCredentials } from '@vaultplane/data-plane/configuration/cluster-connection.ts';
 import { Configuration } from '@vaultplane/data-plane/configuration/configuration.ts';
 import {
   type ControlPlaneLink,
   startControlPlaneLink,
 } from '@vaultplane/data-plane/configuration/control-plane-link.ts';
+import type { LinkCredentials } from '@vaultplane/data-plane/configuration/link-credentials.ts';
 import type { SnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import { systemClock } from '@vaultplane/shared/clock.ts';
 import { silentLog } from '@vaultplane/shared/log.ts';

@@ -4,8 +4,8 @@ import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configu
 import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
 import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts';
 import { Applications, type Doorway } from './applications.ts';
-import type { DrillEvent } from './drill.ts';
 import { ROTATING, Scenery } from './scenery.ts';
+import type { DrillEvent } from './timeline.ts';
 
 export { IN_GOOGLE, IN_OPENBAO, KEPT, PLAIN, ROTATING, ROTATING_USER } from './scenery.ts';
 

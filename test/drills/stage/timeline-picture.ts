@@ -1,5 +1,5 @@
 import { escapeHtml } from '../../html.ts';
-import { type DrillEvent, LETTERS, type Timeline } from './drill.ts';
+import { type DrillEvent, LETTERS, type Timeline } from './timeline.ts';
 
 const WIDTH = 1000;
 const LABELS = 250;

@@ -1,8 +1,15 @@
+import type { KeyObject } from 'node:crypto';
 import { createVerify } from 'node:crypto';
-import type { Iam } from './iam.ts';
 
 /** What a service account has signed: as a request for a token, or in the place of one. */
 export type Assertion = { email: string; audience: unknown; scopes: string[] };
+
+/** Whose assertions are believed. */
+export interface Accounts {
+  /** Undefined where there is no such account. */
+  principal(email: string): unknown;
+  publicKeys(email: string): KeyObject[];
+}
 
 /** How far the caller's clock may be ahead, seconds. */
 const SKEW_SECONDS = 300;
@@ -14,15 +21,15 @@ const TOKEN_SCOPES = ['https://www.googleapis.com/auth/cloud-platform'];
  *
  * @returns what is wrong, in Google's words, as a string
  */
-export function verifyAssertion(jwt: string, iam: Iam, nowMs: number): Assertion | string {
+export function verifyAssertion(jwt: string, accounts: Accounts, nowMs: number): Assertion | string {
   const [head, payload, signature] = jwt.split('.');
   const header = parsed(head);
   const claims = parsed(payload);
   if (header === null || claims === null) return 'Bad Request';
   if (header.alg !== 'RS256' || signature === undefined) return 'Invalid JWT Signature.';
   const { iss, aud, scope, iat, exp } = claims;
-  if (typeof iss !== 'string' || !iam.principal(iss)) return 'Invalid grant: account not found';
-  const signed = iam
+  if (typeof iss !== 'string' || !accounts.principal(iss)) return 'Invalid grant: account not found';
+  const signed = accounts
     .publicKeys(iss)
     .some((key) => createVerify('RSA-SHA256').update(`${head}.${payload}`).verify(key, signature, 'base64url'));
   if (!signed) return 'Invalid JWT Signature.';

@@ -1,22 +1,46 @@
 import { ControlServer, done, ok, orderRoutes, type Routes } from '@vaultplane/aws-emulator/control-server.ts';
+import type { OrderedEmulator } from '@vaultplane/aws-emulator/ordered-emulator.ts';
 import { members } from '@vaultplane/aws-emulator/principal.ts';
 import { SpecError } from '@vaultplane/aws-emulator/spec-error.ts';
-import type { GcpEmulator, MachineChanges } from './emulator.ts';
-import { parseGoogleMatch } from './google-call.ts';
+import { type GoogleCall, type GoogleCallMatch, parseGoogleMatch } from './google-call.ts';
 import { GoogleError } from './google-error.ts';
+import type { Machine } from './metadata-endpoint.ts';
 import type { PrincipalSpec } from './principal.ts';
-import { parseSecret, parseSeed } from './seed.ts';
+import { parseSecret, parseSeed, type Seed, type SeededSecret } from './seed.ts';
+
+export type MachineChanges = { project?: string; serviceAccount?: string | null; tokenSeconds?: number };
+
+/** What of a `GcpEmulator` is done by HTTP. */
+export interface ControlledEmulator extends OrderedEmulator<GoogleCall, GoogleCallMatch> {
+  readonly url: string;
+  readonly metadataHost: string;
+  readonly project: string;
+  putSeeded(seeded: SeededSecret): object;
+  describeSecret(name: string, project?: string): object | null | undefined;
+  deleteSecret(name: string, project?: string): boolean;
+  clearSecrets(): void;
+  seed(seed: Seed): void;
+  principals(): object[];
+  addPrincipal(principal: PrincipalSpec): void;
+  removePrincipal(email: string): boolean;
+  createKey(email?: string): object;
+  deleteKey(id: string): boolean;
+  createUser(email?: string): object;
+  revokeTokens(email?: string): number;
+  readonly machine: Readonly<Machine>;
+  setMachine(changes: MachineChanges): void;
+}
 
 /** All that `GcpEmulator` does in process, for others. */
 export class ControlApi extends ControlServer {
-  constructor(emulator: GcpEmulator, remote: boolean) {
+  constructor(emulator: ControlledEmulator, remote: boolean) {
     super(routes(emulator), remote, (error) =>
       error instanceof GoogleError ? { error: error.message, code: error.code } : null,
     );
   }
 }
 
-function routes(emulator: GcpEmulator): Routes {
+function routes(emulator: ControlledEmulator): Routes {
   return {
     'GET health': () =>
       ok({ status: 'ok', url: emulator.url, metadataHost: emulator.metadataHost, project: emulator.project }),

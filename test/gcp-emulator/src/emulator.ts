@@ -11,7 +11,7 @@ import {
 import { OrderBook } from '@vaultplane/aws-emulator/order-book.ts';
 import { OrderedEmulator } from '@vaultplane/aws-emulator/ordered-emulator.ts';
 import { headerValues, type ReceivedRequest } from '@vaultplane/aws-emulator/signature.ts';
-import { ControlApi } from './control-api.ts';
+import { ControlApi, type MachineChanges } from './control-api.ts';
 import { type GoogleCall, type GoogleCallMatch, matchesGoogleCall, parseGoogleMatch } from './google-call.ts';
 import { GOOGLE_ERRORS, type GoogleError, googleError, json, refuse, refusePage, refuseToken } from './google-error.ts';
 import { type AuthorizedUser, Iam, type ServiceAccountKey } from './iam.ts';
@@ -50,8 +50,6 @@ export type GcpEmulatorOptions = {
   /** Lets others than this machine use `/_emulator`. */
   remoteControl?: boolean;
 };
-
-export type MachineChanges = { project?: string; serviceAccount?: string | null; tokenSeconds?: number };
 
 /** Starts an emulator; the caller stops it. Rejects with the system's error when the port is taken. */
 export async function startGcpEmulator(options: GcpEmulatorOptions = {}): Promise<GcpEmulator> {

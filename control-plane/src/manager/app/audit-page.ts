@@ -5,7 +5,7 @@ import { useFleet } from './fleet-feed.ts';
 import { firstPages } from './history-page.ts';
 import { html } from './html.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
+import type { PageProps } from './page-props.ts';
 import { go, hrefOf } from './route.ts';
 import { timeText } from './time-text.ts';
 

@@ -5,8 +5,8 @@ import type { ChartLine } from './chart.ts';
 import { type FleetFeed, useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { Empty } from './loading.ts';
-import type { PageProps } from './main.ts';
 import { Modal } from './modal.ts';
+import type { PageProps } from './page-props.ts';
 import { agoText, countText, durationText, timeText } from './time-text.ts';
 import { useNarrow, VirtualRows } from './virtual-rows.ts';
 

@@ -6,8 +6,8 @@ import { DiffView } from './diff-view.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
 import { Modal } from './modal.ts';
+import type { PageProps } from './page-props.ts';
 import { go, hrefOf } from './route.ts';
 import { countedText, timeText } from './time-text.ts';
 

@@ -1,44 +1,14 @@
 import { render, type VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { AdminApi, ApiError } from './admin-api.ts';
-import { AuditPage } from './audit-page.ts';
 import { FleetFeed, useFleet } from './fleet-feed.ts';
-import { FleetPage } from './fleet-page.ts';
-import { HistoryPage } from './history-page.ts';
 import { html } from './html.ts';
 import { Problem } from './loading.ts';
-import { NodesPage } from './nodes-page.ts';
-import { OutagesPage } from './outages-page.ts';
-import { ReferencesPage } from './references-page.ts';
-import { type Route, useRoute } from './route.ts';
+import { PAGES } from './pages.ts';
+import { useRoute } from './route.ts';
 import { SignIn } from './sign-in.ts';
 import { timeText } from './time-text.ts';
 import { VaultEditor } from './vault-editor.ts';
-import { VaultsPage } from './vaults-page.ts';
-
-export interface PageProps {
-  api: AdminApi;
-  feed: FleetFeed;
-  route: Route;
-}
-
-interface Page {
-  name: string;
-  title: string;
-  icon: string;
-  component: (props: PageProps) => VNode;
-  adminOnly?: true;
-}
-
-const PAGES: readonly Page[] = [
-  { name: 'fleet', title: 'Fleet', icon: '▦', component: FleetPage },
-  { name: 'nodes', title: 'Nodes', icon: '◈', component: NodesPage },
-  { name: 'vaults', title: 'Vaults', icon: '▣', component: VaultsPage },
-  { name: 'references', title: 'References', icon: '⇄', component: ReferencesPage },
-  { name: 'outages', title: 'Outages', icon: '▲', component: OutagesPage },
-  { name: 'history', title: 'History', icon: '↺', component: HistoryPage },
-  { name: 'audit', title: 'Audit', icon: '☰', component: AuditPage, adminOnly: true },
-];
 
 function App(): VNode {
   const api = useMemo(() => new AdminApi(), []);

@@ -5,8 +5,8 @@ import type { AdminApi } from './admin-api.ts';
 import { html } from './html.ts';
 import { Invitations } from './invitations-part.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
 import { Modal } from './modal.ts';
+import type { PageProps } from './page-props.ts';
 import { countText, timeText } from './time-text.ts';
 
 interface Node {

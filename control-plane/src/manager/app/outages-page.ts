@@ -4,7 +4,7 @@ import { DrillsPart } from './drills-part.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { LoadedPart, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
+import type { PageProps } from './page-props.ts';
 import { hrefOf } from './route.ts';
 import { agoText, countedText, countText, durationText } from './time-text.ts';
 

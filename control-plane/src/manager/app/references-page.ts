@@ -5,7 +5,7 @@ import { type AdminApi, errorText, type FleetReference, type Refresh, type Servi
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
+import type { PageProps } from './page-props.ts';
 import { countedText, countText, durationText } from './time-text.ts';
 import { useNarrow, VirtualRows } from './virtual-rows.ts';
 

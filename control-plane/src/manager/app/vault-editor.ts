@@ -6,8 +6,8 @@ import { CredentialWarning, credentialErrors, type Given, GivenAs, isLiteral, MA
 import { DiffView } from './diff-view.ts';
 import { html } from './html.ts';
 import { LoadedPart, Problem, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
 import { Modal } from './modal.ts';
+import type { PageProps } from './page-props.ts';
 import { go } from './route.ts';
 import { VaultImpact } from './vault-impact.ts';
 

@@ -5,7 +5,7 @@ import { isMasked, isWithheld } from './credential-field.ts';
 import { useFleet } from './fleet-feed.ts';
 import { html } from './html.ts';
 import { Empty, LoadedPart, useLoaded } from './loading.ts';
-import type { PageProps } from './main.ts';
+import type { PageProps } from './page-props.ts';
 import { ReferenceBuilder } from './reference-builder.ts';
 import { hrefOf } from './route.ts';
 import { countedText, durationText, timeText } from './time-text.ts';
