@@ -1,5 +1,6 @@
 import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
 import type { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
+import { openPlace } from '@vaultplane/shared/backends/open-place.ts';
 import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
 import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
 import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
@@ -10,7 +11,6 @@ import { printListen, warnOfFlags } from '@vaultplane/shared/listen-setting.ts';
 import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
 import { openTracing } from '@vaultplane/shared/open-tracing.ts';
 import { shownPem } from '@vaultplane/shared/pem-setting.ts';
-import { openPlace } from '@vaultplane/shared/places/open-place.ts';
 import { prefixesWithCredentials } from '@vaultplane/shared/sealed-snapshot.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';

@@ -3,7 +3,7 @@ import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-setting
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { withTls } from '@vaultplane/shared/listen-setting.ts';
 import { loadSettings } from '@vaultplane/shared/load-settings.ts';
-import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
+import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/place-url.ts';
 import type { LoadOptions, SettingsOf } from '@vaultplane/shared/settings.ts';
 import { shownValue } from '@vaultplane/shared/shown-text.ts';
 import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';

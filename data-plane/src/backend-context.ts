@@ -1,7 +1,7 @@
 import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
-import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { printAddress } from '@vaultplane/shared/network-address.ts';
+import { VariableRules } from '@vaultplane/shared/vaults/variable-rules.ts';
 import { envPrefixOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import type { DataPlaneSettings } from './settings.ts';
 

@@ -408,7 +408,7 @@ async function startFallback(
   const { ConfigurationFallback, exportTrust, joiningTrust } = await import(
     './configuration/configuration-fallback.ts'
   );
-  const { openPlace } = await import('@vaultplane/shared/places/open-place.ts');
+  const { openPlace } = await import('@vaultplane/shared/backends/open-place.ts');
   const context = backendContextOf(settings, { env, log: options.log });
   const trust = async () => {
     const current = credentials();

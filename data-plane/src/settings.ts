@@ -14,7 +14,7 @@ import {
   shownAddress,
   withoutBrackets,
 } from '@vaultplane/shared/network-address.ts';
-import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
+import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/place-url.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import type { LoadOptions, SettingsOf } from '@vaultplane/shared/settings.ts';
 import { shownUrl, shownValue } from '@vaultplane/shared/shown-text.ts';

@@ -1,5 +1,5 @@
 import { COMMON_SETTINGS } from './common-settings.ts';
-import { PLACE_URL_FORMS } from './places/place-url.ts';
+import { PLACE_URL_FORMS } from './place-url.ts';
 import { defineSettings } from './settings.ts';
 
 /** Every setting of the control plane (specification.md §2). */

@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ensureSharedCertificate } from '@vaultplane/control-plane/cluster/certificates.ts';
+import { parsePlaceUrl } from '@vaultplane/shared/place-url.ts';
 import { FilePlace } from '@vaultplane/shared/places/file.ts';
-import { parsePlaceUrl } from '@vaultplane/shared/places/place-url.ts';
 import {
   CONTROL_PLANE_MAIN,
   type ControlPlane,

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { BackendError } from '@vaultplane/shared/backend-error.ts';
-import { accessOf } from '@vaultplane/shared/backends/address.ts';
 import { type Caller, OWN } from '@vaultplane/shared/backends/backend.ts';
 import { Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
@@ -12,6 +11,7 @@ import { notePlace, proxyFinding } from '@vaultplane/shared/proxies/proxy-findin
 import { prefixesWithCredentials, prefixesWithheld } from '@vaultplane/shared/sealed-snapshot.ts';
 import { shownPath, shownUrl } from '@vaultplane/shared/shown-text.ts';
 import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
+import { accessOf } from '@vaultplane/shared/vaults/address.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { CREDENTIAL_ADVICE } from '@vaultplane/shared/vaults/sensitive.ts';
 import { fleetDefaultsOf, vaultSettingKey } from '@vaultplane/shared/vaults/vault-settings.ts';

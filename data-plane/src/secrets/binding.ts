@@ -1,6 +1,6 @@
-import { type Address, addressOf, deliver, type Lifetimes } from '@vaultplane/shared/backends/address.ts';
 import { parseReference, type Reference } from '@vaultplane/shared/reference.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
+import { type Address, addressOf, deliver, type Lifetimes } from '@vaultplane/shared/vaults/address.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { type BindingTable, bindingKey, type Slot } from './binding-table.ts';
 import type { Entry, EntryUse, EntryUser } from './entry.ts';

@@ -1,5 +1,5 @@
 import type { BackendError } from '@vaultplane/shared/backend-error.ts';
-import type { Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import type { Lifetimes } from '@vaultplane/shared/vaults/address.ts';
 import type { Held } from './held.ts';
 import { Lifecycle, type State } from './lifecycle.ts';
 import type { SecretAddress, SecretScope } from './secret-address.ts';

@@ -1,5 +1,5 @@
 import type { BackendError } from '@vaultplane/shared/backend-error.ts';
-import type { Lifetimes } from '@vaultplane/shared/backends/address.ts';
+import type { Lifetimes } from '@vaultplane/shared/vaults/address.ts';
 import { Backoff, jitter, type Random } from './backoff.ts';
 
 export type State = 'fresh' | 'stale' | 'resurrected';

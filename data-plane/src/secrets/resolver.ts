@@ -1,14 +1,14 @@
 import type { BackendError } from '@vaultplane/shared/backend-error.ts';
-import { identityOf } from '@vaultplane/shared/backends/address.ts';
 import { deadlinesOf, type SecretTag } from '@vaultplane/shared/backends/backend.ts';
 import { type BackendSource, Backends } from '@vaultplane/shared/backends/backends.ts';
 import { settingResolver } from '@vaultplane/shared/backends/setting-references.ts';
-import { VariableRules } from '@vaultplane/shared/backends/variable-rules.ts';
 import { parseReference, printReference } from '@vaultplane/shared/reference.ts';
 import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
 import type { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
+import { identityOf } from '@vaultplane/shared/vaults/address.ts';
 import { credentialReferenceError } from '@vaultplane/shared/vaults/credential-reference.ts';
+import { VariableRules } from '@vaultplane/shared/vaults/variable-rules.ts';
 import { envPrefixOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { Binding, mayAssume } from './binding.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { lifetimesOf } from '@vaultplane/shared/backends/address.ts';
+import { lifetimesOf } from '@vaultplane/shared/vaults/address.ts';
 import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { keyOf, scopeOf } from './secret-address.ts';
 import type { Vault } from './vault-directory.ts';

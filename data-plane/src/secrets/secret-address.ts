@@ -1,4 +1,4 @@
-import { identityOf } from '@vaultplane/shared/backends/address.ts';
+import { identityOf } from '@vaultplane/shared/vaults/address.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import type { SecretQuery, VersionSelector } from '@vaultplane/shared/vaults/vault-type.ts';
 import type { Vault } from './vault-directory.ts';

@@ -1,9 +1,9 @@
 import { BackendError, type BackendErrorCode } from '@vaultplane/shared/backend-error.ts';
-import { accessOf } from '@vaultplane/shared/backends/address.ts';
 import type { FetchedSecret, SecretBackend } from '@vaultplane/shared/backends/backend.ts';
 import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
+import { accessOf } from '@vaultplane/shared/vaults/address.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { Backoff, type Random } from './backoff.ts';
 import type { Entry } from './entry.ts';

@@ -1,4 +1,3 @@
-import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/backends/address.ts';
 import type { ConfigDefaults } from '@vaultplane/shared/protocol.ts';
 import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
 import type { Origin } from '@vaultplane/shared/upstream-policy/guard.ts';
@@ -6,10 +5,12 @@ import { DEFAULT_POLICY, type UpstreamPolicy } from '@vaultplane/shared/upstream
 import type { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
 import { verdictOf } from '@vaultplane/shared/upstream-policy/verdict.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
+import { identityOf, type Lifetimes, lifetimesOf } from '@vaultplane/shared/vaults/address.ts';
+import { isCredentialReference } from '@vaultplane/shared/vaults/credential-elsewhere.ts';
 import { destinationChanges } from '@vaultplane/shared/vaults/destination.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
 import { fits } from '@vaultplane/shared/vaults/field-value.ts';
-import { isCredentialReference, isWithheld } from '@vaultplane/shared/vaults/sensitive.ts';
+import { isWithheld } from '@vaultplane/shared/vaults/sensitive.ts';
 import {
   fleetDefaultsOf,
   type VaultSettings,

@@ -4,8 +4,8 @@ import type { Proxies } from '../proxies/proxies.ts';
 import type { SecretValue } from '../secret-value.ts';
 import type { Origin, PolicyNow } from '../upstream-policy/guard.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
+import type { VariableRules } from '../vaults/variable-rules.ts';
 import type { SecretQuery } from '../vaults/vault-type.ts';
-import type { VariableRules } from './variable-rules.ts';
 
 /** What a vault answered. The value hides itself wherever objects are printed. */
 export interface FetchedSecret {

@@ -1,7 +1,8 @@
 import { BackendError } from '../backend-error.ts';
 import { errorMessage } from '../errors.ts';
+import { isCredentialReference } from '../vaults/credential-elsewhere.ts';
 import type { ConfigValue, VaultConfig } from '../vaults/entity.ts';
-import { isCredentialReference, isWithheld, sensitiveFields } from '../vaults/sensitive.ts';
+import { isWithheld, sensitiveFields } from '../vaults/sensitive.ts';
 
 /**
  * Gives the credential that a reference names.

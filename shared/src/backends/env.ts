@@ -2,9 +2,9 @@ import { BackendError } from '../backend-error.ts';
 import { SecretValue } from '../secret-value.ts';
 import { shownName } from '../shown-text.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
+import { VariableRules, variableName } from '../vaults/variable-rules.ts';
 import type { SecretQuery } from '../vaults/vault-type.ts';
 import type { BackendContext, BackendFamily, FetchedSecret, SecretBackend } from './backend.ts';
-import { VariableRules, variableName } from './variable-rules.ts';
 
 /** Environment variables as secrets, within the rules of the program. */
 class EnvBackend implements SecretBackend {

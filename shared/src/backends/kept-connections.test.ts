@@ -9,11 +9,11 @@ import { describe, it, type TestContext } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import { startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { silentLog } from '../log.ts';
-import { openPlace } from '../places/open-place.ts';
-import { parsePlaceUrl } from '../places/place-url.ts';
+import { parsePlaceUrl } from '../place-url.ts';
 import { makeCertificate, noCertificates } from '../testing/certificates.ts';
 import { wearConnections } from '../testing/worn-connections.ts';
 import { OWN } from './backend.ts';
+import { openPlace } from './open-place.ts';
 import { BARE_ENV, openAws } from './testing/open-aws.ts';
 import { openGcp } from './testing/open-gcp.ts';
 

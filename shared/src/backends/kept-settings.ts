@@ -10,11 +10,11 @@ import { PacedFile } from '../paced-file.ts';
 import { BrokenSeal, type Seal, Sealer, unseal } from '../sealed-file.ts';
 import { readSecretsKey, type SecretsKey } from '../secrets-key.ts';
 import { VaultplaneError } from '../vaultplane-error.ts';
-import { type Address, identityOf } from './address.ts';
+import { type Address, identityOf } from '../vaults/address.ts';
+import { variableName } from '../vaults/variable-rules.ts';
 import type { BackendSource } from './backends.ts';
 import { settingAddress, settingResolver } from './setting-references.ts';
 import { surroundingsOf } from './surroundings.ts';
-import { variableName } from './variable-rules.ts';
 
 export const KEPT_SETTINGS_FILE_NAME = 'settings.cache';
 const KIND = 'settings.cache 1';

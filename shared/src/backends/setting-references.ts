@@ -3,14 +3,14 @@ import { errorMessage } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parseReference, triesNextReading } from '../reference.ts';
 import { VaultplaneError } from '../vaultplane-error.ts';
+import { type Address, addressOf, deliver, type ReadingAddress } from '../vaults/address.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
+import { VariableRules } from '../vaults/variable-rules.ts';
 import { type VaultSettings, vaultConfigOf } from '../vaults/vault-settings.ts';
 import { type VaultType, withDefaults } from '../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
-import { type Address, addressOf, deliver, type ReadingAddress } from './address.ts';
 import { deadlinesOf, type FetchedSecret, type SecretBackend } from './backend.ts';
 import { type BackendSource, Backends } from './backends.ts';
-import { VariableRules } from './variable-rules.ts';
 
 export interface SettingResolverOptions {
   /** The settings known so far; those named `vault_<type>_<field>` configure the vaults. */

@@ -1,8 +1,8 @@
 import { writeDurably } from '../durable-file.ts';
 import { followOwnLinks } from '../own-links.ts';
+import { type PlaceUrl, printPlaceUrl } from '../place-url.ts';
 import { loadRegularBytes } from '../regular-file.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, placeError } from './place.ts';
-import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
 
 /** A file, on a disk that others may share. */
 export class FilePlace implements Place {

@@ -4,8 +4,8 @@ import { AnswerBudget } from '../backends/answer-budget.ts';
 import type { BackendContext } from '../backends/backend.ts';
 import { exchange, type HttpAnswer, type HttpLimits } from '../backends/http-exchange.ts';
 import { withoutBrackets } from '../network-address.ts';
+import { type PlaceUrl, printPlaceUrl } from '../place-url.ts';
 import { LARGEST_DOCUMENT_BYTES, type Place, PlaceError, placeError } from './place.ts';
-import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
 
 /** Milliseconds for a connection: nobody waits for a document as for a secret. */
 const CONNECT_MS = 10_000;

@@ -18,11 +18,11 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
 import type { BackendContext } from '../backends/backend.ts';
+import { openPlace } from '../backends/open-place.ts';
 import { silentLog } from '../log.ts';
+import { parsePlaceUrl, printPlaceUrl } from '../place-url.ts';
 import { makeCertificate, noCertificates, type TestCertificate } from '../testing/certificates.ts';
-import { openPlace } from './open-place.ts';
 import { LARGEST_DOCUMENT_BYTES } from './place.ts';
-import { parsePlaceUrl, printPlaceUrl } from './place-url.ts';
 
 const DOCUMENT = Buffer.from([0, 1, 254, 255, 10]);
 

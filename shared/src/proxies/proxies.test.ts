@@ -9,13 +9,13 @@ import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.
 import { startGcpEmulator } from '@vaultplane/gcp-emulator/emulator.ts';
 import { type BackendContext, OWN } from '../backends/backend.ts';
 import { Backends } from '../backends/backends.ts';
+import { openPlace } from '../backends/open-place.ts';
 import { BARE_ENV, openAws } from '../backends/testing/open-aws.ts';
 import { noOpenBao, OpenBao } from '../backends/testing/open-bao.ts';
 import { NO_GOOGLE_ENV, openGcp } from '../backends/testing/open-gcp.ts';
 import { openHcv } from '../backends/testing/open-hcv.ts';
 import { silentLog } from '../log.ts';
-import { openPlace } from '../places/open-place.ts';
-import { parsePlaceUrl } from '../places/place-url.ts';
+import { parsePlaceUrl } from '../place-url.ts';
 import { makeCertificate, noCertificates, type TestCertificate } from '../testing/certificates.ts';
 import { HttpProxy } from '../testing/http-proxy.ts';
 import { PolicyRefusal } from '../upstream-policy/refusal.ts';

@@ -1,4 +1,4 @@
-import type { PlaceUrl } from '../places/place-url.ts';
+import type { PlaceUrl } from '../place-url.ts';
 import type { Proxies } from './proxies.ts';
 
 /**

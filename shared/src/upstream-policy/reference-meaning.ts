@@ -1,6 +1,6 @@
-import { variableName } from '../backends/variable-rules.ts';
 import { parseReference } from '../reference.ts';
 import { PREVIOUS } from '../vaults/env.ts';
+import { variableName } from '../vaults/variable-rules.ts';
 
 /** Say for how long a value is held, and not which it is. */
 const LIFETIMES = ['ttl', 'neg_ttl', 'resurrect_ttl'];

@@ -1,5 +1,5 @@
+import { isCredentialReference } from '../vaults/credential-elsewhere.ts';
 import type { VaultConfig } from '../vaults/entity.ts';
-import { isCredentialReference } from '../vaults/sensitive.ts';
 import type { VaultType } from '../vaults/vault-type.ts';
 import type { UpstreamPolicy } from './policy.ts';
 import { PolicyRefusal } from './refusal.ts';

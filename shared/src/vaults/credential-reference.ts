@@ -1,6 +1,6 @@
-import { addressOf } from '../backends/address.ts';
 import { parseReference } from '../reference.ts';
 import { VaultplaneError } from '../vaultplane-error.ts';
+import { addressOf } from './address.ts';
 import { withDefaults } from './vault-type.ts';
 import { VAULT_TYPES } from './vault-types.ts';
 

@@ -1,8 +1,8 @@
 import { withoutByteOrderMark } from '../json-text.ts';
 import type { Carried, UpstreamUse } from '../upstream-policy/carried.ts';
 import { type Destination, destinationOfUrl } from '../upstream-policy/destination.ts';
+import { isCredentialReference } from './credential-elsewhere.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
-import { isCredentialReference } from './sensitive.ts';
 
 const ENDPOINT = 'https://secretmanager.googleapis.com';
 

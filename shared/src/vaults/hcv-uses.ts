@@ -1,8 +1,8 @@
 import { inlinePem } from '../pem-setting.ts';
 import type { Carried, UpstreamUse } from '../upstream-policy/carried.ts';
 import { destinationOf } from '../upstream-policy/destination.ts';
+import { isCredentialReference } from './credential-elsewhere.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
-import { isCredentialReference } from './sensitive.ts';
 
 /** Where a pod has its service account's token; /var/run leads to /run. Source: Kubernetes. */
 const SERVICE_ACCOUNT_TOKEN = /^(\/var)?\/run\/secrets\/kubernetes\.io\/serviceaccount\/token$/;

@@ -1,8 +1,8 @@
 import '../testing/toy-vault.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { addressOf, identityOf } from '../backends/address.ts';
 import { parseReference } from '../reference.ts';
+import { addressOf, identityOf } from './address.ts';
 import type { VaultConfig } from './entity.ts';
 import { isScopingOption, scopingOptions } from './option-scope.ts';
 import { type ConfigField, withDefaults } from './vault-type.ts';

@@ -1,4 +1,4 @@
-import { looksLikeReference } from '../reference-text.ts';
+import { isCredentialReference } from './credential-elsewhere.ts';
 import { destinationChanges } from './destination.ts';
 import type { ConfigValue, VaultEntity } from './entity.ts';
 import { SchemaViolation } from './schema-violation.ts';
@@ -25,12 +25,6 @@ export function sensitiveFields(typeName: string): readonly ConfigField[] {
 /** To whoever keeps a credential in a vault's configuration. */
 export const CREDENTIAL_ADVICE =
   'WARNING: stand in the configuration, and so in the database and on every data plane, whether or not its applications use the vault; a reference such as {vault://env/HCV_TOKEN}, resolved on data planes alone, keeps them out';
-
-/** A credential that stands elsewhere: where is no secret. */
-export function isCredentialReference(value: ConfigValue | undefined): boolean {
-  if (Array.isArray(value)) return value.length > 0 && value.every(looksLikeReference);
-  return typeof value === 'string' && looksLikeReference(value);
-}
 
 export function isWithheld(value: ConfigValue | undefined): boolean {
   return value === WITHHELD || (Array.isArray(value) && value.length === 1 && value[0] === WITHHELD);

@@ -5,7 +5,7 @@ import type { FetchedSecret } from '../backend.ts';
 import { inParallel } from '../parallel-jobs.ts';
 import { callAws } from './call.ts';
 import { fromAwsCode, fromAwsException, OperationUnknown } from './errors.ts';
-import { type SecretsManagerOptions, toFetched } from './secrets-manager.ts';
+import { type SecretsManagerOptions, toFetched } from './secrets-manager-answer.ts';
 
 /** AWS's own limit of BatchGetSecretValue. */
 const BATCH_SIZE = 20;

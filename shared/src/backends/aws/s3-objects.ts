@@ -1,6 +1,6 @@
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { printPlaceUrl } from '../../place-url.ts';
 import { LARGEST_DOCUMENT_BYTES } from '../../places/place.ts';
-import { printPlaceUrl } from '../../places/place-url.ts';
 import { shownName, shownUrl } from '../../shown-text.ts';
 import type { BackendContext } from '../backend.ts';
 import { callAws } from './call.ts';

@@ -1,28 +1,12 @@
-import {
-  GetSecretValueCommand,
-  type GetSecretValueCommandOutput,
-  type SecretsManagerClient,
-  type SecretValueEntry,
-} from '@aws-sdk/client-secrets-manager';
-import { BackendError } from '../../backend-error.ts';
-import { SecretValue } from '../../secret-value.ts';
+import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import type { BackendError } from '../../backend-error.ts';
 import type { SecretQuery } from '../../vaults/vault-type.ts';
-import type { BackendContext, FetchedSecret, SecretBackend, SecretTag } from '../backend.ts';
+import type { FetchedSecret, SecretBackend, SecretTag } from '../backend.ts';
 import { BatchReader } from './batch.ts';
 import { callAws } from './call.ts';
-import type { CredentialStore } from './credential-store.ts';
 import { fromAwsException } from './errors.ts';
+import { type SecretsManagerOptions, toFetched } from './secrets-manager-answer.ts';
 import { findByTag } from './tagged.ts';
-
-export interface SecretsManagerOptions {
-  client: SecretsManagerClient;
-  credentials: CredentialStore;
-  scope: string;
-  description: string;
-  /** As `description`, without where the region came from; for errors. */
-  target: string;
-  context: BackendContext;
-}
 
 /** AWS Secrets Manager in one region, under one identity. */
 export class SecretsManagerBackend implements SecretBackend {
@@ -70,24 +54,4 @@ export class SecretsManagerBackend implements SecretBackend {
   findByTag(tag: SecretTag, signal: AbortSignal): Promise<string[]> {
     return findByTag(this.#options, tag, signal);
   }
-}
-
-/** @throws BackendError unavailable where the answer has no value, which AWS's never lacks */
-export function toFetched(
-  answer: GetSecretValueCommandOutput | SecretValueEntry,
-  subject: string,
-  target: string,
-): FetchedSecret {
-  const { SecretString: text, SecretBinary: binary } = answer;
-  if (typeof text !== 'string' && !(binary instanceof Uint8Array)) {
-    throw new BackendError('unavailable', `${subject}: ${target} answered without a value`);
-  }
-  const created = answer.CreatedDate instanceof Date ? answer.CreatedDate.getTime() : Number.NaN;
-  return {
-    value: typeof text === 'string' ? SecretValue.ofText(text) : SecretValue.ofBinary(binary!),
-    version: { id: answer.VersionId ?? null, stages: answer.VersionStages ?? [] },
-    createdAt: Number.isNaN(created) ? null : created,
-    arn: answer.ARN ?? null,
-    name: answer.Name ?? '',
-  };
 }

@@ -2,7 +2,7 @@ import { ListSecretsCommand } from '@aws-sdk/client-secrets-manager';
 import type { SecretTag } from '../backend.ts';
 import { callAws } from './call.ts';
 import { fromAwsException } from './errors.ts';
-import type { SecretsManagerOptions } from './secrets-manager.ts';
+import type { SecretsManagerOptions } from './secrets-manager-answer.ts';
 
 /** AWS's own limit of ListSecrets. */
 const PAGE_SIZE = 100;

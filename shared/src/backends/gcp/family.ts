@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Carried } from '../../upstream-policy/carried.ts';
 import { OWN_GUARD, PushedGuard, type UpstreamGuard } from '../../upstream-policy/guard.ts';
+import { isCredentialReference } from '../../vaults/credential-elsewhere.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import { googleCarries } from '../../vaults/gcp-uses.ts';
-import { isCredentialReference } from '../../vaults/sensitive.ts';
 import type { BackendContext, BackendFamily, Caller, Opening, SecretBackend } from '../backend.ts';
 import { withinDeadline } from '../deadline.ts';
 import { GoogleConnections } from './connections.ts';

@@ -1,8 +1,8 @@
 import { BackendError } from '../../backend-error.ts';
 import { withoutBrackets } from '../../network-address.ts';
 import type { Origin } from '../../upstream-policy/guard.ts';
+import { isCredentialReference } from '../../vaults/credential-elsewhere.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
-import { isCredentialReference } from '../../vaults/sensitive.ts';
 import type { Opening } from '../backend.ts';
 
 /** A vault's configuration as this folder reads it; defaults are filled in by whoever opens it (shared/src/vaults/hcv.ts). */

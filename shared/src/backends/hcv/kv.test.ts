@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { BackendError } from '../../backend-error.ts';
 import { parseReference } from '../../reference.ts';
+import { addressOf } from '../../vaults/address.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import { addressOf } from '../address.ts';
 import { noOpenBao, OpenBao } from '../testing/open-bao.ts';
 import { type OpenedHcv, openHcv } from '../testing/open-hcv.ts';
 

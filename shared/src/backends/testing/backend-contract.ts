@@ -4,11 +4,11 @@ import { inspect } from 'node:util';
 import { BackendError } from '../../backend-error.ts';
 import { createLog } from '../../log.ts';
 import { parseReference } from '../../reference.ts';
+import { addressOf } from '../../vaults/address.ts';
 import type { VaultConfig } from '../../vaults/entity.ts';
 import type { SecretQuery } from '../../vaults/vault-type.ts';
 import { withDefaults } from '../../vaults/vault-type.ts';
 import { VAULT_TYPES } from '../../vaults/vault-types.ts';
-import { addressOf } from '../address.ts';
 import { type BackendContext, type FetchedSecret, OWN, type SecretBackend } from '../backend.ts';
 import { Backends } from '../backends.ts';
 

@@ -1,4 +1,4 @@
-import { variableName } from '../variable-rules.ts';
+import { variableName } from '../../vaults/variable-rules.ts';
 import type { BackendHarness } from './backend-contract.ts';
 
 const AT_HAND = 'the environment is at hand: nothing stands between it and the program';

@@ -1,9 +1,9 @@
-import type { BackendContext } from '../backends/backend.ts';
-import { FilePlace } from './file.ts';
-import { HttpsPlace } from './https.ts';
-import type { Place } from './place.ts';
-import type { PlaceUrl } from './place-url.ts';
-import { S3Place } from './s3.ts';
+import type { PlaceUrl } from '../place-url.ts';
+import { FilePlace } from '../places/file.ts';
+import { HttpsPlace } from '../places/https.ts';
+import type { Place } from '../places/place.ts';
+import { S3Place } from './aws/s3-place.ts';
+import type { BackendContext } from './backend.ts';
 
 export interface PlaceOptions {
   /** Whom TLS connections trust, and what finds AWS credentials. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { BackendError } from '../backend-error.ts';
+import { Backends } from '../backends/backends.ts';
 import { silentLog } from '../log.ts';
-import type { VaultConfig } from '../vaults/entity.ts';
-import { Backends } from './backends.ts';
+import type { VaultConfig } from './entity.ts';
 import { VariableRules, variableName } from './variable-rules.ts';
 
 const OWN = [

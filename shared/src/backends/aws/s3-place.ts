@@ -1,7 +1,7 @@
-import type { BackendContext } from '../backends/backend.ts';
-import { errorMessage } from '../errors.ts';
-import { type Place, PlaceError } from './place.ts';
-import { type PlaceUrl, printPlaceUrl } from './place-url.ts';
+import { errorMessage } from '../../errors.ts';
+import { type PlaceUrl, printPlaceUrl } from '../../place-url.ts';
+import { type Place, PlaceError } from '../../places/place.ts';
+import type { BackendContext } from '../backend.ts';
 
 /** An object in S3, by the AWS credentials that this program finds as for its vaults. */
 export class S3Place implements Place {
@@ -9,7 +9,7 @@ export class S3Place implements Place {
   readonly #bucket: string;
   readonly #key: string;
   readonly #context: BackendContext;
-  #objects: Promise<import('../backends/aws/s3-objects.ts').S3Objects> | undefined;
+  #objects: Promise<import('./s3-objects.ts').S3Objects> | undefined;
 
   constructor({ bucket, key, ...url }: Extract<PlaceUrl, { scheme: 's3' }>, context: BackendContext) {
     this.name = printPlaceUrl({ bucket, key, ...url });
@@ -43,7 +43,7 @@ export class S3Place implements Place {
 
   #open() {
     // The client is loaded only where there is something in S3.
-    this.#objects ??= import('../backends/aws/s3-objects.ts').then(({ S3Objects }) => new S3Objects(this.#context));
+    this.#objects ??= import('./s3-objects.ts').then(({ S3Objects }) => new S3Objects(this.#context));
     return this.#objects;
   }
 

@@ -2,10 +2,10 @@ import { type Delivered, decodeBase64 } from '../base64-decoded.ts';
 import { printReference, type Reference, secondReading } from '../reference.ts';
 import type { Pick, SecretValue } from '../secret-value.ts';
 import { VaultplaneError } from '../vaultplane-error.ts';
-import type { VaultConfig } from '../vaults/entity.ts';
-import { optionField, optionValue } from '../vaults/field-value.ts';
-import type { SecretQuery } from '../vaults/vault-type.ts';
-import { COMMON_FIELDS, type VaultType } from '../vaults/vault-type.ts';
+import type { VaultConfig } from './entity.ts';
+import { optionField, optionValue } from './field-value.ts';
+import type { SecretQuery } from './vault-type.ts';
+import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
 /** Milliseconds; what the three lifetime fields of every vault type say (specification.md §4). */
 export interface Lifetimes {

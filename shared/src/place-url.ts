@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { shownName, shownPath, shownUrl } from '../shown-text.ts';
+import { shownName, shownPath, shownUrl } from './shown-text.ts';
 
 /** Where a document is kept, as a setting says it. */
 export type PlaceUrl =
