@@ -4,7 +4,12 @@
 import { get as getPlain } from 'node:http';
 import { get as getTls } from 'node:https';
 
-const path = `/status/${process.argv[2] ?? 'live'}`;
+const [, , asked = 'live', ...more] = process.argv;
+if (!['live', 'ready'].includes(asked) || more.length > 0) {
+  process.stdout.write('healthcheck.ts takes live or ready\n');
+  process.exit(1);
+}
+const path = `/status/${asked}`;
 const { env } = process;
 const given = env.VAULTPLANE_STATUS_LISTEN || env.KONG_STATUS_LISTEN;
 const certificate = env.VAULTPLANE_STATUS_SSL_CERT || env.KONG_STATUS_SSL_CERT;

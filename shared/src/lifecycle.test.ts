@@ -50,7 +50,7 @@ const cases: Array<[args: string[], code: number, stderr: RegExp]> = [
   [['usage-error'], 2, /^prog: not so\n$/],
   [['status'], 7, /^$/],
   [['fine', '--what'], 2, /^error: unknown option '--what'\n$/],
-  [['fnie'], 2, /^error: unknown command 'fnie'\n\(Did you mean fine\?\)\n$/],
+  [['fnie'], 2, /^error: unknown command 'fnie'; did you mean fine\?\n$/],
 ];
 for (const [args, code, stderr] of cases) {
   it(`a command line ${args.join(' ')} ends with ${code}`, async () => {

@@ -8,9 +8,11 @@ import type { Log } from './log.ts';
  * Runs a program's command line to its end and sets the exit status: 0 done, 1 failed, 2 wrong usage. An error is one
  * line on stderr (specification.md §1). A command that fails with a status of its own throws an `ExitStatus`.
  */
-export function runCli(program: Command, argv: string[] = process.argv): Promise<void> {
-  configure(program);
-  return runToEnd(program.name(), () => program.parseAsync(argv));
+export async function runCli(program: Command, argv: string[] = process.argv): Promise<void> {
+  // A start without options has no command line to be wrong about.
+  const { commandLineError } = await import('./command-line-errors.ts');
+  configure(program, (command, text) => commandLineError(command, text, argv));
+  await runToEnd(program.name(), () => program.parseAsync(argv));
 }
 
 /** Does the work of a program whose command line needs no parsing, and sets the exit status as runCli does. */
@@ -33,12 +35,12 @@ export class ExitStatus extends Error {
   }
 }
 
-function configure(command: Command): void {
-  command
-    .exitOverride()
-    .showSuggestionAfterError()
-    .configureOutput({ writeErr: (text) => diagnostics.write(text) });
-  for (const child of command.commands) configure(child);
+function configure(command: Command, wordingOf: (command: Command, text: string) => string): void {
+  command.exitOverride().configureOutput({
+    writeErr: (text) => diagnostics.write(text),
+    outputError: (text, write) => write(wordingOf(command, text)),
+  });
+  for (const child of command.commands) configure(child, wordingOf);
 }
 
 function statusOf(error: unknown, program: string): number {

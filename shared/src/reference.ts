@@ -1,3 +1,4 @@
+import { nearest } from './nearest.ts';
 import {
   looksLikeReference,
   REFERENCE_OPENING,
@@ -5,6 +6,7 @@ import {
   type ReferenceOptions,
   VAULT_PREFIX,
 } from './reference-text.ts';
+import { shownName } from './shown-text.ts';
 import { VaultplaneError } from './vaultplane-error.ts';
 import { optionField, optionValue } from './vaults/field-value.ts';
 import { VAULT_TYPES } from './vaults/vault-types.ts';
@@ -74,7 +76,7 @@ function parseOptions(query: string): ReferenceOptions {
     if (!known.includes(name)) {
       throw new VaultplaneError(
         'invalid_option',
-        `a reference can't set ${JSON.stringify(name)}; it may set ${known.join(', ')}`,
+        `a reference can't set "${shownName(name)}"${nearest(name, known) || `; it may set ${known.join(', ')}`}`,
       );
     }
     if (options[name] !== undefined) throw new VaultplaneError('invalid_option', `option ${name} is given twice`);

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
-// Benchmarks: npm run bench [-- NAME…]
 import { join } from 'node:path';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+// Benchmarks: npm run bench [-- NAME…]
+import { nearest } from '@vaultplane/shared/nearest.ts';
+import { excludes } from '@vaultplane/shared/option-rules.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import { Command } from 'commander';
 import { type Row, runBenchmark } from './benchmark.ts';
 import { BENCHMARKS } from './benchmarks.ts';
@@ -24,6 +27,9 @@ const program = new Command('npm run bench --')
   .option('--profile', 'also write a flame graph of every program, at some cost to its figures')
   .action(bench);
 
+excludes(program, '--list', ['--case', '--rounds', '--out', '--tiny', '--json', '--profile', 'name of a benchmark']);
+excludes(program, '--tiny', ['--rounds']);
+
 await runCli(program);
 
 async function bench(
@@ -36,7 +42,14 @@ async function bench(
   }
   const unknown = names.filter((name) => !BENCHMARKS.some((known) => known.name === name));
   if (unknown.length > 0) {
-    throw new UsageError(`there is no benchmark ${unknown.join(', ')}; --list says which there are`);
+    throw new UsageError(
+      `there is no benchmark ${unknown.map(shownName).join(', ')}${
+        nearest(
+          unknown[0]!,
+          BENCHMARKS.map(({ name }) => name),
+        ) || '; --list says which there are'
+      }`,
+    );
   }
   const rounds = options.tiny ? 1 : Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-// Rehearsed outages: npm run drill -- NAME… | --all | --list
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +6,11 @@ import { DrillReporter } from '@vaultplane/shared/drill-report.ts';
 import { writeDurably } from '@vaultplane/shared/durable-file.ts';
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+// Rehearsed outages: npm run drill -- NAME… | --all | --list
+import { nearest } from '@vaultplane/shared/nearest.ts';
+import { excludes, needs } from '@vaultplane/shared/option-rules.ts';
 import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import { DRILLS } from './drills.ts';
 import type { Drill, DrillReport } from './stage/drill.ts';
@@ -40,6 +43,10 @@ const program = new Command('npm run drill --')
   .option('--report-token-file <file>', "holds an editor's token for it; VAULTPLANE_ADMIN_TOKEN where not given")
   .action(drill);
 
+needs(program, '--report-token-file', '--report-to');
+excludes(program, '--all', ['name of a drill']);
+excludes(program, '--list', ['--all', '--json', '--at', '--out', '--report-to', 'name of a drill']);
+
 await runCli(program);
 
 async function drill(names: string[], options: Options): Promise<void> {
@@ -48,7 +55,15 @@ async function drill(names: string[], options: Options): Promise<void> {
     return;
   }
   const unknown = names.filter((name) => !DRILLS.some((known) => known.name === name));
-  if (unknown.length > 0) throw new UsageError(`there is no drill ${unknown.join(', ')}; see --list`);
+  if (unknown.length > 0)
+    throw new UsageError(
+      `there is no drill ${unknown.map(shownName).join(', ')}${
+        nearest(
+          unknown[0]!,
+          DRILLS.map(({ name }) => name),
+        ) || '; see --list'
+      }`,
+    );
   if (names.length === 0 && !options.all) throw new UsageError('name a drill, or give --all or --list');
   const chosen = DRILLS.filter(({ name }) => options.all || names.includes(name));
   const reporter = DrillReporter.of(options);

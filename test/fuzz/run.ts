@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-// Random inputs: npm run fuzz [-- NAME…] [--minutes N | --inputs N] [--seed N]
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+// Random inputs: npm run fuzz [-- NAME…] [--minutes N | --inputs N] [--seed N]
+import { nearest } from '@vaultplane/shared/nearest.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import { Command } from 'commander';
 import { type FuzzTarget, fuzz } from './fuzz-target.ts';
 import { FUZZ_TARGETS } from './targets.ts';
@@ -31,7 +33,9 @@ async function run(names: string[], options: Options): Promise<void> {
   const known = [...new Set(FUZZ_TARGETS.flatMap(namesOf))];
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0)
-    throw new UsageError(`there is no ${unknown.join(', ')} to try; there are ${known.join(', ')}`);
+    throw new UsageError(
+      `there is no ${unknown.map(shownName).join(', ')} to try${nearest(unknown[0]!, known) || `; there are ${known.join(', ')}`}`,
+    );
   const minutes = numberOf('--minutes', options.minutes, 0.001);
   const inputs = numberOf('--inputs', options.inputs, 1);
   const seed = numberOf('--seed', options.seed, -(2 ** 31)) ?? Math.floor(Math.random() * 2 ** 31);

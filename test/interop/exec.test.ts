@@ -117,7 +117,7 @@ describe('vaultplane-dp exec', () => {
       ],
       [['--signal', 'NOPE', '--env', `A=${FOO}`], 2, /^vaultplane-dp: --signal NOPE is no signal/],
       [['--signal', 'HUP', '--restart-on-rotation'], 2, /exclude each other/],
-      [['--grace', 'soon'], 2, /^vaultplane-dp: --grace soon must be seconds/],
+      [['--restart-on-rotation', '--grace', 'soon'], 2, /^vaultplane-dp: --grace soon must be seconds/],
     ];
     for (const [args, status, message] of cases) {
       const ended = await scene.command(['exec', ...args, '--', 'touch', marker]).ended;

@@ -35,6 +35,7 @@ import { invitationRoutes } from './invitation-routes.ts';
 import { badRequest, notFound, toKongError } from './kong-error.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { openApiRoute } from './openapi/document.ts';
+import { tellUnknownParameters } from './query-names.ts';
 import { referenceRoutes } from './reference-routes.ts';
 import { refreshRoutes } from './refresh-routes.ts';
 import { acceptBodies } from './request-body.ts';
@@ -146,6 +147,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     if (request.method !== 'GET' && reply.statusCode < 400) log.info(facts, 'admin request');
     else log.debug(facts, 'admin request');
   });
+
+  tellUnknownParameters(app);
 
   informationRoutes(app, {
     ...information,

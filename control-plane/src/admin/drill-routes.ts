@@ -4,6 +4,7 @@ import type { DrillReports } from '../store/drill-reports.ts';
 import { invalidOptions } from './kong-error.ts';
 import { entityOf } from './request-body.ts';
 import { resource, writeRequest } from './resources.ts';
+import { unknownField } from './unknown-fields.ts';
 
 type Check = (value: unknown) => string | undefined;
 
@@ -46,7 +47,8 @@ export function drillRoutes(app: FastifyInstance, drills: DrillReports): void {
 function toldDrill(given: Record<string, unknown>): ToldDrill {
   const told = { ...ABSENT, ...given };
   const wrong: Record<string, string> = {};
-  for (const name of Object.keys(given)) if (!Object.hasOwn(FIELDS, name)) wrong[name] = 'unknown field';
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(FIELDS, name)) wrong[name] = unknownField(name, Object.keys(FIELDS));
   for (const [name, check] of Object.entries(FIELDS)) {
     const problem = check(told[name as keyof ToldDrill]);
     if (problem !== undefined) wrong[name] = problem;

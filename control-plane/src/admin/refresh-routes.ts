@@ -10,10 +10,12 @@ import type { ConfigStore } from '../store/config-store.ts';
 import { invalidOptions, KongError, notFound } from './kong-error.ts';
 import { entityOf } from './request-body.ts';
 import { pathParameter, resource, writeRequest } from './resources.ts';
+import { unknownField } from './unknown-fields.ts';
 import { keyOf } from './vault-edits.ts';
 
 const DEFAULT_SPREAD_S = 5;
 const LONGEST_SPREAD_S = 600;
+const FIELDS = ['path', 'spread_s'];
 
 /** POST /vaults/{p}/refresh, and what became of it (specification.md §5). */
 export function refreshRoutes(
@@ -56,7 +58,7 @@ async function prefixOf(store: ConfigStore, key: string): Promise<string> {
 
 function bodyOf(given: Record<string, unknown>): { path: string | undefined; spreadSeconds: number } {
   const fields: Record<string, string> = {};
-  for (const name of Object.keys(given)) if (!['path', 'spread_s'].includes(name)) fields[name] = 'unknown field';
+  for (const name of Object.keys(given)) if (!FIELDS.includes(name)) fields[name] = unknownField(name, FIELDS);
   const { path, spread_s: spread = DEFAULT_SPREAD_S } = given;
   // A form has text only.
   const spreadSeconds = typeof spread === 'string' && spread.trim() !== '' ? Number(spread) : spread;

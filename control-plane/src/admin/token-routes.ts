@@ -4,6 +4,7 @@ import type { Tokens } from '../store/tokens.ts';
 import { badRequest, notFound } from './kong-error.ts';
 import { entityOf } from './request-body.ts';
 import { pathParameter, resource, writeRequest } from './resources.ts';
+import { refuseUnknownFields } from './unknown-fields.ts';
 
 /** /tokens, beyond Kong: the tokens of this API. A token itself is shown once, in the answer that makes it. */
 export function tokenRoutes(app: FastifyInstance, tokens: Tokens): void {
@@ -13,7 +14,8 @@ export function tokenRoutes(app: FastifyInstance, tokens: Tokens): void {
     {
       GET: async () => ({ data: await tokens.list(), next: null }),
       POST: async (request, reply) => {
-        const { role, name = null } = entityOf(request.body) as { role?: Role; name?: string | null };
+        const { role, name = null, ...unknown } = entityOf(request.body) as { role?: Role; name?: string | null };
+        refuseUnknownFields(unknown, ['role', 'name']);
         if (!ROLES.includes(role as Role)) throw badRequest(`role must be one of ${ROLES.join(', ')}`);
         if (name !== null && (typeof name !== 'string' || !/^[^\p{C}]{1,100}$/u.test(name))) {
           throw badRequest('name must be a text of 1 to 100 characters');

@@ -1,7 +1,10 @@
+import { nearest } from '@vaultplane/shared/nearest.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { NewInvitation } from '../store/invitations.ts';
 
 const LABEL_PART = /^[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;
 const NODE_NAME = /^[A-Za-z0-9](?:[\w.-]{0,98}[A-Za-z0-9])?$/;
+const FIELDS = ['name', 'labels', 'uses', 'ttl'];
 const MAX_LABELS = 32;
 export const MAX_USES = 1_000_000;
 /** Ten years. */
@@ -16,8 +19,10 @@ const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_40
  * @returns what is wrong with it, in words, where something is
  */
 export function checkInvitation(wanted: Record<string, unknown>): NewInvitation | string {
-  const unknown = Object.keys(wanted).find((key) => !['name', 'labels', 'uses', 'ttl'].includes(key));
-  if (unknown !== undefined) return `unknown field ${unknown.slice(0, 40)}; there are name, labels, uses and ttl`;
+  const unknown = Object.keys(wanted).find((key) => !FIELDS.includes(key));
+  if (unknown !== undefined) {
+    return `unknown field ${shownName(unknown)}${nearest(unknown, FIELDS) || '; there are name, labels, uses and ttl'}`;
+  }
   const { name = null, labels, uses = 1, ttl = DEFAULT_TTL_S } = wanted;
   if (name !== null && !(typeof name === 'string' && NODE_NAME.test(name))) {
     return 'name must be 1 to 100 letters, digits, - _ and ., such as machine-1';

@@ -1,3 +1,4 @@
+import { nearestName } from '@vaultplane/shared/nearest.ts';
 import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
 import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
 import {
@@ -119,7 +120,9 @@ export async function readDocument(document: unknown): Promise<ReadDocument> {
   const scope = readScope(rest, wrong);
   for (const [name, value] of Object.entries(rest)) {
     const empty = value === null || (Array.isArray(value) && value.length === 0);
-    if (!isAboutDocument(name) && !empty && lines.length < MAX_ERRORS) wrong(name, 'unknown field');
+    // An empty list that was to be the vaults' would otherwise be no vaults at all, and delete those that there are.
+    const isMisspelt = nearestName(name, ['vaults']) !== undefined;
+    if (!isAboutDocument(name) && (!empty || isMisspelt) && lines.length < MAX_ERRORS) wrong(name, 'unknown field');
   }
   if (vaults !== null && !Array.isArray(vaults)) wrong('vaults', 'expected an array');
   else if (vaults !== null && vaults.length > MAX_VAULTS) wrong('vaults', `length must be at most ${MAX_VAULTS}`);

@@ -5,6 +5,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
 import { readJson, requireJson } from './request-body.ts';
 import type { Route } from './route.ts';
+import { membersOf, refuseUnknown } from './unknown-names.ts';
 
 /** Whoever reads nothing is as good as gone. */
 const MOST_UNREAD_BYTES = 1024 * 1024;
@@ -22,11 +23,12 @@ export function drillRoute({ rehearsals, refusals }: Door, bodies: ByteBudget): 
     door: '/v1/drill',
     methods: ['POST', 'DELETE'],
     sendError,
-    async handle({ request, response, client }) {
+    async handle({ request, response, client, query }) {
       if (client.policy) {
         refusals.add('policy', { client: client.name, door: '/v1/drill' });
         throw new VaultplaneError('bad_token', `the policy ${client.name} of this token allows no drill`);
       }
+      refuseUnknown(query, []);
       if (request.method === 'DELETE') {
         if (!rehearsals.end('request')) throw new VaultplaneError('not_found', 'no drill goes on');
         sendJson(response, 200, {});
@@ -57,13 +59,8 @@ export function drillRoute({ rehearsals, refusals }: Door, bodies: ByteBudget): 
 }
 
 function orderOf(body: unknown): RehearsalOrder {
-  const { outage, for_s: seconds, strict = false, ...unknown } = (body ?? {}) as Record<string, unknown>;
-  if (
-    Object.keys(unknown).length > 0 ||
-    typeof outage !== 'string' ||
-    typeof seconds !== 'number' ||
-    typeof strict !== 'boolean'
-  ) {
+  const { outage, for_s: seconds, strict = false } = membersOf(body, ['outage', 'for_s', 'strict']);
+  if (typeof outage !== 'string' || typeof seconds !== 'number' || typeof strict !== 'boolean') {
     throw new VaultplaneError('bad_request', 'the body must have the form {"outage":"aws-outage","for_s":600}');
   }
   return { outage: outage as RehearsalOrder['outage'], seconds, strict };

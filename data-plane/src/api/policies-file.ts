@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { StartError } from '@vaultplane/shared/errors.ts';
 import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
+import { nearest } from '@vaultplane/shared/nearest.ts';
 import { loadRegularFile } from '@vaultplane/shared/regular-file.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
@@ -67,7 +68,7 @@ export async function readPolicies(path: string): Promise<NamedPolicy[]> {
 async function readPolicy(entry: unknown, folder: string, fail: (what: string) => never): Promise<NamedPolicy> {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return fail('must be an object');
   const unknown = Object.keys(entry).find((member) => !MEMBERS.includes(member));
-  if (unknown !== undefined) fail(`has a member that is not one of ${MEMBERS.join(', ')}`);
+  if (unknown !== undefined) fail(`has a member that is not one of ${MEMBERS.join(', ')}${nearest(unknown, MEMBERS)}`);
   const { name, allow, role_arns: roleArns = [], ...given } = entry as Record<string, unknown>;
   if (typeof name !== 'string' || !/^[\w.@-]{1,100}$/.test(name)) {
     return fail('must have a name of letters, digits, and any of . _ @ -');

@@ -1,3 +1,5 @@
+import { nearest } from '@vaultplane/shared/nearest.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import type { Resolved } from '../secrets/resolver.ts';
 import {
@@ -19,6 +21,7 @@ import { referenceTo, requireAws, secretMembers } from './secret-request.ts';
 // statuses and texts, and `vault`, which is ours.
 
 const PATH_PREFIX = '/v1/';
+const PARAMETERS = ['vault', 'versionId', 'versionStage', 'refreshNow', 'roleArn'];
 const ROLE_ARN = /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/;
 /** Errors that AWS itself would have given are passed on in its form; all others are a line of text. */
 const FROM_AWS: readonly string[] = [
@@ -109,7 +112,10 @@ function readParameters(query: URLSearchParams, more: readonly string[]): Parame
     else if (name === 'vault' || name === 'versionId' || name === 'versionStage' || name === 'roleArn') {
       parameters[name] = value;
     } else if (name === 'secretId' && more.includes(name)) parameters.secretId = value;
-    else throw new VaultplaneError('bad_request', `unknown parameter: ${name}`);
+    else {
+      const hint = nearest(name, [...PARAMETERS, ...more]);
+      throw new VaultplaneError('bad_request', `unknown parameter: ${shownName(name)}${hint}`);
+    }
   }
   return parameters;
 }

@@ -6,6 +6,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import type { Door } from './door.ts';
 import { readJson, requireJson } from './request-body.ts';
 import type { Route } from './route.ts';
+import { membersOf, refuseUnknown } from './unknown-names.ts';
 
 /** The calls of a refresh of more than one secret are spread over this long. */
 const SPREAD_MS = 3000;
@@ -23,11 +24,12 @@ export function refreshRoute(door: Door, bodies: ByteBudget): Route {
     door: '/v1/refresh',
     methods: ['POST'],
     sendError,
-    async handle({ request, response, client }) {
+    async handle({ request, response, client, query }) {
       if (client.policy) {
         door.refusals.add('policy', { client: client.name, door: '/v1/refresh' });
         throw new VaultplaneError('bad_token', `the policy ${client.name} of this token allows no such refresh`);
       }
+      refuseUnknown(query, []);
       requireJson(request);
       const wanted = wantedOf(await readJson(request, bodies));
       const wait = limit.take();
@@ -42,8 +44,8 @@ export function refreshRoute(door: Door, bodies: ByteBudget): Route {
 }
 
 function wantedOf(body: unknown): { vault?: string; paths?: string[]; spreadMs: number } {
-  const { of, ...unknown } = (body ?? {}) as { of?: unknown };
-  if (Object.keys(unknown).length > 0 || (of !== undefined && typeof of !== 'string')) {
+  const { of } = membersOf(body, ['of']);
+  if (of !== undefined && typeof of !== 'string') {
     throw new VaultplaneError('bad_request', 'the body must have the form {"of":"PREFIX"} or {"of":"PREFIX/PATH"}');
   }
   if (of === undefined) return { spreadMs: SPREAD_MS };

@@ -6,6 +6,7 @@ import type { Door } from './door.ts';
 import { entityTag, matchesTag } from './entity-tag.ts';
 import { readJson, requireJson } from './request-body.ts';
 import type { Call, Route } from './route.ts';
+import { membersOf, refuseUnknown } from './unknown-names.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
 
 const BYTES_TYPE = 'application/octet-stream';
@@ -99,7 +100,7 @@ async function resolveMany(
   refuseUnknown(query, []);
   requireJson(request);
   const body = await readJson(request, bodies);
-  const { references, refresh = false } = (body ?? {}) as { references?: unknown; refresh?: unknown };
+  const { references, refresh = false } = membersOf(body, ['references', 'refresh']);
   if (!Array.isArray(references) || typeof refresh !== 'boolean') {
     throw new VaultplaneError('bad_request', 'the body must have the form {"references":["{vault://…}", …]}');
   }
@@ -135,19 +136,6 @@ function singleReference(query: URLSearchParams): string {
   const reference = referenceOf(query);
   if (reference === undefined) throw new VaultplaneError('bad_request', 'the query must have one ref, percent-encoded');
   return reference;
-}
-
-export function refuseUnknown(query: URLSearchParams, known: readonly string[]): void {
-  for (const name of query.keys()) {
-    if (!known.includes(name)) {
-      throw new VaultplaneError(
-        'bad_request',
-        known.length === 0
-          ? 'there are no parameters here'
-          : `the query has a parameter that is not one of ${known.join(', ')}; is the reference percent-encoded?`,
-      );
-    }
-  }
 }
 
 function booleanParameter(query: URLSearchParams, name: string): boolean {

@@ -2,8 +2,8 @@ import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { sendError } from './answer.ts';
 import type { Client, Grant } from './client.ts';
 import type { Door } from './door.ts';
-import { refuseUnknown } from './resolve.ts';
 import type { Call, Route } from './route.ts';
+import { refuseUnknown } from './unknown-names.ts';
 import { WatchHistory } from './watch-history.ts';
 import { WatchStream } from './watch-stream.ts';
 

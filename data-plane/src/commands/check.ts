@@ -5,6 +5,7 @@ import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
 import { shownAddress } from '@vaultplane/shared/network-address.ts';
+import { excludes } from '@vaultplane/shared/option-rules.ts';
 import { shownPem } from '@vaultplane/shared/pem-setting.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
@@ -22,7 +23,7 @@ import { runningFacts } from './status.ts';
 import { describeTrust, trustOf } from './trust.ts';
 
 export function checkCommand(): Command {
-  return commandWithSettings('check')
+  const command = commandWithSettings('check')
     .description(
       'Say whether the data plane could start and reach its vaults: settings, files, whose AWS credentials it has, ' +
         'each vault. Changes nothing and reads no secret.',
@@ -40,6 +41,7 @@ export function checkCommand(): Command {
       else for (const each of findings) console.log(describeFinding(each));
       if (!ok) throw new ExitStatus(1);
     });
+  return excludes(command, '--suggest-policy', ['--json']);
 }
 
 /** The file alone is on stdout; what is to be reviewed in it, on stderr. */

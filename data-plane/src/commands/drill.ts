@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
 import { DrillReporter, type ToldDrill } from '@vaultplane/shared/drill-report.ts';
 import { UsageError } from '@vaultplane/shared/errors.ts';
+import { needs } from '@vaultplane/shared/option-rules.ts';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { ErrorBody } from '../api/answer.ts';
 import type { DrillLine } from '../api/drill.ts';
@@ -26,7 +27,7 @@ interface DrillOptions extends SettingsOption {
 const LOGGED_EVERY_SECONDS = 10;
 
 export function drillCommand(): Command {
-  return commandWithSettings('drill')
+  const command = commandWithSettings('drill')
     .description(
       'Cut the data plane that runs here off from its control planes, or from all vaults of a type, on purpose and for a time; Ctrl-C ends it.',
     )
@@ -41,6 +42,7 @@ export function drillCommand(): Command {
       '\nWhat is held is served as in a real outage. The exit status is 1 if a lookup failed, or would have in a real outage.',
     )
     .action(drill);
+  return needs(command, '--report-token-file', '--report-to');
 }
 
 async function drill(outage: string, options: DrillOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus } from '@vaultplane/shared/lifecycle.ts';
+import { needs } from '@vaultplane/shared/option-rules.ts';
 import { type Command, Option } from 'commander';
 import type { Client } from '../client/client.ts';
 import { parseAssignment, readEnvFile } from '../delivery/env-file.ts';
@@ -26,7 +27,7 @@ interface ExecOptions extends SettingsOption {
 }
 
 export function execCommand(): Command {
-  return commandWithSettings('exec')
+  const command = commandWithSettings('exec')
     .description(
       "Run a command with references' values in its environment, and nowhere else. Variables of this environment " +
         'that are references are resolved too. Signals are passed on to the command and to what it has started; the exit ' +
@@ -71,6 +72,7 @@ export function execCommand(): Command {
       const status = await run.ended.finally(() => client?.close());
       if (status !== 0) throw new ExitStatus(status);
     });
+  return needs(command, '--grace', '--restart-on-rotation');
 }
 
 type OnRotation = (run: SupervisedCommand, env: NodeJS.ProcessEnv) => void;

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
 import { ExitStatus, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { needs } from '@vaultplane/shared/option-rules.ts';
 import { shownPath } from '@vaultplane/shared/shown-text.ts';
 import type { Command } from 'commander';
 import { parseOwner } from '../delivery/file-owner.ts';
@@ -28,7 +29,7 @@ interface RenderOptions extends SettingsOption {
 }
 
 export function renderCommand(): Command {
-  return commandWithSettings('render')
+  const command = commandWithSettings('render')
     .description(
       'Make a file from a template with secrets in it. A file is replaced as a whole, when it differs, and only once ' +
         'every value is there.',
@@ -65,6 +66,7 @@ export function renderCommand(): Command {
         exec === undefined ? undefined : (stop: AbortSignal) => runShell(exec, { timeoutMs: limitMs, stop });
       await (options.watch ? keepRendered : renderOnce)(rendering, settings, command);
     });
+  return needs(command, '--exec-timeout', '--exec');
 }
 
 const TEMPLATE_HELP = `
@@ -83,6 +85,9 @@ A reference is one only where the template has it in quotes: a value or a variab
 async function jobsOf(templates: string[], { output, mode, owner, exec }: RenderOptions): Promise<RenderingJob[]> {
   if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode))
     throw new UsageError(`--mode ${mode} must be octal, such as 0640`);
+  if (output === '-' && (mode !== undefined || owner !== undefined)) {
+    throw new UsageError(`${mode === undefined ? '--owner' : '--mode'} is of a file, and -o - is standard output`);
+  }
   const how = {
     mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
     owner: owner === undefined ? undefined : await parseOwner(owner),

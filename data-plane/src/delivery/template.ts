@@ -1,5 +1,7 @@
 import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
+import { nearest } from '@vaultplane/shared/nearest.ts';
 import { looksLikeReference } from '@vaultplane/shared/reference.ts';
+import { shownName } from '@vaultplane/shared/shown-text.ts';
 import Handlebars from 'handlebars';
 import { parse as parseJson, stringify as printJson } from 'lossless-json';
 import { BinaryValue, DecodedValue, decoded, PlacedBytes } from './template-bytes.ts';
@@ -164,6 +166,9 @@ class ReferenceMarker extends Handlebars.Visitor {
   }
 }
 
+/** Those of ours; each takes one value. */
+const HELPERS = ['secret', 'json', 'fromJson', 'shell', 'base64', 'decode', 'env'];
+
 /** Calls of NAMED that are not the template's own. */
 const MADE = new WeakSet<object>();
 
@@ -171,6 +176,13 @@ function mark(call: Pick<hbs.AST.MustacheStatement, 'path' | 'params' | 'hash'>)
   const helper = (call.path as hbs.AST.PathExpression).original;
   if (MADE.has(call)) return;
   if (helper === NAMED) throw new TemplateError(`there is no helper ${NAMED}`);
+  if (HELPERS.includes(helper)) {
+    const [option] = call.hash?.pairs ?? [];
+    if (option !== undefined)
+      throw new TemplateError(`${helper} takes no options, and so no ${shownName(option.key)}=`);
+    if (call.params.length !== 1)
+      throw new TemplateError(`${helper} takes one value, and was given ${call.params.length}`);
+  }
   if (helper === 'env') return;
   // What `secret` is given is a reference or a mistake, to be told as one.
   const isOne = (node: hbs.AST.Expression): node is hbs.AST.StringLiteral =>
@@ -200,7 +212,7 @@ function syntaxMessage(error: unknown): string {
   const unknownHelper = /used the unknown helper (\S+) - (\d+):(\d+)/.exec(message);
   if (unknownHelper) {
     const [, name, line, column] = unknownHelper;
-    return `line ${line}, column ${Number(column) + 1}: there is no helper ${name}; there are secret, json, fromJson, shell, base64, decode and env`;
+    return `line ${line}, column ${Number(column) + 1}: there is no helper ${shownName(name!)}${nearest(name!, HELPERS) || '; there are secret, json, fromJson, shell, base64, decode and env'}`;
   }
   const parseError = /Parse error on line (\d+)/.exec(message);
   return parseError ? `line ${parseError[1]} is not what a Handlebars template may have` : message;

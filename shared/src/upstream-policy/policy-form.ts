@@ -1,5 +1,6 @@
 import { isAbsolute, normalize } from 'node:path';
 import { withoutByteOrderMark } from '../json-text.ts';
+import { nearest } from '../nearest.ts';
 import { parseReference } from '../reference.ts';
 import { VaultplaneError } from '../vaultplane-error.ts';
 import { VAULT_TYPES } from '../vaults/vault-types.ts';
@@ -155,9 +156,11 @@ function naming<T>(at: string, read: () => T): T {
 }
 
 function refuseOthers(given: object, members: readonly string[], at: string): void {
-  if (Object.keys(given).every((member) => members.includes(member))) return;
+  const unknown = Object.keys(given).find((member) => !members.includes(member));
+  if (unknown === undefined) return;
   // Its name is not repeated: whoever mixed files up may have put anything there.
-  throw new Error(`${at === '' ? '' : `${at} `}has a member that is not one of ${members.join(', ')}`);
+  const hint = nearest(unknown, members);
+  throw new Error(`${at === '' ? '' : `${at} `}has a member that is not one of ${members.join(', ')}${hint}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
