@@ -128,9 +128,13 @@ function adminApi(): string {
   return page(
     'Admin API',
     `A control plane gives the whole as OpenAPI 3.1 at \`GET /openapi.json\`. Who calls, and whether they may, is checked before anything of a body is read. ${bodyLimits()}`,
+    UNKNOWN_PARAMETERS,
     table(['call', 'what it does'], rows),
   );
 }
+
+const UNKNOWN_PARAMETERS =
+  "A query parameter that a call does not take is never dropped in silence. Kong ignores those, and its clients send some: so a path of Kong's answers as without it, with `X-Vaultplane-Warning` and, where the answer is an object, the same in its `warnings` (not in `GET /config` and `GET /clustering/status`, whose members are not ours). Every other path answers 400. Both name the nearest parameter that there is. `size` and `offset` may be asked of every list; one without pages is one page.";
 
 function bodyLimits(): string {
   const { values, depth, members } = BODY_BOUNDS;

@@ -188,7 +188,7 @@ describe('vaultplane-dp render', () => {
       ['{{ secret "{vault://aws-sm-vault/no-such/x}" }}', 1, /\{vault:\/\/aws-sm-vault\/no-such\/x\}: not_found: /],
       ['{{ secret "{vault://aws-sm-vault}" }}', 2, /invalid_reference/],
       ['{{ secret "plain" }}', 2, /not_a_reference/],
-      ['a\n  {{ secrte "x" }}', 1, /bad\.tmpl: line 2, column 3: there is no helper secrte/],
+      ['a\n  {{ secrte "x" }}', 1, /bad\.tmpl: line 2, column 3: there is no helper secrte; did you mean secret\?/],
       ['{{#if}', 1, /bad\.tmpl: line 1 is not what a Handlebars template may have/],
       [`{{#with (fromJson "${WHOLE}")}}{{nope}}{{/with}}`, 1, /bad\.tmpl: line 1, column \d+: "nope" is not defined/],
       [`{{#each (fromJson "${WHOLE}")}}{{this.nope}}{{/each}}`, 1, /it can't be applied to what a secret holds/],

@@ -108,6 +108,8 @@ describe('a declarative configuration', () => {
     ]);
     assert.deepEqual(await refused({ _workspace: 7 }), ['_workspace: expected a string']);
     assert.deepEqual(await refused({ _info: { select_tag: ['a'] } }), ['_info.select_tag: unknown field']);
+    // Taken for nothing, it would delete every vault.
+    for (const empty of [null, []]) assert.deepEqual(await refused({ vauls: empty }), ['vauls: unknown field']);
     assert.deepEqual(await refused({ _info: { select_tags: 'a' } }), ['_info.select_tags: expected a set']);
     assert.match(
       (await refused({ _info: { select_tags: ['a', 'b,c'] } }))[0]!,

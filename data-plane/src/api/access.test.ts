@@ -192,7 +192,7 @@ describe('who may call', () => {
     [
       'an unknown member',
       '{"policies":[{"name":"a","token":"canary-qWz4f9c1b7de2a85036dd51","alow":[]}]}',
-      /a member that is not one of/,
+      /a member that is not one of .*; did you mean allow\?/,
     ],
     [
       'one token twice',

@@ -125,3 +125,18 @@ describe('a template', () => {
     }
   });
 });
+
+describe('a name in a template that there is not', () => {
+  for (const [text, message] of [
+    [`{{ secrt "${A}" }}`, /there is no helper secrt; did you mean secret\?/],
+    [`{{ base46 (secret "${A}") }}`, /there is no helper base46; did you mean base64\?/],
+    [`{{ secret "${A}" tll="5" }}`, /secret takes no options, and so no tll=/],
+    [`{{#with (fromJson "${A}" key="x")}}{{/with}}`, /fromJson takes no options, and so no key=/],
+    [`{{ secret "${A}" "${B}" }}`, /secret takes one value, and was given 2/],
+    ['{{ env "HOME" "/root" }}', /env takes one value, and was given 2/],
+  ] as const) {
+    it(`is refused: ${text}`, () => {
+      assert.throws(() => new Template(text, 't', { env: {} }), { message });
+    });
+  }
+});

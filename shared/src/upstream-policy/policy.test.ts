@@ -271,7 +271,7 @@ describe('the form of the file', () => {
   for (const [content, error] of [
     ['nonsense', /^is not JSON; it must have the form \{"grants"/],
     ['[]', /^must be an object/],
-    [{ grant: [] }, /^has a member that is not one of \$schema, defaults, roles, grants$/],
+    [{ grant: [] }, /^has a member that is not one of \$schema, defaults, roles, grants; did you mean grants\?$/],
     [{ defaults: 'no' }, /^defaults must be true or false$/],
     [{ roles: ['admin'] }, /^roles\[0\] must be ARNs of roles/],
     [{ grants: {} }, /^grants must be a list$/],

@@ -22,7 +22,8 @@ export function openApiDocument(resources: readonly Resource[]) {
     info: {
       title: 'vaultplane Admin API',
       version: PROGRAM_VERSION,
-      description: "Kong's Admin API for what this project has, and more of its own.",
+      description:
+        "Kong's Admin API for what this project has, and more of its own. A query parameter that a call does not take is told of: by X-Vaultplane-Warning and `warnings` on paths of Kong's, by status 400 on others.",
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],

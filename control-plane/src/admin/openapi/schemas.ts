@@ -32,7 +32,7 @@ export function ref(name: string): Schema {
   return { $ref: `#/components/schemas/${name}` };
 }
 export function page(items: Schema): Schema {
-  return object({ data: list(items), offset: text, next: orNull(text) }, ['offset']);
+  return object({ data: list(items), offset: text, next: orNull(text), warnings: list(text) }, ['offset', 'warnings']);
 }
 
 /** The vaults' part is made of the same fields that /schemas/vaults shows and that every vault is checked against. */
