@@ -1,33 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { CONTROL_PLANE_MAIN, type ControlPlane, Deployment } from '../e2e/deployment.ts';
+import { tableRows } from './table-rows.ts';
 
-const PAGE = readFileSync(join(import.meta.dirname, '../../docs/how-to/migrate.md'), 'utf8');
 const OUTCOMES = ['taken', 'named, and not used', 'refused'] as const;
-type Outcome = (typeof OUTCOMES)[number];
-
-/** The rows of a table of the page: what stands in code, and what becomes of it. */
-function rowsOf(heading: string): Array<[text: string, outcome: Outcome]> {
-  const lines = PAGE.split('\n');
-  const first = lines.findIndex((line) => line.startsWith(`| ${heading} `));
-  assert.ok(first > 0, heading);
-  const rows = lines.slice(first + 2);
-  return rows
-    .slice(
-      0,
-      rows.findIndex((line) => !line.startsWith('|')),
-    )
-    .map((line) => {
-      const [, text, said] = /^\| `(.+)` +\| (.+) +\|$/.exec(line) ?? [];
-      const outcome = OUTCOMES.find((known) => said?.startsWith(known));
-      assert.ok(text !== undefined && outcome, line);
-      return [text, outcome];
-    });
-}
+const rowsOf = (heading: string) => tableRows('how-to/migrate.md', heading, OUTCOMES);
 
 describe('what the guide to migrate says becomes of', () => {
   const deployment = new Deployment();
@@ -54,7 +35,7 @@ describe('what the guide to migrate says becomes of', () => {
     const rows = rowsOf('in the file');
     assert.ok(rows.length > 15);
     const file = join(deployment.folder, 'kong.yaml');
-    for (const [text, outcome] of rows) {
+    for (const { text, outcome } of rows) {
       const member = text.split(':')[0]!;
       const document = [
         member === '_format_version' ? '' : '_format_version: "3.0"',
@@ -76,7 +57,7 @@ describe('what the guide to migrate says becomes of', () => {
     const rows = rowsOf('line');
     assert.ok(rows.length >= 6);
     const file = join(deployment.folder, 'kong.conf');
-    for (const [text, outcome] of rows) {
+    for (const { text, outcome } of rows) {
       writeFileSync(file, `${text}\n`);
       const { code, stderr } = await run(['migrate', '--status', '--conf', file]);
       const [key] = text.split(' ');

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
 import type { VaultConfig } from '@vaultplane/shared/vaults/entity.ts';
-import { isWithheld, WITHHELD } from '@vaultplane/shared/vaults/sensitive.ts';
+import { WITHHELD } from '@vaultplane/shared/vaults/mask.ts';
+import { isWithheld } from '@vaultplane/shared/vaults/sensitive.ts';
 import { VaultDirectory } from './vault-directory.ts';
 
 const snapshotOf = (config: VaultConfig, id = '11111111-1111-4111-8111-111111111111') =>

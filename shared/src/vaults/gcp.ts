@@ -1,3 +1,4 @@
+import { gcpDoubts, gcpMissing } from './gcp-findings.ts';
 import { gcpUses } from './gcp-uses.ts';
 import { COMMON_FIELDS, type VaultType } from './vault-type.ts';
 
@@ -43,6 +44,8 @@ export const gcp: VaultType = {
     ...COMMON_FIELDS,
   ],
   referenceOptions: ['project_id', 'ttl', 'neg_ttl', 'resurrect_ttl', 'base64_decode', 'json_pointer'],
+  missing: gcpMissing,
+  doubts: gcpDoubts,
   uses: gcpUses,
   versionOf({ version }) {
     return version === undefined ? {} : { id: String(version) };

@@ -2,7 +2,8 @@ import { canonicalJson } from '../canonical.ts';
 import type { Keyring, Sealed } from '../keyring.ts';
 import { destinationFields } from './destination.ts';
 import type { ConfigValue, VaultConfig, VaultEntity } from './entity.ts';
-import { literalCredentials, WITHHELD } from './sensitive.ts';
+import { WITHHELD } from './mask.ts';
+import { literalCredentials } from './sensitive.ts';
 import type { ConfigField } from './vault-type.ts';
 import { VAULT_TYPES } from './vault-types.ts';
 

@@ -1,21 +1,10 @@
 import { isCredentialReference } from './credential-elsewhere.ts';
 import { destinationChanges } from './destination.ts';
 import type { ConfigValue, VaultEntity } from './entity.ts';
+import { isMask, MASK, WITHHELD } from './mask.ts';
 import { SchemaViolation } from './schema-violation.ts';
 import type { ConfigField } from './vault-type.ts';
 import { VAULT_TYPES } from './vault-types.ts';
-
-/**
- * What an answer has in the place of a sensitive value. Given back, it stands for the value that is there, so that what
- * was read can be written again (by `config apply` of a dump, by decK) without anybody having seen the value.
- */
-export const MASK = '********';
-
-/**
- * What stands in the place of a credential that is kept sealed and could not be opened, or not be kept: on a data plane that
- * started from a configuration kept outside of memory, and on a control plane whose database has one that does not open.
- */
-export const WITHHELD = '{withheld}';
 
 /** The members of a vault's config that are, or refer to, credentials of its own. Of a type that is not known there are none. */
 export function sensitiveFields(typeName: string): readonly ConfigField[] {
@@ -36,12 +25,6 @@ export function literalCredentials({ name, config }: Pick<VaultEntity, 'name' | 
     const value = config[field.name];
     return value !== undefined && !isCredentialReference(value) && !isWithheld(value);
   });
-}
-
-/** Whether a value, as it was shown in the place of a credential, is given back. */
-export function isMask(value: unknown): boolean {
-  const only = Array.isArray(value) && value.length === 1 ? value[0] : value;
-  return only === MASK || only === WITHHELD;
 }
 
 /** The vault as it may be shown: every credential masked; a reference to one is shown. */

@@ -2,8 +2,8 @@ import { isPlainUrl } from '../plain-url.ts';
 import { looksLikeReference, VAULT_PREFIX } from '../reference-text.ts';
 import { credentialReferenceError } from './credential-reference.ts';
 import type { ConfigValue, VaultConfig } from './entity.ts';
+import { isMask, WITHHELD } from './mask.ts';
 import { type FieldError, type FieldErrors, SchemaViolation } from './schema-violation.ts';
-import { isMask, WITHHELD } from './sensitive.ts';
 import { type ConfigField, faultsOf, missingOf, type VaultType } from './vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from './vault-types.ts';
 

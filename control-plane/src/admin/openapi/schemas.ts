@@ -1,7 +1,7 @@
 import { LONGEST_PROBLEM, MOST_PROBLEMS } from '@vaultplane/shared/drill-report.ts';
 import { LOG_LEVELS } from '@vaultplane/shared/log.ts';
 import { VAULT_PREFIX } from '@vaultplane/shared/reference.ts';
-import { MASK } from '@vaultplane/shared/vaults/sensitive.ts';
+import { MASK } from '@vaultplane/shared/vaults/mask.ts';
 import type { ConfigField, VaultType } from '@vaultplane/shared/vaults/vault-type.ts';
 import { RESERVED_PREFIXES, VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
 import { ROLES } from '../../store/audit-log.ts';

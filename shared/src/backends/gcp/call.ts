@@ -1,11 +1,12 @@
 import { BackendError } from '../../backend-error.ts';
+import { jsonOf } from '../../json-object.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { type CountedCall, countedCall } from '../counted-call.ts';
 import { type BoundedCall, withinDeadline } from '../deadline.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
 import type { GoogleCredentials } from './credential-sources.ts';
-import { fromConnection, fromGoogleAnswer, jsonOf } from './errors.ts';
+import { fromConnection, fromGoogleAnswer } from './errors.ts';
 import type { Tokens } from './tokens.ts';
 
 /** One call of Secret Manager, as people and counters see it. */

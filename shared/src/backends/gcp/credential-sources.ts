@@ -4,10 +4,10 @@ import { loadRegularFile } from '../../regular-file.ts';
 import { fileError } from '../../shown-text.ts';
 import { OWN_GUARD, type UpstreamGuard } from '../../upstream-policy/guard.ts';
 import { PolicyRefusal } from '../../upstream-policy/refusal.ts';
+import { type GoogleKey, parseKey } from '../../vaults/gcp-key.ts';
 import type { BackendContext } from '../backend.ts';
 import type { Expiring } from '../credential-store.ts';
 import type { GoogleConnections } from './connections.ts';
-import { type GoogleKey, parseKey } from './key.ts';
 import type { MetadataServer } from './metadata-server.ts';
 import { requestToken } from './token-request.ts';
 

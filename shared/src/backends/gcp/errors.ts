@@ -1,4 +1,5 @@
 import { BackendError } from '../../backend-error.ts';
+import { jsonOf } from '../../json-object.ts';
 import { unreached } from '../connection-problem.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import { retryAfterOf } from '../retry-after.ts';
@@ -117,18 +118,6 @@ function failureOf(answer: HttpAnswer): GoogleFailure | undefined {
     message: typeof message === 'string' ? message : '',
     reason: typeof reason === 'string' && /^[A-Z][A-Z0-9_]{2,62}$/.test(reason) ? reason : '',
   };
-}
-
-/** Undefined for what is no JSON object. A parser's message would quote what it could not read. */
-export function jsonOf(body: Buffer): Record<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(body.toString('utf8'));
-    return typeof json === 'object' && json !== null && !Array.isArray(json)
-      ? (json as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** What a thrown error means; of its own words only the system's code is shown. */

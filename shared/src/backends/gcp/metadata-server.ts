@@ -1,10 +1,11 @@
 import { BackendError } from '../../backend-error.ts';
+import { jsonOf } from '../../json-object.ts';
 import { NOT_SHOWN, neverShow, shownName, shownUrl } from '../../shown-text.ts';
 import { OWN_GUARD } from '../../upstream-policy/guard.ts';
 import type { BackendContext } from '../backend.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
-import { jsonOf, noAnswer } from './errors.ts';
+import { noAnswer } from './errors.ts';
 import type { AccessToken } from './token-request.ts';
 
 /** Its address on every machine and in every pod of Google's; by number, since a name may take long to be unknown. */

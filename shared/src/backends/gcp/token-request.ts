@@ -1,10 +1,11 @@
 import { BackendError } from '../../backend-error.ts';
+import { jsonOf } from '../../json-object.ts';
 import { shownOrigin } from '../../shown-text.ts';
 import type { UpstreamGuard } from '../../upstream-policy/guard.ts';
+import { GOOGLE_TOKEN_URL, type GoogleKey } from '../../vaults/gcp-key.ts';
 import type { HttpAnswer } from '../http-exchange.ts';
 import type { GoogleConnections } from './connections.ts';
-import { jsonOf, noAnswer } from './errors.ts';
-import { GOOGLE_TOKEN_URL, type GoogleKey } from './key.ts';
+import { noAnswer } from './errors.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 

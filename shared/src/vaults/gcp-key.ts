@@ -1,6 +1,6 @@
-import { BackendError } from '../../backend-error.ts';
-import { withoutByteOrderMark } from '../../json-text.ts';
-import { jsonOf } from './errors.ts';
+import { BackendError } from '../backend-error.ts';
+import { jsonOf } from '../json-object.ts';
+import { withoutByteOrderMark } from '../json-text.ts';
 
 /** A service account's key, as Google's console gives it. */
 export interface ServiceAccountKey {
