@@ -161,8 +161,11 @@ describe('the fleet as Kong shows it', () => {
 
   it('a log level that is set for a time goes back afterwards, and both are in the audit log', async () => {
     const level = async () => (await cp.get('/debug/node/log-level')).message;
-    const put = async (path: string) =>
-      (await fetch(`${cp.adminUrl}/debug/node/log-level/${path}`, { method: 'PUT' })).status;
+    const put = async (path: string, body?: URLSearchParams | string) => {
+      const headers = typeof body === 'string' ? { 'content-type': 'application/json' } : {};
+      const init = { method: 'PUT', headers, ...(body !== undefined && { body }) };
+      return (await fetch(`${cp.adminUrl}/debug/node/log-level/${path}`, init)).status;
+    };
     assert.equal(await level(), 'log level: info');
     assert.equal(await put('debug?timeout=1'), 200);
     assert.equal(await level(), 'log level: debug');
@@ -182,6 +185,15 @@ describe('the fleet as Kong shows it', () => {
     assert.equal(await put('error?timeout=1'), 200);
     await until('the level is warn again', async () => (await level()) === 'log level: warn');
     assert.equal(await put('info'), 200);
+    // As `curl --data timeout=1` and `http PUT … timeout:=1` send it.
+    for (const body of [new URLSearchParams({ timeout: '1' }), '{"timeout": 1}']) {
+      assert.equal(await put('debug', body), 200);
+      assert.equal(await level(), 'log level: debug');
+      await until('the level is info again', async () => (await level()) === 'log level: info');
+    }
+    for (const body of [new URLSearchParams({ timeout: 'soon' }), '{"timeout": -1}', '{"timeout": [1]}', '[]']) {
+      assert.equal(await put('debug', body), 400, String(body));
+    }
     for (const wrong of ['debug?timeout=-1', 'debug?timeout=x', 'debug?timeout=99999999', 'loud?timeout=1']) {
       assert.equal(await put(wrong), 400, wrong);
     }

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { type Actor, type AuditLog, noteLogLevel, type WriteRequest } from '../store/audit-log.ts';
 import { badRequest } from './kong-error.ts';
 import { parameter } from './paging.ts';
+import { entityOf } from './request-body.ts';
 import { pathParameter, queryOf, resource, writeRequest } from './resources.ts';
 
 /** A year. */
@@ -15,7 +16,10 @@ interface Parts {
   clock: Clock;
 }
 
-/** The log level of this control plane. Source: Kong, api/routes/debug.lua. */
+/**
+ * The log level of this control plane. Source: Kong, api/routes/debug.lua. There a level without a timeout goes back after
+ * 60 s; here it stays until it is set again, at SIGHUP, or at a restart.
+ */
 export function logLevelRoutes(app: FastifyInstance, parts: Parts): void {
   const { log } = parts;
   const level = new TimedLogLevel(parts);
@@ -30,7 +34,8 @@ export function logLevelRoutes(app: FastifyInstance, parts: Parts): void {
         if (!LOG_LEVELS.includes(wanted)) {
           throw badRequest(`unknown log level; it must be one of ${LOG_LEVELS.join(', ')}`);
         }
-        const timeout = timeoutOf(parameter(queryOf(request), 'timeout'));
+        // In the query or, as Kong takes it too, in the body.
+        const timeout = timeoutOf(parameter(queryOf(request), 'timeout') ?? entityOf(request.body).timeout);
         await level.set(wanted, timeout, request.actor, writeRequest(request, 200));
         return { message: 'log level changed' };
       },
@@ -40,9 +45,10 @@ export function logLevelRoutes(app: FastifyInstance, parts: Parts): void {
 }
 
 /** Seconds. @throws KongError */
-function timeoutOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Math.ceil(Number(text)) : Number.NaN;
+function timeoutOf(given: unknown): number | undefined {
+  if (given === undefined) return undefined;
+  const text = typeof given === 'number' ? String(given) : given;
+  const seconds = typeof text === 'string' && /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Math.ceil(Number(text)) : Number.NaN;
   if (seconds <= MAX_TIMEOUT_SECONDS) return seconds;
   throw badRequest(`timeout must be a number of seconds from 0 to ${MAX_TIMEOUT_SECONDS}`);
 }

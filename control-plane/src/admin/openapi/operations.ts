@@ -38,8 +38,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /openapi.json': { summary: 'This document', answers: [200, anything] },
   'GET /debug/node/log-level': { summary: 'The log level', answers: [200, object({ message: text })] },
   'PUT /debug/node/log-level/:level': {
-    summary: 'Change the log level; with a timeout it is what it was before after so many seconds',
+    summary:
+      'Change the log level; with a timeout, in the query or the body, it is what it was before after so many seconds, without one it stays (Kong: 60 seconds)',
     query: { timeout: { type: 'integer', minimum: 0, maximum: 31_536_000 } },
+    body: object({ timeout: { type: 'number', minimum: 0, maximum: 31_536_000 } }),
     answers: [200, object({ message: text })],
   },
   'GET /workspaces': { summary: 'The workspaces: there is one', answers: [200, page(anything)] },
