@@ -11,6 +11,8 @@ export interface BundleOptions {
   name: string;
   /** Packages that are left as imports, and are dependencies of what is built. */
   external?: readonly string[];
+  /** Sources that another one stands in for, by their paths in the project. */
+  replace?: Readonly<Record<string, string>>;
   /** More of esbuild's own options. */
   options?: BuildOptions;
 }
@@ -31,18 +33,17 @@ export const OLDEST_NODE = '22.14';
  *
  * @throws BuildError where the sources can't be bundled, or tests are among them
  */
-export async function bundle({ entry, name, external = [], options = {} }: BundleOptions): Promise<Bundle> {
+export async function bundle({ entry, name, ...settings }: BundleOptions): Promise<Bundle> {
   const workers = new Set<string>();
-  const first = await bundleOnce({ [name]: entry }, external, options, workers);
+  const first = await bundleOnce({ [name]: entry }, settings, workers);
   // A worker thread starts at a file of its own, which is known only once the sources are read.
   const entries = { [name]: entry, ...Object.fromEntries([...workers].map((path) => [workerName(path), path])) };
-  return workers.size === 0 ? first : bundleOnce(entries, external, options, workers);
+  return workers.size === 0 ? first : bundleOnce(entries, settings, workers);
 }
 
 async function bundleOnce(
   entryPoints: Record<string, string>,
-  external: readonly string[],
-  options: BuildOptions,
+  { external = [], replace = {}, options = {} }: Omit<BundleOptions, 'entry' | 'name'>,
   workers: Set<string>,
 ): Promise<Bundle> {
   const outdir = join(ROOT, 'dist');
@@ -63,7 +64,7 @@ async function bundleOnce(
     legalComments: 'none',
     logLevel: 'silent',
     external: [...external],
-    plugins: [builtins, workerFiles(workers)],
+    plugins: [builtins, sources(workers, replace)],
     ...options,
     write: false,
     metafile: true,
@@ -81,6 +82,9 @@ async function bundleOnce(
   return { files, metafile };
 }
 
+/** The namespace of Node.js's modules. */
+const BUILTIN = 'builtin';
+
 /** Test code has no place in what is released. */
 function refuseTests({ inputs }: Metafile): void {
   const test = Object.keys(inputs).find(
@@ -92,7 +96,9 @@ function refuseTests({ inputs }: Metafile): void {
 /** A source map whose sources are named by their path in the project, wherever that is. */
 function mapOfProject(text: string, outdir: string): string {
   const map = JSON.parse(text) as { sources: string[] };
-  map.sources = map.sources.map((source) => relative(ROOT, join(outdir, source)));
+  map.sources = map.sources.map((source) =>
+    source.startsWith(BUILTIN) ? source.replace(BUILTIN, 'node') : relative(ROOT, join(outdir, source)),
+  );
   return JSON.stringify(map);
 }
 
@@ -106,25 +112,30 @@ const builtins: Plugin = {
     const names = new Set(builtinModules);
     build.onResolve({ filter: /^[a-z0-9_:/]+$/ }, ({ path }) => {
       const name = path.replace(/^node:/, '');
-      return path.startsWith('node:') || names.has(name) ? { path: name, namespace: 'builtin' } : undefined;
+      return path.startsWith('node:') || names.has(name) ? { path: name, namespace: BUILTIN } : undefined;
     });
-    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+    build.onLoad({ filter: /.*/, namespace: BUILTIN }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(`node:${path}`)})`,
     }));
   },
 };
 
-/** Names the files of worker threads as they are in the bundle, and notes them. */
-function workerFiles(found: Set<string>): Plugin {
+/**
+ * Sources of ours: another one where it stands in, and the files of worker threads by their names in the bundle.
+ *
+ * @param workers gets the sources of worker threads
+ */
+function sources(workers: Set<string>, replace: Readonly<Record<string, string>>): Plugin {
   return {
-    name: 'worker files',
+    name: 'sources',
     setup(build) {
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         if (path.includes('/node_modules/')) return undefined;
-        const text = read(relative(ROOT, path));
-        const contents = text.replaceAll(/new Worker\(new URL\('(\.[^']+)\.ts', import\.meta\.url\)/g, (_, file) => {
-          const worker = join(dirname(path), `${file}.ts`);
-          found.add(relative(ROOT, worker));
+        const source = relative(ROOT, path);
+        const text = read(replace[source] ?? source);
+        const contents = text.replaceAll(/new Worker\(new URL\('(\.[^']+\.ts)', import\.meta\.url\)/g, (_, file) => {
+          const worker = join(dirname(source), file);
+          workers.add(worker);
           return `new Worker(new URL('./${workerName(worker)}.js', import.meta.url)`;
         });
         return { contents, loader: 'ts' };

@@ -15,7 +15,14 @@ export const SOURCES = {
   launcher: 'data-plane/bin/vaultplane-dp',
   migrations: 'control-plane/src/store/migrations',
   managerPage: 'control-plane/src/manager/app',
+  managerFiles: 'control-plane/src/manager/manager-files.ts',
+  /** Whose node_modules has what the programs depend on. */
+  dependent: 'control-plane',
+  builtManagerFiles: 'control-plane/src/manager/built-manager-files.ts',
 } as const;
+
+/** Licences of packages that have no text of theirs. */
+export const KEPT_LICENCES = 'deploy/build/licences';
 
 /** A text file of the project. */
 export function read(path: string): string {
@@ -25,9 +32,4 @@ export function read(path: string): string {
 /** The project's package.json. */
 export function manifest(): { version: string; license: string; description: string } {
   return JSON.parse(read('package.json'));
-}
-
-/** The version of a package of npm that the control plane is tested with. */
-export function installedVersion(name: string): string {
-  return JSON.parse(read(`control-plane/node_modules/${name}/package.json`)).version;
 }

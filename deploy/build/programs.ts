@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { Metafile } from 'esbuild';
 import { type Build, BuildError, type BuiltFile } from './artefact.ts';
 import { type Bundle, bundle } from './bundle.ts';
+import { managerPage } from './manager.ts';
 import { ROOT, read, SOURCES } from './places.ts';
 
 /** What can't be bundled, and so is a dependency: PGlite reads its database from files beside its code. */
-export const EXTERNAL = ['@electric-sql/pglite'] as const;
+export const DEPENDENCIES = ['@electric-sql/pglite'] as const;
 
 export interface Programs {
   /** All files that the programs are of, by their path in a package: `bin/` and `lib/`. */
@@ -28,7 +29,18 @@ export function programs(build: Build): Promise<Programs> {
     add('data-plane', await bundle({ entry: SOURCES.dataPlane, name: 'vaultplane-dp' }));
     files.set('bin/vaultplane-dp', { content: launcher(), executable: true });
     build.say('control plane');
-    add('control-plane', await bundle({ entry: SOURCES.controlPlane, name: 'vaultplane-cp', external: EXTERNAL }));
+    add(
+      'control-plane',
+      await bundle({
+        entry: SOURCES.controlPlane,
+        name: 'vaultplane-cp',
+        external: DEPENDENCIES,
+        replace: { [SOURCES.managerFiles]: SOURCES.builtManagerFiles },
+      }),
+    );
+    const page = await managerPage();
+    for (const [name, file] of page.files) files.set(`lib/control-plane/manager/${name}`, file);
+    metafiles.push(page.metafile);
     for (const name of readdirSync(join(ROOT, SOURCES.migrations)).sort()) {
       if (name.endsWith('.sql')) {
         files.set(`lib/control-plane/migrations/${name}`, { content: read(`${SOURCES.migrations}/${name}`) });

@@ -3,6 +3,7 @@ import { systemClock } from './clock.ts';
 import { diagnostics } from './diagnostics.ts';
 import { errorMessage, UsageError } from './errors.ts';
 import type { Log } from './log.ts';
+import { sourcePositions } from './source-positions.ts';
 
 /**
  * Runs a program's command line to its end and sets the exit status: 0 done, 1 failed, 2 wrong usage. An error is one
@@ -68,7 +69,7 @@ export function sayLine(program: string, text: string): void {
 export function endOnUncaught(program: string): void {
   const end = (error: unknown) => {
     // The frames alone of its stack: the message in it may have what errorMessage leaves out.
-    const frames = error instanceof Error ? (error.stack?.match(/^ +at .*$/gm) ?? []) : [];
+    const frames = error instanceof Error ? (sourcePositions(error.stack ?? '').match(/^ +at .*$/gm) ?? []) : [];
     sayLine(program, [errorMessage(error), ...frames].join('\n'));
     process.exit(1);
   };

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { diagnostics } from './diagnostics.ts';
 import { currentRequestId } from './request-id.ts';
 import { shownPath } from './shown-text.ts';
+import { sourcePositions } from './source-positions.ts';
 
 /**
  * The levels of `log_level`. Kong's words are understood beside pino's, since a kong.conf's may be read (specification.md §2).
@@ -56,7 +57,7 @@ export function createLog(
     base: { program, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: pino.stdSerializers.errWithCause, ...FILES },
+    serializers: { err: errorFacts, ...FILES },
     mixin: () => {
       // An object of its own each time: pino writes the line's facts into it.
       const id = currentRequestId();
@@ -68,6 +69,20 @@ export function createLog(
     diagnostics.tellBy((lines) => log.warn({ lines }, 'log lines were dropped: nobody read them'));
   }
   return log;
+}
+
+type ErrorFacts = ReturnType<typeof pino.stdSerializers.errWithCause> & { cause?: ErrorFacts };
+
+/** An error with its stack and its causes. */
+function errorFacts(error: Error): ErrorFacts {
+  return nameSources(pino.stdSerializers.errWithCause(error));
+}
+
+function nameSources(facts: ErrorFacts): ErrorFacts {
+  if (typeof facts.stack === 'string') facts.stack = sourcePositions(facts.stack);
+  if (facts.cause) nameSources(facts.cause);
+  for (const each of facts.aggregateErrors ?? []) nameSources(each);
+  return facts;
 }
 
 function wrap(target: ReturnType<typeof pino>, shared: { level: LogLevel }, root = target): Log {

@@ -9,7 +9,7 @@ import type { ShellBlock } from './shell-blocks.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Not in a clone. */
-const NOT_COPIED = /^(?:\.git|\.cache|node_modules|data)(?:\/|$)|\/node_modules(?:\/|$)/;
+const NOT_COPIED = /^(?:\.git|\.cache|node_modules|data|dist)(?:\/|$)|\/node_modules(?:\/|$)/;
 const BLOCK_MS = 90_000;
 const ASK_AGAIN_MS = 20_000;
 

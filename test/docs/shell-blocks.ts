@@ -10,6 +10,8 @@ export const REASONS = [
   'a Google Cloud project',
   'a Kubernetes cluster',
   'a proxy',
+  // test/packages installs them.
+  'the npm registry',
   'systemd',
   'to be no test itself',
 ] as const;

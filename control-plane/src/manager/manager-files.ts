@@ -2,16 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
-
-/** One file of the page, as browsers are given it. */
-export interface ManagerFile {
-  type: string;
-  body: Buffer;
-  gzip: Buffer;
-  brotli: Buffer;
-  etag: string;
-}
+import { CSS, HTML, JAVASCRIPT, type ManagerPage, managerFile, SVG } from './manager-file.ts';
 
 const APP = new URL('./app/', import.meta.url);
 const require = createRequire(import.meta.url);
@@ -34,11 +25,10 @@ const LIBRARIES: ReadonlyArray<readonly [name: string, file: string, source: str
  * they import, so that there is no build step.
  *
  * @param base where the page is, such as /manager
- * @returns the files, with `index.html` as the page itself, and the digest of its import map for the policy
  */
-export function managerFiles(base: string): { files: Map<string, ManagerFile>; importMapDigest: string } {
-  const files = new Map<string, ManagerFile>();
-  const add = (path: string, type: string, text: string) => files.set(path, fileOf(type, text));
+export function managerFiles(base: string): ManagerPage {
+  const files: ManagerPage['files'] = new Map();
+  const add = (path: string, type: string, text: string) => files.set(path, managerFile(type, text));
   for (const name of readdirSync(APP)) {
     if (name.endsWith('.ts')) add(`app/${name}`, JAVASCRIPT, stripped(fileURLToPath(new URL(name, APP))));
   }
@@ -47,7 +37,7 @@ export function managerFiles(base: string): { files: Map<string, ManagerFile>; i
   }
   add('style.css', CSS, readFileSync(new URL('style.css', APP), 'utf8'));
   add('lib/uplot.css', CSS, readFileSync(packageFile('uplot', 'dist/uPlot.min.css'), 'utf8'));
-  add('icon.svg', 'image/svg+xml', readFileSync(new URL('icon.svg', APP), 'utf8'));
+  add('icon.svg', SVG, readFileSync(new URL('icon.svg', APP), 'utf8'));
   const importMap = JSON.stringify({
     imports: Object.fromEntries(LIBRARIES.map(([name, file]) => [name, `${base}/${file}`])),
   });
@@ -55,19 +45,17 @@ export function managerFiles(base: string): { files: Map<string, ManagerFile>; i
     .replaceAll('%BASE%', base)
     .replace('"%IMPORT_MAP%"', importMap)
     .replace('%MODULES%', preloads(files, base));
-  add('index.html', 'text/html; charset=utf-8', page);
+  add('index.html', HTML, page);
   // Of the script as it stands in the page, spaces and all.
   const script = /<script type="importmap">(.*?)<\/script>/s.exec(page)![1]!;
-  return { files, importMapDigest: createHash('sha256').update(script).digest('base64') };
+  return { files, scriptDigest: createHash('sha256').update(script).digest('base64') };
 }
 
-const JAVASCRIPT = 'text/javascript; charset=utf-8';
-const CSS = 'text/css; charset=utf-8';
 /** Asked for only by the pages that have a chart, or the builder. */
 const LATER: readonly string[] = ['lib/uplot.js', 'app/chart.ts', 'shared/reference-text.ts'];
 
 /** So that a browser asks for all modules at once, and not for each when it has read who imports it. */
-function preloads(files: ReadonlyMap<string, ManagerFile>, base: string): string {
+function preloads(files: ManagerPage['files'], base: string): string {
   return [...files.keys()]
     .filter((path) => /\.(ts|js)$/.test(path) && !LATER.includes(path))
     .map((path) => `<link rel="modulepreload" href="${base}/${path}">`)
@@ -94,10 +82,4 @@ function packageFile(name: string, file: string): string {
   const entry = require.resolve(name);
   const folder = `/node_modules/${name}/`;
   return entry.slice(0, entry.lastIndexOf(folder) + folder.length) + file;
-}
-
-function fileOf(type: string, text: string): ManagerFile {
-  const body = Buffer.from(text);
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-  return { type, body, gzip: gzipSync(body, { level: 9 }), brotli: brotliCompressSync(body), etag };
 }

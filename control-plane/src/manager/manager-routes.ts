@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { notFound } from '../admin/kong-error.ts';
-import { type ManagerFile, managerFiles } from './manager-files.ts';
+import type { ManagerFile } from './manager-file.ts';
+import { managerFiles } from './manager-files.ts';
 
 /**
  * The manager: a web page for operators, which works with the Admin API as any client does, with a token that it keeps in
@@ -17,7 +18,7 @@ export function managerRoutes(app: FastifyInstance, base: string): void {
     const file = made.files.get(path);
     if (!file) throw notFound();
     reply.headers({
-      'content-security-policy': policy(made.importMapDigest),
+      'content-security-policy': policy(made.scriptDigest),
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'referrer-policy': 'no-referrer',
@@ -36,10 +37,10 @@ export function managerRoutes(app: FastifyInstance, base: string): void {
 }
 
 /** Nothing but the page's own files and its own API; no form is ever sent, and no page may frame it. */
-function policy(importMapDigest: string): string {
+function policy(scriptDigest: string | undefined): string {
   return [
     "default-src 'none'",
-    `script-src 'self' 'sha256-${importMapDigest}'`,
+    scriptDigest === undefined ? "script-src 'self'" : `script-src 'self' 'sha256-${scriptDigest}'`,
     "style-src 'self'",
     "img-src 'self' data:",
     "connect-src 'self'",

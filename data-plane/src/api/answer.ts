@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Log } from '@vaultplane/shared/log.ts';
 import { answerWhileSending } from '@vaultplane/shared/request-framing.ts';
 import { currentRequestId, REQUEST_ID_HEADER } from '@vaultplane/shared/request-id.ts';
+import { sourcePositions } from '@vaultplane/shared/source-positions.ts';
 import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
 import { MethodNotAllowed } from './guards.ts';
 
@@ -77,7 +78,10 @@ export function sendContent(response: ServerResponse, { status, headers, body }:
 /** The error as the application sees it. What is no error of the specification is logged, and shown as no more than `internal`. */
 export function asVaultplaneError(error: unknown, log: Log): VaultplaneError {
   if (error instanceof VaultplaneError) return error;
-  log.error({ error: error instanceof Error ? (error.stack ?? error.message) : 'not an Error' }, 'a call failed');
+  log.error(
+    { error: error instanceof Error ? sourcePositions(error.stack ?? error.message) : 'not an Error' },
+    'a call failed',
+  );
   return new VaultplaneError('internal', 'an error in vaultplane; its log says more');
 }
 

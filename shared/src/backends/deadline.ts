@@ -37,6 +37,7 @@ export function withinDeadline<T>(call: BoundedCall, work: (signal: AbortSignal)
     );
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    Promise.try(work, cut.signal).then(resolve, reject).finally(end);
+    // Promise.try is not in Node.js 22.
+    new Promise<T>((answer) => answer(work(cut.signal))).then(resolve, reject).finally(end);
   });
 }
