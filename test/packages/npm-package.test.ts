@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
 import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
+import { noNamespaces, OWN_MACHINE } from '../drills/stage/machine.ts';
 import { startBuild } from './build.ts';
 import { Installed } from './installed.ts';
 import { nodeFolder } from './node-versions.ts';
@@ -148,6 +149,15 @@ describe('the npm package', () => {
         const unset = installed.run('vaultplane-dp', ['check']);
         assert.equal(unset.code, 1);
         assert.match(unset.stdout, /^FAILED +cluster_cert: cluster_cert is not set/m);
+      });
+
+      it('does the duties of process 1, or says that this release can not', { skip: noNamespaces() }, () => {
+        const [unshare, ...options] = OWN_MACHINE;
+        const run = installed.run(unshare, [...options, 'vaultplane-dp', 'exec', '--', 'sh', '-c', 'echo of $PPID']);
+        assert.equal(run.code, 0, run.stderr);
+        assert.equal(run.stdout, 'of 1\n');
+        if (major === 26) assert.equal(run.stderr, '');
+        else assert.match(run.stderr, /^vaultplane-dp: exec is process 1 here .* Use Node\.js 26, or an init.*\n$/);
       });
 
       it('starts both, serves the manager, reads YAML, and tells the source of an error', async () => {

@@ -1,3 +1,4 @@
+import { sayLine } from '@vaultplane/shared/lifecycle.ts';
 import { descendantsOf } from './process-table.ts';
 
 /** prctl(2). */
@@ -29,7 +30,10 @@ export function adoptOrphans(isOwn: (pid: number) => boolean): () => void {
   return () => process.off('SIGCHLD', reap);
 }
 
-/** undefined for a Node.js without node:ffi: then orphans are left to process 1. */
+/**
+ * undefined for a Node.js without node:ffi (before 26): then orphans are left to process 1. Where that is this process, nobody
+ * waits for them, which is said.
+ */
 function libraryCalls(): WaitFor | undefined {
   const { emitWarning } = process;
   // That it is experimental would be said on stderr, in the midst of what the command writes; the pinned Node.js has it.
@@ -42,6 +46,12 @@ function libraryCalls(): WaitFor | undefined {
     functions.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n);
     return (pid) => void functions.waitpid(pid, 0n, WNOHANG);
   } catch {
+    if (process.pid === 1) {
+      sayLine(
+        'vaultplane-dp',
+        `exec is process 1 here and does not wait for orphaned processes: Node.js ${process.versions.node} has no call for that. Use Node.js 26, or an init in front of it (docker run --init)`,
+      );
+    }
     return undefined;
   } finally {
     process.emitWarning = emitWarning;
