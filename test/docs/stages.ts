@@ -40,6 +40,14 @@ export const STAGES: Record<string, Stage> = {
     },
   },
   'docs/upgrading.md': services({ keyring: true }),
+  'docs/contributing/releasing.md': {
+    // A maintainer's clone, where a copy of the project has no history.
+    set: async (machine) => {
+      await machine.command(
+        'git init --quiet --initial-branch main && git add --all && git -c user.name=x -c user.email=x commit --quiet --message x',
+      );
+    },
+  },
   'docs/how-to/aws-iam.md': services({ credentials: SHOP }),
   'docs/how-to/backup.md': services(),
   'docs/how-to/certificates.md': services(),
