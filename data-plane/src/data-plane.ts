@@ -33,6 +33,7 @@ import { openConfiguration } from './configuration/configuration.ts';
 import type { ConfigurationFallback, ConfigurationFallbackOptions } from './configuration/configuration-fallback.ts';
 import type { ControlPlaneLink } from './configuration/control-plane-link.ts';
 import type { LinkCredentials } from './configuration/link-credentials.ts';
+import { linkProxyOf } from './configuration/link-proxy.ts';
 import { loadNodeId } from './configuration/node-id.ts';
 import { countsByVault } from './configuration/reference-telling.ts';
 import { TrustedKeys } from './configuration/trusted-keys.ts';
@@ -48,7 +49,6 @@ import {
   type DataPlaneSettings,
   fallbackOf,
   labelsOf,
-  proxyOf,
   refuseOwnEndpoint,
 } from './settings.ts';
 import type { MetricSources, Metrics } from './status/metrics.ts';
@@ -217,7 +217,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
     const { startControlPlaneLink } = await import('./configuration/control-plane-link.ts');
     const { startPrefetching } = await import('./prefetch/prefetching.ts');
 
-    const proxy = proxyOf(settings);
+    const proxy = linkProxyOf(settings);
     const enrolment = enrolled && (await startEnrolment(settings, { clock, log, random }));
     const linked = startControlPlaneLink({
       endpoints: controlPlanesOf(settings),

@@ -25,6 +25,7 @@ import {
   type VaultSettings,
 } from '@vaultplane/shared/vaults/vault-settings.ts';
 import { filePathOf } from './api/token.ts';
+import { linkProxyOf } from './configuration/link-proxy.ts';
 import { IDENTITY_FILE } from './enrolment/file-names.ts';
 import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 
@@ -75,7 +76,7 @@ function checkTogether(settings: DataPlaneSettings): void {
   checkVaultSettings(settings);
   parsePrefetch(settings.prefetch ?? []);
   controlPlanesOf(settings);
-  proxyOf(settings);
+  linkProxyOf(settings);
   fallbackOf(settings);
 }
 
@@ -98,16 +99,6 @@ export function controlPlanesOf(settings: Pick<DataPlaneSettings, 'cluster_contr
 /** The labels of cluster_dp_labels. */
 export function labelsOf({ cluster_dp_labels: pairs = [] }: Pick<DataPlaneSettings, 'cluster_dp_labels'>) {
   return Object.fromEntries(pairs.map((pair) => pair.split(':') as [string, string]));
-}
-
-/** The proxy of proxy_server; undefined where there is none. Its user and password are secret. */
-export function proxyOf(settings: Pick<DataPlaneSettings, 'proxy_server'>): URL | undefined {
-  if (settings.proxy_server === undefined) return undefined;
-  const url = URL.parse(settings.proxy_server);
-  if (!url || !/^https?:$/.test(url.protocol) || url.hostname === '' || url.search !== '' || url.hash !== '') {
-    throw new StartError('proxy_server (not shown) is not allowed; it must be http://[USER:PASSWORD@]HOST[:PORT]');
-  }
-  return url;
 }
 
 /** The place of config_fallback_url; undefined where it is not set. */

@@ -31,7 +31,24 @@ export const DATA_PLANE_SETTINGS = defineSettings({
   cluster_join_token_file: { type: 'path', description: 'the file of cluster_join_token' },
   cluster_server_name: { type: 'string', description: "the TLS name that the control plane's certificate must have" },
   // Not of type url: a proxy's URL may carry a user and a password.
-  proxy_server: { type: 'string', secret: true, description: 'an HTTP proxy to reach the control plane through' },
+  proxy_server: {
+    type: 'string',
+    secret: true,
+    description:
+      'an HTTP proxy to reach the control plane through: http://[USER:PASSWORD@]HOST[:PORT], or https://; used unless cluster_use_proxy is off',
+  },
+  // On in Kong only where it is set; here proxy_server was used before there was this.
+  cluster_use_proxy: {
+    type: 'boolean',
+    description:
+      'whether the link to the control plane goes through proxy_server; it does where this is not set (in Kong only where it is on)',
+  },
+  proxy_server_ssl_verify: {
+    type: 'boolean',
+    default: true,
+    description:
+      "whether an https proxy_server's certificate is checked, by ssl_trusted_certificate and its name (Kong's default is off)",
+  },
   api_listen: { type: 'listen', default: '127.0.0.1:2773', description: 'where applications ask' },
   api_ssl_cert: { type: 'pem', description: "api_listen's certificate" },
   api_ssl_cert_key: { type: 'pem', description: "api_listen's private key" },

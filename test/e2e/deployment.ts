@@ -238,7 +238,7 @@ export class DataPlane {
 
   async status(): Promise<{
     config: { version: number | null; source: string | null; fallback_problem: string | null };
-    control_plane: { connected: boolean };
+    control_plane: { connected: boolean; last_error: string | null };
   }> {
     return (await (await fetch(`${this.statusUrl}/status`)).json()) as never;
   }

@@ -27,6 +27,7 @@ const word = fc.oneof(
 const line = fc.oneof(
   fc.array(word, { maxLength: 5 }).map((words) => words.join('')),
   fc.tuple(fc.constantFrom(...Object.keys(DATA_PLANE_SETTINGS)), word).map(([key, value]) => `${key} = ${value}`),
+  word.map((word) => `cluster_use_proxy = ${word}`),
   word.map((user) => `proxy_server = http://${user}:${CANARY}@proxy`),
 );
 const file = fc.array(line, { maxLength: 6 }).map((lines) => lines.join('\n'));

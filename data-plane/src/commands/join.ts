@@ -4,10 +4,11 @@ import type { JoinToken } from '@vaultplane/shared/enrolment.ts';
 import { errorMessage, StartError, UsageError } from '@vaultplane/shared/errors.ts';
 import { type Address, parseAddress } from '@vaultplane/shared/network-address.ts';
 import type { Command } from 'commander';
+import { linkProxyOf } from '../configuration/link-proxy.ts';
 import { join } from '../enrolment/enrolment.ts';
 import { endOf, readIdentity } from '../enrolment/identity-file.ts';
 import { joinTokenOf, readJoinToken, tokenIn } from '../enrolment/load-enrolled.ts';
-import { type DataPlaneSettings, proxyOf } from '../settings.ts';
+import type { DataPlaneSettings } from '../settings.ts';
 import { quietLog, readSettings } from './program-settings.ts';
 import { commandWithSettings, type SettingsOption } from './settings-option.ts';
 
@@ -58,7 +59,7 @@ async function joinOnce(settings: DataPlaneSettings, address: Address, options: 
   }
   const token = await tokenOf(settings, options);
   await prepareDataDir(dataDir, quietLog(), { group: true, forItsUser: true });
-  const ask = { signal: AbortSignal.timeout(TIMEOUT_MS), proxy: proxyOf(settings) };
+  const ask = { signal: AbortSignal.timeout(TIMEOUT_MS), proxy: linkProxyOf(settings) };
   try {
     const answer = await join(dataDir, address, token, ask, { fresh: options.force === true });
     const { node_id, name, labels } = answer;

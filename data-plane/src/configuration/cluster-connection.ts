@@ -13,6 +13,7 @@ import { PEM_FORMS, readPemLater, shownPem } from '@vaultplane/shared/pem-settin
 import { openTunnel } from '@vaultplane/shared/proxies/tunnel.ts';
 import { shownName } from '@vaultplane/shared/shown-text.ts';
 import type { LinkCredentials, LinkSettings } from './link-credentials.ts';
+import type { LinkProxy } from './link-proxy.ts';
 
 /** Reads the certificates that the settings name. @throws StartError naming the setting, the file and what is wrong */
 export async function loadLinkCredentials(settings: LinkSettings): Promise<LinkCredentials> {
@@ -66,7 +67,7 @@ export class ConnectionRefused extends Error {
 export interface ConnectOptions {
   signal: AbortSignal;
   /** An HTTP proxy to go through by CONNECT. */
-  proxy?: URL | undefined;
+  proxy?: LinkProxy | undefined;
 }
 
 /**
@@ -198,10 +199,26 @@ export function explainConnectionError(error: unknown, { mtls }: Pick<LinkCreden
   return localProblemOf(error) ?? message;
 }
 
-async function connectThroughProxy(address: Address, proxy: URL, signal: AbortSignal): Promise<Socket> {
+async function connectThroughProxy(
+  address: Address,
+  { url, trusted, verify }: LinkProxy,
+  signal: AbortSignal,
+): Promise<Socket> {
   try {
-    return await openTunnel(address, proxy, { signal });
+    return await openTunnel(address, url, {
+      signal,
+      ...(url.protocol === 'https:' && { ca: await trustedBy(trusted), verify }),
+    });
   } catch (error) {
-    throw new ConnectionRefused(`proxy_server does not connect to ${shownAddress(address)}: ${errorMessage(error)}`);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const hint = /CERT|VERIFY|ISSUER/.test(code) ? '; ssl_trusted_certificate says whom to trust' : '';
+    throw new ConnectionRefused(
+      `proxy_server does not connect to ${shownAddress(address)}: ${errorMessage(error)}${hint}`,
+    );
   }
+}
+
+async function trustedBy(sources: readonly string[]): Promise<string[]> {
+  const { trustedCertificates } = await import('@vaultplane/shared/backends/trusted-certificates.ts');
+  return trustedCertificates(sources);
 }

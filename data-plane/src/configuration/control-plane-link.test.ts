@@ -179,7 +179,12 @@ describe('the link to a control plane', { skip: noCertificates }, () => {
     const own = makeCertificate(folder, 'shared');
     const cp = await controlPlane({ certificate: own });
     const [open, closed] = [keep(await HttpProxy.start()), keep(await HttpProxy.start({ credentials: 'me:c4n4ry ü' }))];
-    const through = (proxy: URL) => dataPlane({ endpoints: [cp.address], credentials: async () => shared(own), proxy });
+    const through = (url: URL) =>
+      dataPlane({
+        endpoints: [cp.address],
+        credentials: async () => shared(own),
+        proxy: { url, verify: true, trusted: [] },
+      });
     for (const [index, proxy] of [open.url(), closed.url('me:c4n4ry%20%C3%BC')].entries()) {
       const dp = await through(proxy);
       await cp.message('ack', index + 1);

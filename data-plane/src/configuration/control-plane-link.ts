@@ -7,6 +7,7 @@ import { connectSecurely } from './cluster-connection.ts';
 import type { Configuration } from './configuration.ts';
 import type { ConversationOptions, NodeIdentity } from './conversation.ts';
 import type { LinkCredentials } from './link-credentials.ts';
+import type { LinkProxy } from './link-proxy.ts';
 import { LinkSession, type LinkSessionOptions } from './link-session.ts';
 import type { Inventory } from './reference-telling.ts';
 import type { TrustedKeys } from './trusted-keys.ts';
@@ -46,7 +47,7 @@ export interface LinkOptions {
   renewal?: LinkSessionOptions['renewal'];
   /** Takes the answer to it. */
   renewed?: LinkSessionOptions['renewed'];
-  proxy?: URL | undefined;
+  proxy?: LinkProxy | undefined;
   identity: NodeIdentity;
   configuration: Configuration;
   report: () => Omit<ReportMessage, 'type'>;

@@ -14,6 +14,7 @@ import {
 import { type Address, printAddress } from '@vaultplane/shared/network-address.ts';
 import { http } from '@vaultplane/shared/node-modules.ts';
 import { ConnectionRefused, connectSecurely, connectTls } from '../configuration/cluster-connection.ts';
+import type { LinkProxy } from '../configuration/link-proxy.ts';
 import type { Identity } from './identity-file.ts';
 import { signingRequest } from './signing-request.ts';
 
@@ -31,7 +32,7 @@ export class CertificateRefused extends Error {
 export interface AskOptions {
   signal: AbortSignal;
   /** An HTTP proxy to go through by CONNECT. */
-  proxy?: URL | undefined;
+  proxy?: LinkProxy | undefined;
 }
 
 const MAX_CHAIN = 8;

@@ -161,6 +161,21 @@ describe('a proxy', { skip: noCertificates }, () => {
     await assert.rejects(wary.read('db'), { code: 'unavailable', message: /the proxy https:\/\/127.*SELF_SIGNED/ });
   });
 
+  it('that is spoken to by TLS has a certificate for its own name, not for the destination', async () => {
+    const own = makeCertificate(folder, 'of-the-proxy', { names: ['127.0.0.1'] });
+    const trusted = { ...trusting(), trustedCertificates: [certificate.certFile, own.certFile] };
+    await using proxy = await HttpProxy.start({ tls: own, names: names() });
+    const env = awsEnv({ https_proxy: proxy.url().href });
+    await using opened = await openAws(null, { region: 'us-east-1' }, { env, ...trusted });
+    assert.equal(await opened.read('db'), 'one');
+    const destinations = makeCertificate(folder, 'of-the-destination', { names: ['secretsmanager.test'] });
+    trusted.trustedCertificates.push(destinations.certFile);
+    await using posing = await HttpProxy.start({ tls: destinations, names: names() });
+    const posingEnv = awsEnv({ https_proxy: posing.url().href });
+    await using wary = await openAws(null, { region: 'us-east-1' }, { env: posingEnv, ...trusted });
+    await assert.rejects(wary.read('db'), { code: 'unavailable', message: /the proxy https:\/\/127.*ALTNAME/ });
+  });
+
   it('that refuses, is gone or is none is named, without its credentials', async () => {
     await using closed = await HttpProxy.start({ credentials: 'me:right', names: names() });
     await using lost = await HttpProxy.start();

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { lookup } from '../names/lookup.ts';
 import { type Address, printAddress, withoutBrackets } from '../network-address.ts';
 import { http, https } from '../node-modules.ts';
@@ -7,6 +7,8 @@ export interface TunnelOptions {
   signal: AbortSignal;
   /** PEM: whom a proxy that is spoken to by TLS may be; without it whom Node.js trusts. */
   ca?: string[] | undefined;
+  /** Whether the certificate of such a proxy is checked; it is where this is not set. */
+  verify?: boolean | undefined;
 }
 
 /**
@@ -15,19 +17,23 @@ export interface TunnelOptions {
  * @param proxy http or https, with the user and password that it may want
  * @throws Error in a few words that hold nothing secret, such as `it answered 502`; Error of the connection to the proxy
  */
-export async function openTunnel(address: Address, proxy: URL, { signal, ca }: TunnelOptions): Promise<Socket> {
+export async function openTunnel(address: Address, proxy: URL, options: TunnelOptions): Promise<Socket> {
+  const { signal, ca, verify = true } = options;
   const target = printAddress(address);
   const isSecure = proxy.protocol === 'https:';
+  const host = withoutBrackets(proxy.hostname);
   const authorization = proxyAuthorization(proxy);
   const request = (isSecure ? https : http).request({
     method: 'CONNECT',
-    host: withoutBrackets(proxy.hostname),
+    host,
     port: proxy.port || (isSecure ? 443 : 80),
     path: target,
     agent: false,
     lookup,
     signal,
     ...(ca && { ca }),
+    // Node.js would take it from the host header, which names the destination and not the proxy.
+    ...(isSecure && { servername: isIP(host) ? '' : host, rejectUnauthorized: verify }),
     headers: { host: target, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
   });
   return new Promise<Socket>((resolve, reject) => {
