@@ -1,5 +1,6 @@
+import type { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
-import type { DataPlaneSettings } from '../settings.ts';
+import type { SettingsOf } from '@vaultplane/shared/settings.ts';
 
 /** The HTTP proxy that the link to the control plane goes through, by CONNECT. */
 export interface LinkProxy {
@@ -12,7 +13,7 @@ export interface LinkProxy {
 }
 
 type ProxySettings = Pick<
-  DataPlaneSettings,
+  SettingsOf<typeof DATA_PLANE_SETTINGS>,
   'cluster_use_proxy' | 'proxy_server' | 'proxy_server_ssl_verify' | 'ssl_trusted_certificate'
 >;
 
