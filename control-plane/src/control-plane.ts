@@ -233,6 +233,7 @@ export async function startControlPlane(
     const { secrets_key_file: keyFile } = settings;
     const configExport = startExport(settings, {
       keyring: keyFile === undefined ? undefined : new Keyring([readSecretsKey(keyFile)]),
+      intervalMs: settings.cluster_fallback_config_export_delay * 1000,
       identity: () => identity.current,
       exportKey,
       defaults,
@@ -353,7 +354,7 @@ function exportKeyFacts(own: OwnExportKey | undefined) {
   return { sha256: null, kept: null, problem: own?.problem ?? null };
 }
 
-/** The export to config_export_url; undefined where that is not set. */
+/** The export of the configuration; undefined where no setting asks for it. */
 function startExport(
   settings: ControlPlaneSettings,
   options: Omit<ConfigExportOptions, 'place'>,

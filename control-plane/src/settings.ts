@@ -1,9 +1,10 @@
 import { type ClusterMtls, LINK_TRUST } from '@vaultplane/shared/common-settings.ts';
 import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { placeOf } from '@vaultplane/shared/fallback-storage.ts';
 import { withTls } from '@vaultplane/shared/listen-setting.ts';
 import { loadSettings } from '@vaultplane/shared/load-settings.ts';
-import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/place-url.ts';
+import type { PlaceUrl } from '@vaultplane/shared/place-url.ts';
 import type { LoadOptions, SettingsOf } from '@vaultplane/shared/settings.ts';
 import { shownValue } from '@vaultplane/shared/shown-text.ts';
 import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
@@ -24,12 +25,14 @@ export async function loadControlPlaneSettings(options: LoadOptions): Promise<Co
   return { ...settings, ...listensOf(settings) };
 }
 
-/** The place of config_export_url; undefined where it is not set. @throws StartError */
-export function exportOf(settings: Pick<ControlPlaneSettings, 'config_export_url'>): PlaceUrl | undefined {
-  if (settings.config_export_url === undefined) return undefined;
-  const url = parsePlaceUrl(settings.config_export_url);
-  if (!url) throw new StartError(`config_export_url (not shown) is not allowed; it must be ${PLACE_URL_FORMS}`);
-  return url;
+type ExportSettings = Pick<
+  ControlPlaneSettings,
+  'config_export_url' | 'cluster_fallback_config_export' | 'cluster_fallback_config_storage'
+>;
+
+/** Where the configuration is exported to; undefined where it is not. @throws StartError */
+export function exportOf(settings: ExportSettings): PlaceUrl | undefined {
+  return placeOf('config_export_url', 'cluster_fallback_config_export', settings);
 }
 
 /** The path of the manager's page, without a slash at its end; undefined where it is off. @throws StartError */

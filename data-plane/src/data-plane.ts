@@ -393,7 +393,7 @@ async function startEnrolment(
   return new Enrolment({ dataDir: settings.data_dir, token, now: () => clock.now(), random: random(), log });
 }
 
-/** The looking at config_fallback_url; undefined where that is not set. */
+/** Looks for an exported configuration; undefined where no setting names a place. */
 async function startFallback(
   settings: DataPlaneSettings,
   options: Pick<ConfigurationFallbackOptions, 'configuration' | 'keyring' | 'isLinked' | 'clock' | 'log' | 'random'> & {

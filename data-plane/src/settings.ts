@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ClusterMtls } from '@vaultplane/shared/common-settings.ts';
 import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
 import { StartError } from '@vaultplane/shared/errors.ts';
+import { placeOf } from '@vaultplane/shared/fallback-storage.ts';
 import { Keyring } from '@vaultplane/shared/keyring.ts';
 import { withTls } from '@vaultplane/shared/listen-setting.ts';
 import { loadSettings } from '@vaultplane/shared/load-settings.ts';
@@ -14,7 +15,7 @@ import {
   shownAddress,
   withoutBrackets,
 } from '@vaultplane/shared/network-address.ts';
-import { PLACE_URL_FORMS, type PlaceUrl, parsePlaceUrl } from '@vaultplane/shared/place-url.ts';
+import type { PlaceUrl } from '@vaultplane/shared/place-url.ts';
 import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
 import type { LoadOptions, SettingsOf } from '@vaultplane/shared/settings.ts';
 import { shownUrl, shownValue } from '@vaultplane/shared/shown-text.ts';
@@ -101,12 +102,14 @@ export function labelsOf({ cluster_dp_labels: pairs = [] }: Pick<DataPlaneSettin
   return Object.fromEntries(pairs.map((pair) => pair.split(':') as [string, string]));
 }
 
-/** The place of config_fallback_url; undefined where it is not set. */
-export function fallbackOf(settings: Pick<DataPlaneSettings, 'config_fallback_url'>): PlaceUrl | undefined {
-  if (settings.config_fallback_url === undefined) return undefined;
-  const url = parsePlaceUrl(settings.config_fallback_url);
-  if (!url) throw new StartError(`config_fallback_url (not shown) is not allowed; it must be ${PLACE_URL_FORMS}`);
-  return url;
+type FallbackSettings = Pick<
+  DataPlaneSettings,
+  'config_fallback_url' | 'cluster_fallback_config_import' | 'cluster_fallback_config_storage'
+>;
+
+/** Where a snapshot is to work from while no control plane answers; undefined where there is none. @throws StartError */
+export function fallbackOf(settings: FallbackSettings): PlaceUrl | undefined {
+  return placeOf('config_fallback_url', 'cluster_fallback_config_import', settings);
 }
 
 /** For what of the configuration is encrypted on disk; undefined where secrets_key_file is not set. @throws StartError */

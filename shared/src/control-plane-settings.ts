@@ -1,4 +1,5 @@
 import { COMMON_SETTINGS } from './common-settings.ts';
+import { FALLBACK_STORAGE } from './fallback-storage.ts';
 import { PLACE_URL_FORMS } from './place-url.ts';
 import { defineSettings } from './settings.ts';
 
@@ -89,6 +90,19 @@ export const CONTROL_PLANE_SETTINGS = defineSettings({
     type: 'string',
     secret: true,
     description: `where a signed snapshot is kept for data planes: ${PLACE_URL_FORMS}`,
+  },
+  cluster_fallback_config_export: {
+    type: 'boolean',
+    default: false,
+    description: 'whether cluster_fallback_config_storage is exported to, as config_export_url is',
+  },
+  cluster_fallback_config_storage: FALLBACK_STORAGE,
+  cluster_fallback_config_export_delay: {
+    type: 'number',
+    min: 0,
+    max: 86_400,
+    default: 0,
+    description: 'seconds between two exports of the configuration at least',
   },
   config_export_key_file: {
     type: 'pem',

@@ -1,4 +1,5 @@
 import { COMMON_SETTINGS } from './common-settings.ts';
+import { FALLBACK_STORAGE } from './fallback-storage.ts';
 import { PLACE_URL_FORMS } from './place-url.ts';
 import { defineSettings } from './settings.ts';
 
@@ -81,6 +82,12 @@ export const DATA_PLANE_SETTINGS = defineSettings({
     secret: true,
     description: `a signed snapshot to work from while no control plane answers: ${PLACE_URL_FORMS}`,
   },
+  cluster_fallback_config_import: {
+    type: 'boolean',
+    default: false,
+    description: 'whether cluster_fallback_config_storage is worked from, as config_fallback_url is',
+  },
+  cluster_fallback_config_storage: FALLBACK_STORAGE,
   config_export_public_key: {
     type: 'string',
     description:

@@ -39,9 +39,8 @@ const NAMES: ReadonlySet<string> = new Set(
   admin_gui_footer_txt admin_gui_footer_bg_color admin_gui_footer_txt_color admin_gui_login_banner_title
   admin_gui_login_banner_body admin_api_uri admin_approved_email admin_emails_from admin_emails_reply_to
   admin_invitation_expiry allow_inconsistent_data_plane_plugins openresty_path opentelemetry_tracing
-  opentelemetry_tracing_sampling_rate tracing_instrumentations tracing_sampling_rate cluster_fallback_config_import
-  cluster_fallback_config_storage cluster_fallback_export_s3_config cluster_fallback_config_export
-  cluster_fallback_config_export_delay wasm wasm_filters_path wasm_dynamic_module wasm_filters proxy_wasm request_debug
+  opentelemetry_tracing_sampling_rate tracing_instrumentations tracing_sampling_rate
+  cluster_fallback_export_s3_config wasm wasm_filters_path wasm_dynamic_module wasm_filters proxy_wasm request_debug
   request_debug_token nginx_user nginx_worker_processes nginx_daemon license_path license_data
   `
     .trim()

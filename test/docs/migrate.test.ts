@@ -62,7 +62,7 @@ describe('what the guide to migrate says becomes of', () => {
       const { code, stderr } = await run(['migrate', '--status', '--conf', file]);
       const [key] = text.split(' ');
       assert.equal(
-        /is no setting|unknown|is not allowed/.test(stderr) && code !== 0,
+        /is no setting|unknown|is not allowed|needs cluster_fallback/.test(stderr) && code !== 0,
         outcome === 'refused',
         `${text}: ${stderr}`,
       );

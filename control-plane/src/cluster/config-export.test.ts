@@ -79,6 +79,20 @@ describe('the export of the configuration', () => {
     assert.ok(exported().snapshot.version < 2 + rounds);
   });
 
+  it('keeps cluster_fallback_config_export_delay between two exports', async () => {
+    await cp.stop();
+    const delayed = { VAULTPLANE_CONFIG_EXPORT_URL: `file://${path}`, KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY: '60' };
+    cp = await startTestControlPlane({ database, clock, env: delayed });
+    await clock.advance(EXPORT_QUIET_MS);
+    await until(async () => (await status()).version !== null);
+    const { version } = await status();
+    await change('during the delay');
+    await clock.advance(60_000 - EXPORT_QUIET_MS);
+    assert.deepEqual([(await status()).version, exported().snapshot.version], [version, version]);
+    await clock.advance(EXPORT_QUIET_MS);
+    await until(async () => (await status()).version === version! + 1);
+  });
+
   it('is made anew when a control plane starts, also with nothing new', async () => {
     rmSync(path);
     await cp.stop();

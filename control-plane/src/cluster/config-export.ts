@@ -26,6 +26,8 @@ export interface ConfigExportOptions {
   exportKey?: ExportKey | undefined;
   defaults: ConfigDefaults;
   publisher: Publisher;
+  /** Between two exports at least, milliseconds. Default 0. */
+  intervalMs?: number;
   /** For credentials of vaults; without it they are left out. */
   keyring?: Keyring | undefined;
   clock: Clock;
@@ -57,6 +59,8 @@ export class ConfigExport {
   #writing: Promise<void> | undefined;
   /** Since when there is something that is not exported, by the monotonic clock. */
   #owingSince: number | undefined;
+  /** When the last one succeeded, by the monotonic clock. */
+  #exportedAt: number | undefined;
   #failures = 0;
   #hasWarned = false;
 
@@ -97,7 +101,9 @@ export class ConfigExport {
   #writeAfter(ms: number): void {
     this.#cancelTimer();
     if (this.#stopping.signal.aborted) return;
-    this.#cancelTimer = this.#options.clock.after(ms, () => {
+    const { clock, intervalMs = 0 } = this.#options;
+    const pauseMs = this.#exportedAt === undefined ? 0 : this.#exportedAt + intervalMs - clock.monotonic();
+    this.#cancelTimer = clock.after(Math.max(ms, pauseMs), () => {
       this.#writing = this.#write().finally(() => {
         this.#writing = undefined;
         if (this.#failures > 0)
@@ -120,6 +126,7 @@ export class ConfigExport {
       const { version } = current;
       Object.assign(this.#state, { version, exported_at: new Date(exportedAt).toISOString(), error: null });
       this.#failures = 0;
+      this.#exportedAt = clock.monotonic();
       log.info({ version, place: place.name }, 'the configuration is exported');
       if (sealed !== current && !keyring && !this.#hasWarned) {
         this.#hasWarned = true;
