@@ -97,6 +97,28 @@ describe('the npm package', () => {
       );
   });
 
+  it('has a data plane without any code of the control plane, and the other way round', () => {
+    const sources = (program: string) =>
+      listed()
+        .filter((path) => path.startsWith(`lib/${program}/`) && path.endsWith('.map'))
+        .flatMap((path) => (JSON.parse(packed(path)) as { sources: string[] }).sources);
+    for (const [program, other] of [
+      ['data-plane', 'control-plane'],
+      ['control-plane', 'data-plane'],
+    ] as const) {
+      const all = sources(program);
+      assert.ok(all.some((source) => source.startsWith(`${program}/src/`)));
+      assert.deepEqual(
+        all.filter((source) => source.startsWith(`${other}/`)),
+        [],
+      );
+    }
+    assert.deepEqual(
+      sources('data-plane').filter((source) => /node_modules\/(fastify|pg|preact)\//.test(source)),
+      [],
+    );
+  });
+
   it('has a bill of materials that is CycloneDX', () => {
     const schema = (name: string) => {
       const file = `@cyclonedx/cyclonedx-library/res/schema/${name}.SNAPSHOT.schema.json`;
@@ -132,9 +154,25 @@ describe('the npm package', () => {
 
       it('prints bar', async () => {
         const offset = 20_000 + Math.floor(Math.random() * 900) * 10;
-        const run = installed.run('vaultplane', ['demo', '--once', '--port-offset', String(offset)]);
+        const command = major === 24 ? ['vaultplane'] : ['npx', '--no-install', 'vaultplane'];
+        const [program, ...args] = [...command, 'demo', '--once', '--port-offset', String(offset)];
+        const run = installed.run(program!, args);
         assert.equal(run.code, 0, run.stderr);
         assert.match(run.stdout, /^bar$/m);
+      });
+
+      it('stays up without --once, and its next steps work as printed', async () => {
+        const offset = 30_000 + Math.floor(Math.random() * 900) * 10;
+        const demo = installed.start('vaultplane', ['demo', '--port-offset', String(offset), '--data', 'demo']);
+        await demo.wrote(/Ctrl-C stops everything/);
+        const steps = demo.output.split('\n').filter((line) => /^ {2}\S.*secret-name/.test(line));
+        const [curl, get, change] = steps.map((step) => () => installed.run('sh', ['-c', step]));
+        assert.match(curl!().stdout, /"value":"bar"/);
+        assert.equal(get!().stdout, 'bar');
+        assert.match(change!().stdout, /^rotated secret-name/);
+        const fresh = installed.run('sh', ['-c', `${steps[0]} --data-urlencode refresh=true`]);
+        assert.match(fresh.stdout, /"value":"baz"/);
+        assert.equal(await demo.stop(), 0, demo.output);
       });
 
       it('has both programs, which explain themselves and check their settings', () => {
