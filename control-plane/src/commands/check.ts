@@ -130,10 +130,10 @@ function checkExportKey(settings: ControlPlaneSettings): Finding {
   const problem = exportKeyProblem(settings);
   // Without one everything else goes on; what is exported no data plane takes that has not a CA to check it by.
   if (problem === undefined) return { what, ok: true, says: 'in data_dir' };
-  return { what, ok: settings.config_export_url === undefined || settings.cluster_mtls !== 'shared', says: problem };
+  return { what, ok: exportOf(settings) === undefined || settings.cluster_mtls !== 'shared', says: problem };
 }
 
-/** How config_export_url is reached, where the environment names a proxy. */
+/** How the place of the export is reached, where the environment names a proxy. */
 function checkProxy(settings: ControlPlaneSettings): Finding[] {
   const place = exportOf(settings);
   if (!place) return [];
