@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { getSystemErrorMessage } from 'node:util';
+import { getSystemErrorMap } from 'node:util';
 import { FileKindError } from './file-kind.ts';
 import { opaqueCharacters } from './opaque-text.ts';
 
@@ -85,7 +85,9 @@ export function fileProblem(error: unknown): string {
   if (error instanceof FileKindError) return error.message;
   const { code, errno } = (error ?? {}) as NodeJS.ErrnoException;
   if (typeof code !== 'string' || !/^[A-Z][A-Z0-9_]+$/.test(code)) return 'unknown error';
-  return typeof errno === 'number' && errno < 0 ? `${code}: ${getSystemErrorMessage(errno)}` : code;
+  // Not getSystemErrorMessage, which is younger than the oldest Node.js that the client for it supports.
+  const [, means] = (typeof errno === 'number' && getSystemErrorMap().get(errno)) || [];
+  return means === undefined ? code : `${code}: ${means}`;
 }
 
 /**

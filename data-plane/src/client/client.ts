@@ -1,5 +1,6 @@
 import { ClientError, type ClientErrorCode, DataPlaneUnreachable } from './client-error.ts';
 import { type ConnectOptions, dataPlaneAt } from './connect-options.ts';
+import type { Bytes, Signal } from './platform-types.ts';
 import { type ClientState, PushedValues } from './pushed-values.ts';
 import { Secret, type SecretBody, type WatchEvent } from './secret.ts';
 import type { Transport } from './transport.ts';
@@ -20,11 +21,11 @@ export type Values<R extends References> = R extends string ? string : { -readon
 export interface LookupOptions {
   /** Has the data plane ask the vault, whatever it holds. */
   refresh?: boolean;
-  signal?: AbortSignal;
+  signal?: Signal;
 }
 
 export interface WithSecretOptions {
-  signal?: AbortSignal;
+  signal?: Signal;
   /** What tells a failure that new credentials may mend; `looksLikeWrongCredentials` unless given. */
   isWrongCredentials?: (failure: unknown) => boolean;
 }
@@ -82,7 +83,7 @@ export class Client implements Disposable {
   }
 
   /** The value of a reference as bytes: those of a binary secret, the UTF-8 of a text. @throws as get */
-  async getBytes(reference: string, options: LookupOptions = {}): Promise<Buffer> {
+  async getBytes(reference: string, options: LookupOptions = {}): Promise<Bytes> {
     return (await this.#secret(reference, options)).bytes;
   }
 
@@ -135,7 +136,7 @@ export class Client implements Disposable {
   watch(
     references: string | readonly string[],
     listener: (event: WatchEvent, reference: string) => void,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal }: { signal?: Signal } = {},
   ): () => void {
     this.#mustBeOpen();
     if (signal?.aborted) return () => {};

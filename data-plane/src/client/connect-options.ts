@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inlinePem } from '@vaultplane/shared/pem-setting.ts';
 import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
 import { ClientError, DataPlaneUnreachable } from './client-error.ts';
+import type { Url } from './platform-types.ts';
 import { Transport } from './transport.ts';
 
 /**
@@ -13,7 +14,7 @@ import { Transport } from './transport.ts';
  */
 export interface ConnectOptions {
   /** Its api_listen as a URL, such as http://127.0.0.1:2773 */
-  url?: string | URL;
+  url?: string | Url;
   /** Its api_unix_socket. */
   socketPath?: string;
   /** PEM of the certificate, or authority, that an https data plane must show. */
@@ -51,7 +52,7 @@ export function dataPlaneAt(options: ConnectOptions, env: NodeJS.ProcessEnv = pr
 function whereIn({ url, socketPath }: ConnectOptions, env: NodeJS.ProcessEnv): { url: URL } | { socketPath: string } {
   if (url !== undefined && socketPath !== undefined) throw new TypeError('url and socketPath exclude each other');
   if (url !== undefined) {
-    const parsed = typeof url === 'string' ? URL.parse(url) : url;
+    const parsed = typeof url === 'string' ? parseUrl(url) : url;
     if (!parsed || !/^https?:$/.test(parsed.protocol)) {
       throw new TypeError('url must be http:// or https:// with a host, such as http://127.0.0.1:2773');
     }
@@ -61,9 +62,14 @@ function whereIn({ url, socketPath }: ConnectOptions, env: NodeJS.ProcessEnv): {
   if (socket) return { socketPath: socket };
   const scheme = env.VAULTPLANE_API_SSL_CERT ? 'https' : 'http';
   const listen = (env.VAULTPLANE_API_LISTEN || '127.0.0.1:2773').replace(/^(0\.0\.0\.0|\[::\])(?=:)/, '127.0.0.1');
-  const parsed = URL.parse(`${scheme}://${listen}`);
+  const parsed = parseUrl(`${scheme}://${listen}`);
   if (!parsed) throw new TypeError('VAULTPLANE_API_LISTEN must be HOST:PORT, such as 127.0.0.1:2773');
   return { url: parsed };
+}
+
+/** URL.parse, which Node.js 20 does not have. */
+function parseUrl(text: string): URL | null {
+  return URL.canParse(text) ? new URL(text) : null;
 }
 
 function certificateIn(env: NodeJS.ProcessEnv): string | undefined {

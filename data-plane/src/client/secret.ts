@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import type { ClientError } from './client-error.ts';
+import type { Bytes } from './platform-types.ts';
 
 /** What the data plane answers about one reference (specification.md §6, GET /v1/resolve). */
 export interface SecretBody {
@@ -49,7 +50,7 @@ export class Secret {
   }
 
   /** The value as bytes: those of a binary secret, the UTF-8 of a text. */
-  get bytes(): Buffer {
+  get bytes(): Bytes {
     return Buffer.from(this.value, this.encoding ?? 'utf8');
   }
 

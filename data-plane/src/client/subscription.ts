@@ -108,12 +108,15 @@ export class Subscription {
     this.#outdated = false;
     const references = [...this.#references.keys()];
     const untold = new Set(references);
-    const complete = Promise.withResolvers<void>();
     let next: WatchConnection;
+    let complete = () => {};
+    const completed = new Promise<void>((resolve) => {
+      complete = resolve;
+    });
     const onEvent = (reference: string, event: WatchEvent) => {
       if (next === this.#current) this.#tell(reference, event, false);
       untold.delete(reference);
-      if (untold.size === 0) complete.resolve();
+      if (untold.size === 0) complete();
     };
     const { transport } = this.#options;
     try {
@@ -126,7 +129,7 @@ export class Subscription {
       return;
     }
     void next.ended.then(() => {
-      complete.resolve();
+      complete();
       if (next === this.#current) {
         this.#drop();
         // Another one that is just being opened takes its place.
@@ -134,8 +137,8 @@ export class Subscription {
       } else if (this.#opening === opening) this.#failed();
     });
     if (this.#current) {
-      const late = setTimeout(() => complete.resolve(), TAKEOVER_MS);
-      await complete.promise;
+      const late = setTimeout(complete, TAKEOVER_MS);
+      await completed;
       clearTimeout(late);
     }
     if (this.#opening === opening && !this.#closed) this.#takeOver(next);
