@@ -125,6 +125,13 @@ describe('the client beside a data plane that does what is wanted', () => {
     assert.equal(await secrets.get(USER), '3:user');
   });
 
+  it('tells a watcher at once of a value that was looked up just before, and has not changed', {
+    timeout: 10_000,
+  }, async () => {
+    await secrets.get(USER);
+    await told(USER, '1:user');
+  });
+
   it('asks once more where its kept connection died while it was idle', async () => {
     dataPlane.tellsAtOnce = false;
     await using way = await wearConnections(Number(new URL(url).port));

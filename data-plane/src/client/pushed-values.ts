@@ -150,7 +150,11 @@ export class PushedValues {
     } else {
       const overtaken = replayed && held.covered && event.fetchedAt < held.secret.fetchedAt;
       if (!overtaken) this.#change(held, event);
-      held.covered = true;
+      if (!held.covered) {
+        held.covered = true;
+        // Whoever began to listen since the lookup has been told nothing; the others are not told twice.
+        this.#tell(reference, held.secret);
+      }
     }
   }
 
