@@ -9,6 +9,8 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const SOURCES = {
   controlPlane: 'control-plane/src/main.ts',
   dataPlane: 'data-plane/src/program.ts',
+  client: 'data-plane/src/client/client.ts',
+  clientReadme: 'data-plane/client/README.md',
   awsEmulator: 'test/aws-emulator/src/main.ts',
   demo: 'deploy/local/vaultplane.ts',
   demoSecrets: 'deploy/local/secrets.json',
