@@ -181,7 +181,7 @@ export class PushedValues {
       if (!listeners.delete(own) || listeners.size > 0 || this.#listeners.get(reference) !== listeners) return;
       this.#listeners.delete(reference);
       // What is held goes on being followed, without keeping the process alive.
-      if (this.#held.has(reference)) this.#follow(reference, false);
+      if (this.#held.has(reference)) this.#followerOf(reference)?.unlisten(reference);
       else this.#unfollow(reference);
     };
   }

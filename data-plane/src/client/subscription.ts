@@ -67,6 +67,15 @@ export class Subscription {
     if (before === undefined || this.#current) this.#arm(GATHER_MS);
   }
 
+  /** Nobody listens any more; the reference is followed all the same. */
+  unlisten(reference: string): void {
+    if (!this.#references.get(reference)) return;
+    this.#references.set(reference, false);
+    if (this.#keepsAlive) return;
+    this.#timer?.unref();
+    this.#current?.letProcessEnd();
+  }
+
   delete(reference: string): void {
     if (!this.#references.delete(reference)) return;
     this.#options.onUncovered([reference]);
@@ -148,6 +157,7 @@ export class Subscription {
   #takeOver(next: WatchConnection): void {
     const before = this.#current;
     this.#current = next;
+    if (!this.#keepsAlive) next.letProcessEnd();
     this.#opening = null;
     before?.close();
     for (const [reference, event] of next.told) this.#tell(reference, event, true);

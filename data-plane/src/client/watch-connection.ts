@@ -31,10 +31,12 @@ export class WatchConnection {
   readonly ended: Promise<void>;
   readonly #onEvent: WatchConnectionOptions['onEvent'];
   readonly #abort: AbortController;
+  readonly #response: IncomingMessage;
 
   private constructor(response: IncomingMessage, onEvent: WatchConnectionOptions['onEvent'], abort: AbortController) {
     this.#onEvent = onEvent;
     this.#abort = abort;
+    this.#response = response;
     const silence = setTimeout(() => this.close(), SILENCE_MS).unref();
     const parser = createParser({
       onEvent: ({ event, data }) => this.#receive(event, data),
@@ -70,6 +72,11 @@ export class WatchConnection {
       keepsAlive,
     });
     return new WatchConnection(response, onEvent, abort);
+  }
+
+  /** The connection keeps the process alive no longer. */
+  letProcessEnd(): void {
+    this.#response.socket.unref();
   }
 
   close(): void {
