@@ -3,7 +3,7 @@ import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { runCommand } from '../interop/command.ts';
-import { installed, missingNpm } from './node-versions.ts';
+import { fromRegistry, missingNpm } from './npm.ts';
 import { Packed } from './packed.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -48,15 +48,15 @@ const NODE = `import { connect } from '@vaultplane/client';
 const STRICT = { target: 'es2022', strict: true, skipLibCheck: false, noEmit: true, types: [] as string[] };
 
 const compilers = {
-  'TypeScript 5.5': await installed('typescript@5.5.4'),
+  'TypeScript 5.5': await fromRegistry('typescript@5.5.4'),
   'the pinned TypeScript': { folder: ROOT, missing: undefined },
 };
 const nodeTypes = {
-  'Node.js 20': await installed('@types/node@20.19.9'),
+  'Node.js 20': await fromRegistry('@types/node@20.9.5'),
   'the pinned Node.js': { folder: ROOT, missing: undefined },
 };
 
-describe('the types of @vaultplane/client', { skip: missingNpm() }, () => {
+describe('the types of @vaultplane/client', { skip: missingNpm }, () => {
   let packed: Packed;
   before(async () => {
     packed = await Packed.install('client', '@vaultplane/client');

@@ -3,14 +3,14 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Scene } from '../interop/scene.ts';
-import { missingNpm, NODE_MAJORS, nodeOf } from './node-versions.ts';
+import { nodeFolder } from './node-versions.ts';
+import { missingNpm } from './npm.ts';
 import { codeOf, output, Packed } from './packed.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';
-const nodes = new Map(await Promise.all(NODE_MAJORS.map(async (major) => [major, await nodeOf(major)] as const)));
 
-describe('@vaultplane/client, installed from its tarball', { skip: missingNpm() }, () => {
+describe('@vaultplane/client, installed from its tarball', { skip: missingNpm }, () => {
   let packed: Packed;
   before(async () => {
     packed = await Packed.install('client', '@vaultplane/client');
@@ -36,7 +36,7 @@ describe('@vaultplane/client, installed from its tarball', { skip: missingNpm() 
     assert.ok(!map.sources.some((path) => /\.test\.|testing/.test(path) || path.startsWith('.')), map.sources.join());
     const bundled = map.sources.map((path) => /node_modules\/(?!\.pnpm)((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]);
     for (const name of new Set(bundled.filter((one) => one !== undefined))) {
-      assert.match(files.get('THIRD-PARTY-NOTICES.txt')!, new RegExp(`^${name} \\d.*\\n-+\\n\\n.*MIT License`, 'm'));
+      assert.match(files.get('THIRD-PARTY-NOTICES.txt')!, new RegExp(`^${name} \\d.*\\n\\nMIT License`, 'm'));
     }
     assert.ok(bundled.includes('eventsource-parser'));
     for (const [path, text] of files) assert.ok(!text.includes(ROOT), `${path} names a folder of this machine`);
@@ -56,10 +56,16 @@ describe('@vaultplane/client, installed from its tarball', { skip: missingNpm() 
     });
     after(() => scene?.stop());
 
-    for (const [major, node] of nodes) {
-      describe(`Node.js ${major}`, { skip: node.missing ?? false }, () => {
+    for (const major of [20, 22, 24, 26] as const) {
+      const node = nodeFolder(major);
+      describe(`Node.js ${major}`, { skip: 'missing' in node ? node.missing : false }, () => {
         const run = (program: string, ...options: string[]) =>
-          output(node.path!, [...options, program], scene.dataPlane.env, packed.program);
+          output(
+            'path' in node ? join(node.path, 'node') : '',
+            [...options, program],
+            scene.dataPlane.env,
+            packed.program,
+          );
 
         it('runs the example of the README', async () => {
           const [example] = codeOf(packed.files().get('README.md')!, 'js');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from '../interop/command.ts';
 import { startBuild } from './build.ts';
-import { npm } from './node-versions.ts';
+import { npm } from './npm.ts';
 
 /** A package for npm as the build makes it, installed where no clone of the project is near. */
 export class Packed {

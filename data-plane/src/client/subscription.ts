@@ -19,6 +19,8 @@ const LONGEST_PATH = 12_000;
 const GATHER_MS = 20;
 /** How long a connection that is to replace another may take to tell of all its references. */
 const TAKEOVER_MS = 2000;
+/** The longest that a timer can have. */
+const HOLD_MS = 2 ** 31 - 1;
 const BACKOFF_MS = { least: 50, most: 5000 };
 
 /**
@@ -34,6 +36,8 @@ export class Subscription {
   /** The references have changed since that opening began. */
   #outdated = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Runs while somebody listens. */
+  #hold: NodeJS.Timeout | undefined;
   #failures = 0;
   #state: SubscriptionState = 'connecting';
   #closed = false;
@@ -63,21 +67,20 @@ export class Subscription {
     const before = this.#references.get(reference);
     if (before === true || before === listened) return;
     this.#references.set(reference, listened);
-    if (listened) this.#timer?.ref();
-    if (before === undefined || this.#current) this.#arm(GATHER_MS);
+    this.#holdProcess();
+    if (before === undefined) this.#arm(GATHER_MS);
   }
 
   /** Nobody listens any more; the reference is followed all the same. */
   unlisten(reference: string): void {
     if (!this.#references.get(reference)) return;
     this.#references.set(reference, false);
-    if (this.#keepsAlive) return;
-    this.#timer?.unref();
-    this.#current?.letProcessEnd();
+    this.#holdProcess();
   }
 
   delete(reference: string): void {
     if (!this.#references.delete(reference)) return;
+    this.#holdProcess();
     this.#options.onUncovered([reference]);
     this.#arm(GATHER_MS);
   }
@@ -85,12 +88,19 @@ export class Subscription {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#hold);
     this.#opening?.abort();
     this.#drop();
   }
 
-  get #keepsAlive(): boolean {
-    return [...this.#references.values()].includes(true);
+  /** Keeps the process alive while somebody listens, whatever becomes of connections; lets it end otherwise. */
+  #holdProcess(): void {
+    const isListened = [...this.#references.values()].includes(true);
+    if (isListened) this.#hold ??= setInterval(() => {}, HOLD_MS);
+    else {
+      clearInterval(this.#hold);
+      this.#hold = undefined;
+    }
   }
 
   /** What has changed since is part of what is opened then. */
@@ -103,8 +113,7 @@ export class Subscription {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#open();
-    }, delayMs);
-    if (!this.#keepsAlive) this.#timer.unref();
+    }, delayMs).unref();
   }
 
   async #open(): Promise<void> {
@@ -129,10 +138,7 @@ export class Subscription {
     };
     const { transport } = this.#options;
     try {
-      next = await WatchConnection.open(
-        { transport, references, keepsAlive: this.#keepsAlive, onEvent },
-        opening.signal,
-      );
+      next = await WatchConnection.open({ transport, references, onEvent }, opening.signal);
     } catch {
       this.#failed();
       return;
@@ -157,7 +163,6 @@ export class Subscription {
   #takeOver(next: WatchConnection): void {
     const before = this.#current;
     this.#current = next;
-    if (!this.#keepsAlive) next.letProcessEnd();
     this.#opening = null;
     before?.close();
     for (const [reference, event] of next.told) this.#tell(reference, event, true);

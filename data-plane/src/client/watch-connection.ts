@@ -8,8 +8,6 @@ import type { Transport } from './transport.ts';
 export interface WatchConnectionOptions {
   transport: Transport;
   references: readonly string[];
-  /** Whether the connection keeps the process alive. */
-  keepsAlive: boolean;
   onEvent: (reference: string, event: WatchEvent) => void;
 }
 
@@ -20,7 +18,7 @@ const SILENCE_MS = 40_000;
 const LONGEST_EVENT_BYTES = 1024 * 1024;
 
 /**
- * One GET /v1/watch, from its head to its end, whatever ends it.
+ * One GET /v1/watch, from its head to its end, whatever ends it. It keeps no process alive.
  *
  * @internal
  */
@@ -31,12 +29,10 @@ export class WatchConnection {
   readonly ended: Promise<void>;
   readonly #onEvent: WatchConnectionOptions['onEvent'];
   readonly #abort: AbortController;
-  readonly #response: IncomingMessage;
 
   private constructor(response: IncomingMessage, onEvent: WatchConnectionOptions['onEvent'], abort: AbortController) {
     this.#onEvent = onEvent;
     this.#abort = abort;
-    this.#response = response;
     const silence = setTimeout(() => this.close(), SILENCE_MS).unref();
     const parser = createParser({
       onEvent: ({ event, data }) => this.#receive(event, data),
@@ -64,19 +60,14 @@ export class WatchConnection {
 
   /** @throws ClientError; DataPlaneUnreachable; the signal's reason */
   static async open(options: WatchConnectionOptions, signal: AbortSignal): Promise<WatchConnection> {
-    const { transport, references, keepsAlive, onEvent } = options;
+    const { transport, references, onEvent } = options;
     const abort = new AbortController();
     const response = await transport.open('GET', WatchConnection.path(references), {
       signal: AbortSignal.any([signal, abort.signal]),
       timeoutMs: HEAD_TIMEOUT_MS,
-      keepsAlive,
+      keepsAlive: false,
     });
     return new WatchConnection(response, onEvent, abort);
-  }
-
-  /** The connection keeps the process alive no longer. */
-  letProcessEnd(): void {
-    this.#response.socket.unref();
   }
 
   close(): void {
