@@ -28,6 +28,12 @@ export function releaseNotes(text: string, version: string): string {
   return text.slice(text.indexOf('\n', start), end).trim();
 }
 
+/** A text of the project's folder for readers elsewhere: its links to files of the project lead below an address. */
+export function withLinksTo(text: string, base: string): string {
+  const root = base.endsWith('/') ? base : `${base}/`;
+  return text.replaceAll(/\]\((?![a-z]+:|#|\/)([^)\s]+)\)/g, (_, path: string) => `](${root}${path})`);
+}
+
 /** Where the section of a version begins and ends. */
 function sectionAt(text: string, name: string): { start: number; end: number } | undefined {
   const start = text.search(new RegExp(String.raw`^## \[${literally(name)}\]( - \d{4}-\d{2}-\d{2})?$`, 'm'));

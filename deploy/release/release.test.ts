@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { builtArtefacts } from './artefacts.ts';
-import { releaseNotes, releaseSection } from './changelog.ts';
+import { releaseNotes, releaseSection, withLinksTo } from './changelog.ts';
 import { planRelease } from './plan.ts';
 import { describeRelease, makeRelease, verifyRelease } from './release.ts';
 import { ReleaseError } from './release-error.ts';
@@ -67,6 +67,13 @@ describe('the changelog', () => {
     );
     assert.equal(releaseNotes(released, '0.2.0'), '### Added\n\n- One.');
     assert.equal(releaseNotes(released, '0.1.0'), '- Zero.');
+  });
+
+  it('leads readers elsewhere to the files of the project', () => {
+    assert.equal(
+      withLinksTo('[a](docs/a.md#x), [b](https://b.example/b), [c](#c) and [d](d.md)', 'https://h.example/blob/v1'),
+      '[a](https://h.example/blob/v1/docs/a.md#x), [b](https://b.example/b), [c](#c) and [d](https://h.example/blob/v1/d.md)',
+    );
   });
 
   it('is refused without anything to release, and for a version that it has', () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { BuiltArtefact } from './artefacts.ts';
-import { releaseNotes } from './changelog.ts';
+import { releaseNotes, withLinksTo } from './changelog.ts';
 import { describeRelease, makeRelease, type ReleaseOptions, verifyRelease } from './release.ts';
 import { ReleaseError } from './release-error.ts';
 import { Repository } from './repository.ts';
@@ -15,7 +15,7 @@ import { checkVersion } from './version.ts';
 class WrongUsage extends ReleaseError {}
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const USAGE = `Usage: npm run release -- VERSION [--dry-run | --verify | --notes]
+const USAGE = `Usage: npm run release -- VERSION [--dry-run | --verify | --notes [--links-to URL]]
 
 Makes a release in this clone: the version in every file that states it, the section
 of CHANGELOG.md, the build in dist/, a commit, and the tag vVERSION. It pushes and
@@ -23,7 +23,8 @@ publishes nothing.
 
   --dry-run  only say what would change
   --verify   check that this commit is the tag's, and that dist/ is its build
-  --notes    print what CHANGELOG.md says of the version
+  --notes    print what CHANGELOG.md says of the version; with --links-to its links to
+             files of the project lead below that address
 `;
 
 for (const [signal, number] of [
@@ -45,7 +46,7 @@ try {
 }
 
 async function run(argv: string[]): Promise<void> {
-  const { version, mode } = readArguments(argv);
+  const { version, mode, linksTo } = readArguments(argv);
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   if (version === undefined) return say(USAGE.trimEnd());
   const options: ReleaseOptions = {
@@ -57,8 +58,10 @@ async function run(argv: string[]): Promise<void> {
     say,
   };
   switch (mode) {
-    case 'notes':
-      return say(releaseNotes(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'), version));
+    case 'notes': {
+      const notes = releaseNotes(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'), version);
+      return say(linksTo === undefined ? notes : withLinksTo(notes, linksTo));
+    }
     case 'dry-run':
       describeRelease(options);
       return;
@@ -92,14 +95,17 @@ function readArguments(argv: string[]) {
         'dry-run': { type: 'boolean' },
         verify: { type: 'boolean' },
         notes: { type: 'boolean' },
+        'links-to': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });
     if (values.help) return {};
     const [mode, ...more] = modes.filter((name) => values[name]);
     if (more.length > 0) throw new WrongUsage(`--${mode} and --${more[0]} do not go together`);
+    const linksTo = values['links-to'];
+    if (linksTo !== undefined && mode !== 'notes') throw new WrongUsage('--links-to needs --notes');
     if (positionals.length !== 1) throw new WrongUsage('give one version, such as 0.2.0; --help says more');
-    return { version: checkVersion(positionals[0]!), mode };
+    return { version: checkVersion(positionals[0]!), mode, linksTo };
   } catch (error) {
     throw new WrongUsage((error as Error).message);
   }
