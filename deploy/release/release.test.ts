@@ -207,7 +207,7 @@ function fill(folder: string, files: Record<string, string>): void {
   writeFileSync(join(folder, 'SHA256SUMS'), sums.join(''));
 }
 
-/** A repository with this project's files, on main, whose documents tell of an upgrade to 9.0.0. */
+/** A clone of `makeOrigin`'s repository. */
 function clone(t: TestContext): { repository: Repository; root: string } {
   const root = temporary(t);
   git(origin, 'clone', '--quiet', '--local', origin, root);
@@ -215,12 +215,17 @@ function clone(t: TestContext): { repository: Repository; root: string } {
   return { repository: new Repository(root), root };
 }
 
+/** A repository with this project's files, on main, that has something to release and tells of an upgrade to 9.0.0. */
 function makeOrigin(): string {
   const root = mkdtempSync(join(tmpdir(), 'vaultplane-release-'));
   const isKept = (path: string) => !/(^|\/)(node_modules|\.git|\.cache|dist|data)$/.test(path.slice(ROOT.length));
   cpSync(ROOT, root, { recursive: true, verbatimSymlinks: true, filter: isKept });
   const upgrading = join(root, 'docs/upgrading.md');
   writeFileSync(upgrading, `${readFileSync(upgrading, 'utf8')}\n## From ${CURRENT} to 9.0.0\n`);
+  // Right after a release nothing is unreleased.
+  const changelog = join(root, 'CHANGELOG.md');
+  const [head, rest] = readFileSync(changelog, 'utf8').split('## [Unreleased]\n');
+  writeFileSync(changelog, `${head}## [Unreleased]\n\n### Added\n\n- A change.\n${rest}`);
   git(root, 'init', '--quiet', '--initial-branch', 'main');
   configure(root);
   git(root, 'add', '--all');
