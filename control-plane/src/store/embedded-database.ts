@@ -10,6 +10,11 @@ import type { Database, Queryable } from './database.ts';
 
 /** Two processes on one embedded database would ruin it. */
 const LOCK = 'db.lock';
+/**
+ * Of Postgres' pages in memory. PGlite's default is 160 MB, all of it touched at the start; a configuration is a few
+ * megabytes, and the operating system keeps its files in memory anyway.
+ */
+const SHARED_BUFFERS = '16MB';
 /** Beyond a number that fixed texts do not reach. */
 const MOST_PREPARED_STATEMENTS = 100;
 
@@ -37,7 +42,8 @@ export async function openEmbeddedDatabase(dataDir: string | undefined): Promise
 /** PGlite is loaded only here: it takes memory, which a control plane with a Postgres of its own saves. */
 async function createPGlite(dataDir?: string): Promise<PGlite> {
   const { PGlite } = await import('@electric-sql/pglite');
-  return PGlite.create(dataDir === undefined ? {} : { dataDir });
+  const startParams = [...PGlite.defaultStartParams, '-c', `shared_buffers=${SHARED_BUFFERS}`];
+  return PGlite.create({ startParams, ...(dataDir !== undefined && { dataDir }) });
 }
 
 /** Beside its place and then renamed, so that a process which dies meanwhile leaves no half database there. */
