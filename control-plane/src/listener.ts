@@ -1,5 +1,5 @@
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { type Address, shownAddress } from '@vaultplane/shared/network-address.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import { type Address, shownAddress } from '@vaultplane/platform/net/network-address.ts';
 
 /**
  * Runs what begins to listen for a setting.

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { quickestRunMs } from '@vaultplane/shared/testing/quickest-run.ts';
+import { quickestRunMs } from '@vaultplane/testkit/quickest-run.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 const TOKEN = 'canary-admin-token-of-the-program';

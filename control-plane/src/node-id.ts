@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UUID } from '@vaultplane/shared/vaults/validation.ts';
+import { UUID } from '@vaultplane/model/vaults/validation.ts';
 
 /** This control plane's id, kept in data_dir/node-id. */
 export function ensureNodeId(dataDir: string): string {

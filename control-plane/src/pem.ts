@@ -1,7 +1,7 @@
 import { createSecureContext } from 'node:tls';
-import type { DoorTls } from '@vaultplane/shared/doors.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { readPemSetting, shownPem } from '@vaultplane/shared/pem-setting.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import type { DoorTls } from '@vaultplane/platform/net/doors.ts';
+import { readPemSetting, shownPem } from '@vaultplane/platform/settings/pem-setting.ts';
 
 /**
  * A certificate and its key, as `setting` and `setting`_key have them: paths, PEM, or base64 of PEM.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import pg from 'pg';
 import { type PostgresServer, postgresMissing, startPostgresServer } from './store/testing/postgres-server.ts';
 import { startTestControlPlane, type TestControlPlane } from './testing/control-plane.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
-import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
-import type { SettingsSchema } from '@vaultplane/shared/settings.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/model/settings/control-plane-settings.ts';
+import { SETTING_KEYS } from '@vaultplane/model/settings/setting-keys.ts';
+import type { SettingsSchema } from '@vaultplane/platform/settings/settings.ts';
 import { loadControlPlaneSettings } from './settings.ts';
 
 it('the keys of the control plane, other names too, are known to both programs', () => {

@@ -1,13 +1,13 @@
-import { type ClusterMtls, LINK_TRUST } from '@vaultplane/shared/common-settings.ts';
-import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { placeOf } from '@vaultplane/shared/fallback-storage.ts';
-import { withTls } from '@vaultplane/shared/listen-setting.ts';
-import { loadSettings } from '@vaultplane/shared/load-settings.ts';
-import type { PlaceUrl } from '@vaultplane/shared/place-url.ts';
-import type { LoadOptions, SettingsOf } from '@vaultplane/shared/settings.ts';
-import { shownValue } from '@vaultplane/shared/shown-text.ts';
-import { checkVaultSettings, type VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { type ClusterMtls, LINK_TRUST } from '@vaultplane/model/settings/common-settings.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/model/settings/control-plane-settings.ts';
+import { placeOf } from '@vaultplane/model/settings/fallback-storage.ts';
+import { loadSettings } from '@vaultplane/model/settings/load-settings.ts';
+import type { PlaceUrl } from '@vaultplane/model/settings/place-url.ts';
+import { checkVaultSettings, type VaultSettings } from '@vaultplane/model/vaults/vault-settings.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { withTls } from '@vaultplane/platform/settings/listen-setting.ts';
+import type { LoadOptions, SettingsOf } from '@vaultplane/platform/settings/settings.ts';
+import { shownValue } from '@vaultplane/platform/text/shown-text.ts';
 
 export type ControlPlaneSettings = Omit<SettingsOf<typeof CONTROL_PLANE_SETTINGS>, 'cluster_mtls'> & {
   cluster_mtls: ClusterMtls;

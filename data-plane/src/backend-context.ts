@@ -1,8 +1,8 @@
-import { type BackendContext, deadlinesOf } from '@vaultplane/shared/backends/backend.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { printAddress } from '@vaultplane/shared/network-address.ts';
-import { VariableRules } from '@vaultplane/shared/vaults/variable-rules.ts';
-import { envPrefixOf, homeRegionOf } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { type BackendContext, deadlinesOf } from '@vaultplane/backends/backend.ts';
+import { VariableRules } from '@vaultplane/model/vaults/variable-rules.ts';
+import { envPrefixOf, homeRegionOf } from '@vaultplane/model/vaults/vault-settings.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import { printAddress } from '@vaultplane/platform/net/network-address.ts';
 import type { DataPlaneSettings } from './settings.ts';
 
 /** What backends beside the resolver's own are given, as this data plane's settings say; their calls are counted apart. */

@@ -3,16 +3,16 @@ import { PROGRAM_VERSION } from './program-version.ts';
 
 /** Each with what only it needs: it is loaded when it is named. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import('./commands/start.ts')).startCommand(),
-  join: async () => (await import('./commands/join.ts')).joinCommand(),
-  check: async () => (await import('./commands/check.ts')).checkCommand(),
-  status: async () => (await import('./commands/status.ts')).statusCommand(),
-  get: async () => (await import('./commands/get.ts')).getCommand(),
-  exec: async () => (await import('./commands/exec.ts')).execCommand(),
-  refresh: async () => (await import('./commands/refresh.ts')).refreshCommand(),
-  render: async () => (await import('./commands/render.ts')).renderCommand(),
-  trust: async () => (await import('./commands/trust.ts')).trustCommand(),
-  drill: async () => (await import('./commands/drill.ts')).drillCommand(),
+  start: async () => (await import('./cli/start.ts')).startCommand(),
+  join: async () => (await import('./cli/join.ts')).joinCommand(),
+  check: async () => (await import('./cli/check.ts')).checkCommand(),
+  status: async () => (await import('./cli/status.ts')).statusCommand(),
+  get: async () => (await import('./cli/get.ts')).getCommand(),
+  exec: async () => (await import('./cli/exec.ts')).execCommand(),
+  refresh: async () => (await import('./cli/refresh.ts')).refreshCommand(),
+  render: async () => (await import('./cli/render.ts')).renderCommand(),
+  trust: async () => (await import('./cli/trust.ts')).trustCommand(),
+  drill: async () => (await import('./cli/drill.ts')).drillCommand(),
 };
 
 /** The command line of vaultplane-dp: the command that is named first, or all of them. */

@@ -3,46 +3,46 @@ import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
-import { surroundingsOf } from '@vaultplane/shared/backends/surroundings.ts';
-import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
-import { prepareDataDir } from '@vaultplane/shared/data-dir.ts';
-import { DataDirInUse, DataDirLock } from '@vaultplane/shared/data-dir-lock.ts';
-import type { DoorTls } from '@vaultplane/shared/doors.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
-import { STOP_WITHIN_MS, Stoppers } from '@vaultplane/shared/lifecycle.ts';
-import { warnOfFlags } from '@vaultplane/shared/listen-setting.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { type BootClock, systemBootClock } from '@vaultplane/shared/moment.ts';
-import { type Address, printAddress, shownAddress } from '@vaultplane/shared/network-address.ts';
-import { tls } from '@vaultplane/shared/node-modules.ts';
-import { openTracing } from '@vaultplane/shared/open-tracing.ts';
-import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
-import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
-import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/shared/shared-certificate.ts';
-import { Access } from './api/access.ts';
-import { startApiServer } from './api/api-server.ts';
-import { Lookups } from './api/lookups.ts';
-import { Refusals } from './api/refusals.ts';
+import { SettingReferences } from '@vaultplane/backends/setting-values/kept-settings.ts';
+import { surroundingsOf } from '@vaultplane/backends/surroundings.ts';
+import { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { readSecretsKey } from '@vaultplane/platform/crypto/secrets-key.ts';
+import { SHARED_CERTIFICATE_COSTS } from '@vaultplane/platform/crypto/shared-certificate.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import { prepareDataDir } from '@vaultplane/platform/files/data-dir.ts';
+import { DataDirInUse, DataDirLock } from '@vaultplane/platform/files/data-dir-lock.ts';
+import { FollowedFiles } from '@vaultplane/platform/files/followed-files.ts';
+import { STOP_WITHIN_MS, Stoppers } from '@vaultplane/platform/lifecycle.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import { openTracing } from '@vaultplane/platform/logging/open-tracing.ts';
+import type { DoorTls } from '@vaultplane/platform/net/doors.ts';
+import { type Address, printAddress, shownAddress } from '@vaultplane/platform/net/network-address.ts';
+import { tls } from '@vaultplane/platform/node-modules.ts';
+import { warnOfFlags } from '@vaultplane/platform/settings/listen-setting.ts';
+import { readPemLater } from '@vaultplane/platform/settings/pem-setting.ts';
+import { type Clock, systemClock } from '@vaultplane/platform/time/clock.ts';
+import { type BootClock, systemBootClock } from '@vaultplane/platform/time/moment.ts';
+import { Access } from './auth/access.ts';
 import { backendContextOf } from './backend-context.ts';
-import { carryOut } from './configuration/carry-out.ts';
-import { loadLinkCredentials } from './configuration/cluster-connection.ts';
-import { openConfiguration } from './configuration/configuration.ts';
-import type { ConfigurationFallback, ConfigurationFallbackOptions } from './configuration/configuration-fallback.ts';
-import type { ControlPlaneLink } from './configuration/control-plane-link.ts';
-import type { LinkCredentials } from './configuration/link-credentials.ts';
-import { linkProxyOf } from './configuration/link-proxy.ts';
-import { loadNodeId } from './configuration/node-id.ts';
-import { countsByVault } from './configuration/reference-telling.ts';
-import { TrustedKeys } from './configuration/trusted-keys.ts';
+import { startResolver } from './cache/resolver.ts';
+import { reportedRejections } from './cache/told-rejections.ts';
+import { openVaultFile, removeVaultFile } from './cache/vault-file.ts';
+import { carryOut } from './config-sync/carry-out.ts';
+import { loadLinkCredentials } from './config-sync/cluster-connection.ts';
+import { openConfiguration } from './config-sync/configuration.ts';
+import type { ConfigurationFallback, ConfigurationFallbackOptions } from './config-sync/configuration-fallback.ts';
+import type { ControlPlaneLink } from './config-sync/control-plane-link.ts';
+import type { LinkCredentials } from './config-sync/link-credentials.ts';
+import { linkProxyOf } from './config-sync/link-proxy.ts';
+import { loadNodeId } from './config-sync/node-id.ts';
+import { countsByVault } from './config-sync/reference-telling.ts';
+import { TrustedKeys } from './config-sync/trusted-keys.ts';
+import { Lookups } from './endpoints/lookups.ts';
+import { OutageSwitch } from './fault-injection/outage-switch.ts';
+import { Rehearsals } from './fault-injection/rehearsals.ts';
+import { Refusals } from './limits/refusals.ts';
 import { PROGRAM_VERSION } from './program-version.ts';
-import { OutageSwitch } from './rehearsal/outage-switch.ts';
-import { Rehearsals } from './rehearsal/rehearsals.ts';
-import { startResolver } from './secrets/resolver.ts';
-import { reportedRejections } from './secrets/told-rejections.ts';
-import { openVaultFile, removeVaultFile } from './secrets/vault-file.ts';
+import { startApiServer } from './server/api-server.ts';
 import {
   apiTokenFile,
   controlPlanesOf,
@@ -214,7 +214,7 @@ export async function startDataPlane(settings: DataPlaneSettings, options: DataP
 
     // Applications can ask from here on, and those that have waited do; what only the rest needs is loaded behind them.
     await sleep(FIRST_CALLS_MS);
-    const { startControlPlaneLink } = await import('./configuration/control-plane-link.ts');
+    const { startControlPlaneLink } = await import('./config-sync/control-plane-link.ts');
     const { startPrefetching } = await import('./prefetch/prefetching.ts');
 
     const proxy = linkProxyOf(settings);
@@ -405,10 +405,8 @@ async function startFallback(
   const { env, credentials, trusted, ...rest } = options;
   const url = fallbackOf(settings);
   if (!url) return undefined;
-  const { ConfigurationFallback, exportTrust, joiningTrust } = await import(
-    './configuration/configuration-fallback.ts'
-  );
-  const { openPlace } = await import('@vaultplane/shared/backends/open-place.ts');
+  const { ConfigurationFallback, exportTrust, joiningTrust } = await import('./config-sync/configuration-fallback.ts');
+  const { openPlace } = await import('@vaultplane/backends/open-place.ts');
   const context = backendContextOf(settings, { env, log: options.log });
   const trust = async () => {
     const current = credentials();

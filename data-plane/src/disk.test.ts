@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
-import { setReadOnly, smallDisk } from '@vaultplane/shared/testing/small-disk.ts';
-import { encodeSnapshotFile } from './configuration/snapshot-file.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/testkit/certificates.ts';
+import { setReadOnly, smallDisk } from '@vaultplane/testkit/small-disk.ts';
+import { encodeSnapshotFile } from './config-sync/snapshot-file.ts';
 import { type DataPlane, startDataPlane } from './data-plane.ts';
 import { loadDataPlaneSettings } from './settings.ts';
 import { recordedLog } from './testing/recorded-log.ts';

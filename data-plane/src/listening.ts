@@ -1,8 +1,8 @@
 import type { AddressInfo, ListenOptions, Server } from 'node:net';
-import { listenAs, SocketInUse } from '@vaultplane/shared/claimed-socket.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { type Address, shownAddress } from '@vaultplane/shared/network-address.ts';
-import { shownPath } from '@vaultplane/shared/shown-text.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import { listenAs, SocketInUse } from '@vaultplane/platform/net/claimed-socket.ts';
+import { type Address, shownAddress } from '@vaultplane/platform/net/network-address.ts';
+import { shownPath } from '@vaultplane/platform/text/shown-text.ts';
 
 /**
  * Listens on an address.

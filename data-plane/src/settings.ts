@@ -1,32 +1,32 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClusterMtls } from '@vaultplane/shared/common-settings.ts';
-import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { placeOf } from '@vaultplane/shared/fallback-storage.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
-import { withTls } from '@vaultplane/shared/listen-setting.ts';
-import { loadSettings } from '@vaultplane/shared/load-settings.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
+import type { ClusterMtls } from '@vaultplane/model/settings/common-settings.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/model/settings/data-plane-settings.ts';
+import { placeOf } from '@vaultplane/model/settings/fallback-storage.ts';
+import { loadSettings } from '@vaultplane/model/settings/load-settings.ts';
+import type { PlaceUrl } from '@vaultplane/model/settings/place-url.ts';
+import {
+  checkVaultSettings,
+  VAULT_SETTINGS,
+  type VaultSettingKey,
+  type VaultSettings,
+} from '@vaultplane/model/vaults/vault-settings.ts';
+import { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { readSecretsKey } from '@vaultplane/platform/crypto/secrets-key.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
 import {
   type Address,
   isLoopback,
   parseAddress,
   shownAddress,
   withoutBrackets,
-} from '@vaultplane/shared/network-address.ts';
-import type { PlaceUrl } from '@vaultplane/shared/place-url.ts';
-import { readSecretsKey } from '@vaultplane/shared/secrets-key.ts';
-import type { LoadOptions, SettingsOf } from '@vaultplane/shared/settings.ts';
-import { shownUrl, shownValue } from '@vaultplane/shared/shown-text.ts';
-import {
-  checkVaultSettings,
-  VAULT_SETTINGS,
-  type VaultSettingKey,
-  type VaultSettings,
-} from '@vaultplane/shared/vaults/vault-settings.ts';
-import { filePathOf } from './api/token.ts';
-import { linkProxyOf } from './configuration/link-proxy.ts';
+} from '@vaultplane/platform/net/network-address.ts';
+import { withTls } from '@vaultplane/platform/settings/listen-setting.ts';
+import type { LoadOptions, SettingsOf } from '@vaultplane/platform/settings/settings.ts';
+import { shownUrl, shownValue } from '@vaultplane/platform/text/shown-text.ts';
+import { filePathOf } from './auth/token.ts';
+import { linkProxyOf } from './config-sync/link-proxy.ts';
 import { IDENTITY_FILE } from './enrolment/file-names.ts';
 import { parsePrefetch } from './prefetch/prefetch-setting.ts';
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/testkit/certificates.ts';
 import { temporaryFolder } from './testing/temporary-folder.ts';
 
 const MAIN = join(import.meta.dirname, 'main.mjs');

@@ -1,8 +1,8 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import { FollowedFiles } from '@vaultplane/shared/followed-files.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { type PolicyFile, readPolicyFile } from '@vaultplane/shared/upstream-policy/policy-file.ts';
-import type { VaultSettings } from '@vaultplane/shared/vaults/vault-settings.ts';
+import { type PolicyFile, readPolicyFile } from '@vaultplane/model/upstream-policy/policy-file.ts';
+import type { VaultSettings } from '@vaultplane/model/vaults/vault-settings.ts';
+import { FollowedFiles } from '@vaultplane/platform/files/followed-files.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import type { DataPlaneSettings } from './settings.ts';
 
 /** As often as the files of tokens are looked at. */

@@ -9,14 +9,14 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const SOURCES = {
   controlPlane: 'control-plane/src/main.ts',
   dataPlane: 'data-plane/src/program.ts',
-  client: 'data-plane/src/client/client.ts',
+  client: 'data-plane/client/src/client.ts',
   clientReadme: 'data-plane/client/README.md',
   awsEmulator: 'test/aws-emulator/src/main.ts',
   demo: 'deploy/local/vaultplane.ts',
   demoSecrets: 'deploy/local/secrets.json',
   launcher: 'data-plane/bin/vaultplane-dp',
   migrations: 'control-plane/src/store/migrations',
-  managerPage: 'control-plane/src/manager/app',
+  managerPage: 'control-plane/manager/src',
   managerFiles: 'control-plane/src/manager/manager-files.ts',
   /** Whose node_modules has what the programs depend on. */
   dependent: 'control-plane',

@@ -3,10 +3,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { ADMIN_CREDENTIALS } from '@vaultplane/aws-emulator/emulator.ts';
-import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
-import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
-import { aborted, Stoppers, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { StartError, UsageError } from '@vaultplane/platform/errors.ts';
+import { aborted, Stoppers, stopOnSignals } from '@vaultplane/platform/lifecycle.ts';
+import { diagnostics } from '@vaultplane/platform/logging/diagnostics.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
 import type { Command } from 'commander';
 import { startProgram } from './program.ts';
 

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 
 export interface ProgramOptions {
   /** For messages. */

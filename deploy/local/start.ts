@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --disable-sigusr1
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCli } from '@vaultplane/shared/lifecycle.ts';
+import { runCli } from '@vaultplane/platform/lifecycle.ts';
 import { Command } from 'commander';
 import { demoCommand } from './demo.ts';
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --disable-sigusr1
 // `vaultplane` of the npm package. Its files are where the build puts them: this one in lib/demo.
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { runCli } from '@vaultplane/shared/lifecycle.ts';
+import { runCli } from '@vaultplane/platform/lifecycle.ts';
 import { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { demoCommand } from './demo.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { Program } from '@vaultplane/local/program.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, Deployment } from '../e2e/deployment.ts';
 import { rawAnswer, requestHead } from './raw-http.ts';
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { postgresMissing } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
+import { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
 import { CONTROL_PLANE_MAIN } from '../e2e/deployment.ts';
 import { CANARY, CredentialStage, PREFIX, REFERENCE } from './credential-stage.ts';
 

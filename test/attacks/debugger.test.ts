@@ -5,7 +5,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, cleanEnv, DATA_PLANE_MAIN, Deployment } from '../e2e/deployment.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

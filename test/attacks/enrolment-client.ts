@@ -4,8 +4,8 @@ import { request } from 'node:https';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Identity, readIdentity } from '@vaultplane/data-plane/enrolment/identity-file.ts';
-import { ENROLLED_SERVER_NAME } from '@vaultplane/shared/enrolment.ts';
-import { CLUSTER_PATH, decodeControlPlaneMessage, encodeMessage } from '@vaultplane/shared/protocol.ts';
+import { ENROLLED_SERVER_NAME } from '@vaultplane/model/protocol/enrolment.ts';
+import { CLUSTER_PATH, decodeControlPlaneMessage, encodeMessage } from '@vaultplane/model/protocol/protocol.ts';
 import { WebSocket } from 'ws';
 import type { ControlPlane, DataPlane } from '../e2e/deployment.ts';
 

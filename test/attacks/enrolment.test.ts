@@ -5,23 +5,23 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makeAuthority, makeServerCertificate } from '@vaultplane/control-plane/cluster/certificate-maker.ts';
+import { makeAuthority, makeServerCertificate } from '@vaultplane/control-plane/fleet/certificate-maker.ts';
 import {
   type PostgresServer,
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { makePrivateKey, signingRequest } from '@vaultplane/data-plane/enrolment/signing-request.ts';
-import { publicKeyPin } from '@vaultplane/shared/certificate-chain.ts';
 import {
   ENROLLED_SERVER_NAME,
   JOIN_PATH,
   parseJoinToken,
   printJoinToken,
   RENEW_PATH,
-} from '@vaultplane/shared/enrolment.ts';
-import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+} from '@vaultplane/model/protocol/enrolment.ts';
+import { publicKeyPin } from '@vaultplane/platform/crypto/certificate-chain.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/testkit/certificates.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, type DataPlane, Deployment } from '../e2e/deployment.ts';
 import { ENROLLED, invite, joinBy, planJoiner, run } from '../e2e/enrolled.ts';
 import { identityOf, openLink, openSslRequest, post } from './enrolment-client.ts';

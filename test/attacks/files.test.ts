@@ -15,9 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ensureSharedCertificate } from '@vaultplane/control-plane/cluster/certificates.ts';
-import { parsePlaceUrl } from '@vaultplane/shared/place-url.ts';
-import { FilePlace } from '@vaultplane/shared/places/file.ts';
+import { FilePlace } from '@vaultplane/backends/blob-store/file.ts';
+import { ensureSharedCertificate } from '@vaultplane/control-plane/fleet/certificates.ts';
+import { parsePlaceUrl } from '@vaultplane/model/settings/place-url.ts';
 import {
   CONTROL_PLANE_MAIN,
   type ControlPlane,

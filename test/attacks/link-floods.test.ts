@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { TestDataPlane, type TestDataPlaneOptions } from '@vaultplane/control-plane/cluster/testing/test-data-plane.ts';
+import { TestDataPlane, type TestDataPlaneOptions } from '@vaultplane/control-plane/fleet/testing/test-data-plane.ts';
 import type { Program } from '@vaultplane/local/program.ts';
-import { encodeMessage, type HelloMessage } from '@vaultplane/shared/protocol.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { encodeMessage, type HelloMessage } from '@vaultplane/model/protocol/protocol.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { type ControlPlane, Deployment } from '../e2e/deployment.ts';
 
 const MB = 1024 * 1024;

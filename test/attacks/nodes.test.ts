@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
-import { TestDataPlane, type TestDataPlaneOptions } from '@vaultplane/control-plane/cluster/testing/test-data-plane.ts';
+import { createCertificates } from '@vaultplane/control-plane/fleet/certificates.ts';
+import { TestDataPlane, type TestDataPlaneOptions } from '@vaultplane/control-plane/fleet/testing/test-data-plane.ts';
 import {
   type PostgresServer,
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import type { Program } from '@vaultplane/local/program.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, type DataPlane, Deployment } from '../e2e/deployment.ts';
 import { invite, joinBy, planJoiner, run } from '../e2e/enrolled.ts';
 

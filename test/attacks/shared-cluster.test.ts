@@ -11,18 +11,18 @@ import { postgresMissing, startPostgresServer } from '@vaultplane/control-plane/
 import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts';
 import { TestControlPlane } from '@vaultplane/data-plane/testing/test-control-plane.ts';
 import { snapshotOf } from '@vaultplane/data-plane/testing/vault-entities.ts';
-import { ExportKey, publicKeyPem } from '@vaultplane/shared/export-key.ts';
-import { parseAddress } from '@vaultplane/shared/network-address.ts';
 import {
   CLUSTER_PATH,
   decodeControlPlaneMessage,
   encodeForMany,
   encodeMessage,
   snapshotMessage,
-} from '@vaultplane/shared/protocol.ts';
-import { encodeExport } from '@vaultplane/shared/snapshot-export.ts';
-import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+} from '@vaultplane/model/protocol/protocol.ts';
+import { ExportKey, publicKeyPem } from '@vaultplane/model/snapshots/export-key.ts';
+import { encodeExport } from '@vaultplane/model/snapshots/snapshot-export.ts';
+import { parseAddress } from '@vaultplane/platform/net/network-address.ts';
+import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/testkit/certificates.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { WebSocket, WebSocketServer } from 'ws';
 import { checkCommand } from '../e2e/check-command.ts';
 import {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { createCertificates } from '@vaultplane/control-plane/fleet/certificates.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, DATA_PLANE_MAIN, type DataPlane, Deployment } from '../e2e/deployment.ts';
 import { run } from '../e2e/enrolled.ts';
 

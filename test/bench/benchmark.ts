@@ -1,5 +1,5 @@
-import { Stoppers } from '@vaultplane/shared/lifecycle.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { Stoppers } from '@vaultplane/platform/lifecycle.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
 
 /** What one measurement gives: figures by name, such as `rate` and `p99`. */
 export type Figures = Record<string, number>;

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { join } from 'node:path';
-import { UsageError } from '@vaultplane/shared/errors.ts';
-import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { excludes } from '@vaultplane/platform/cli/option-rules.ts';
+import { UsageError } from '@vaultplane/platform/errors.ts';
+import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/platform/lifecycle.ts';
 // Benchmarks: npm run bench [-- NAME…]
-import { nearest } from '@vaultplane/shared/nearest.ts';
-import { excludes } from '@vaultplane/shared/option-rules.ts';
-import { shownName } from '@vaultplane/shared/shown-text.ts';
+import { nearest } from '@vaultplane/platform/settings/nearest.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
 import { Command } from 'commander';
 import { type Row, runBenchmark } from './benchmark.ts';
 import { BENCHMARKS } from './benchmarks.ts';

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventOf } from '@vaultplane/shared/log.ts';
+import { eventOf } from '@vaultplane/platform/logging/log.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const ROOMS = ['shared/src', 'control-plane/src', 'data-plane/src'];
+const ROOMS = ['shared/platform/src', 'shared/model/src', 'shared/backends/src', 'control-plane/src', 'data-plane/src'];
 const NOT_OF_PROGRAMS = /\.test\.ts$|(^|\/)testing\/|(^|\/)manager\/app\//;
 const LOG_CALL = /\b[lL]og(?:\??\.(?<level>debug|info|warn|error)|\[level\])\(/g;
 /** What `log[level]` goes by. */

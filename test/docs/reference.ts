@@ -5,18 +5,18 @@ import {
   MAX_DOCUMENT_BYTES,
   MAX_FORM_FIELDS,
   MAX_YAML_BYTES,
-} from '@vaultplane/control-plane/admin/body-limits.ts';
-import { OPERATIONS } from '@vaultplane/control-plane/admin/openapi/operations.ts';
+} from '@vaultplane/control-plane/admin-api/body-limits.ts';
+import { OPERATIONS } from '@vaultplane/control-plane/admin-api/openapi/operations.ts';
 import { MAX_VAULTS } from '@vaultplane/control-plane/declarative/config-document.ts';
 import { Metrics } from '@vaultplane/control-plane/status/metrics.ts';
 import { createMetrics } from '@vaultplane/data-plane/status/metrics.ts';
 import { UpstreamDurations } from '@vaultplane/data-plane/status/upstream-durations.ts';
-import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
-import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
-import type { SettingSpec, SettingsSchema } from '@vaultplane/shared/settings.ts';
-import { policySchema } from '@vaultplane/shared/upstream-policy/policy-schema.ts';
-import { ERROR_STATUS } from '@vaultplane/shared/vaultplane-error.ts';
-import { MAX_LIST_MEMBERS, MAX_TAGS } from '@vaultplane/shared/vaults/validation.ts';
+import { ERROR_STATUS } from '@vaultplane/model/errors/vaultplane-error.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/model/settings/control-plane-settings.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/model/settings/data-plane-settings.ts';
+import { policySchema } from '@vaultplane/model/upstream-policy/policy-schema.ts';
+import { MAX_LIST_MEMBERS, MAX_TAGS } from '@vaultplane/model/vaults/validation.ts';
+import type { SettingSpec, SettingsSchema } from '@vaultplane/platform/settings/settings.ts';
 import { logEvents } from './log-events.ts';
 
 const NOTE = '_Made from the code by `node test/docs/write-reference.ts`._';

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { noOpenBao } from '@vaultplane/backends/testing/open-bao.ts';
 import {
   type PostgresServer,
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { noOpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
 import { noNamespaces } from '../drills/stage/machine.ts';
 import { missing } from '../interop/command.ts';
 import { pythonTools } from '../interop/python.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { openBaoBinary } from '@vaultplane/backends/testing/open-bao-binary.ts';
 import type { PostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { openBaoBinary } from '@vaultplane/shared/backends/testing/open-bao-binary.ts';
 import type { ReaderMachine } from './reader-machine.ts';
 import { shellBlocksOf } from './shell-blocks.ts';
 

@@ -1,4 +1,4 @@
-import { parseAddress } from '@vaultplane/shared/network-address.ts';
+import { parseAddress } from '@vaultplane/platform/net/network-address.ts';
 import type { Drill } from './stage/drill.ts';
 
 export const cpFrozen: Drill = {

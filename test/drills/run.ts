@@ -2,15 +2,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DrillReporter } from '@vaultplane/shared/drill-report.ts';
-import { writeDurably } from '@vaultplane/shared/durable-file.ts';
-import { UsageError } from '@vaultplane/shared/errors.ts';
-import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { DrillReporter } from '@vaultplane/model/protocol/drill-report.ts';
+import { excludes, needs } from '@vaultplane/platform/cli/option-rules.ts';
+import { UsageError } from '@vaultplane/platform/errors.ts';
+import { writeDurably } from '@vaultplane/platform/files/durable-file.ts';
+import { followOwnLinks } from '@vaultplane/platform/files/own-links.ts';
+import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/platform/lifecycle.ts';
 // Rehearsed outages: npm run drill -- NAME… | --all | --list
-import { nearest } from '@vaultplane/shared/nearest.ts';
-import { excludes, needs } from '@vaultplane/shared/option-rules.ts';
-import { followOwnLinks } from '@vaultplane/shared/own-links.ts';
-import { shownName } from '@vaultplane/shared/shown-text.ts';
+import { nearest } from '@vaultplane/platform/settings/nearest.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import { DRILLS } from './drills.ts';
 import type { Drill, DrillReport } from './stage/drill.ts';

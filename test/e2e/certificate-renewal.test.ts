@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { createCertificates } from '@vaultplane/control-plane/cluster/certificates.ts';
-import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
+import { createCertificates } from '@vaultplane/control-plane/fleet/certificates.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/testkit/certificates.ts';
 import { Deployment } from './deployment.ts';
 
 let deployment: Deployment;

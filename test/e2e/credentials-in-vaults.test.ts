@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import type { ToyFile } from '@vaultplane/shared/testing/toy-backend.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import type { ToyFile } from '@vaultplane/testkit/toy-backend.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
 const CANARY = 'canary-credential-7d1f';
-const TOY = { NODE_OPTIONS: `--import=${import.meta.resolve('@vaultplane/shared/testing/toy-vault.ts')}` };
+const TOY = { NODE_OPTIONS: `--import=${import.meta.resolve('@vaultplane/testkit/toy-vault.ts')}` };
 const REFERENCE = '{vault://my-toys/db}';
 
 /** A vault server (a file of the type `toy`) that lets in whoever shows its token, and programs of ours beside it. */

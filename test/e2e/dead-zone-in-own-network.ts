@@ -1,8 +1,8 @@
-import { OpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
-import { makeCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
-import { NameServer } from '@vaultplane/shared/testing/name-server.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { OpenBao } from '@vaultplane/backends/testing/open-bao.ts';
+import { makeCertificate } from '@vaultplane/testkit/certificates.ts';
+import { freePorts } from '@vaultplane/testkit/free-ports.ts';
+import { NameServer } from '@vaultplane/testkit/name-server.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { DATA_PLANE_MAIN, Deployment } from './deployment.ts';
 
 // Run by dead-zone.test.ts in a network of its own, whose name server swallows every packet: prints how long a lookup took

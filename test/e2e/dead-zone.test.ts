@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { noOpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
-import { inOwnNetwork, noOwnNetwork } from '@vaultplane/shared/testing/own-network.ts';
+import { noOpenBao } from '@vaultplane/backends/testing/open-bao.ts';
+import { inOwnNetwork, noOwnNetwork } from '@vaultplane/testkit/own-network.ts';
 
 it('a data plane answers from a vault whose name is in /etc/hosts while no name server answers about AWS', {
   skip: noOwnNetwork() ?? noOpenBao() ?? false,

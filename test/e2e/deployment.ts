@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configuration.ts';
-import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
+import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/config-sync/configuration.ts';
+import { readSnapshotFile } from '@vaultplane/data-plane/config-sync/snapshot-file.ts';
 import { type Program, startProgram } from '@vaultplane/local/program.ts';
-import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
-import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
-import type { GrantForm } from '@vaultplane/shared/upstream-policy/grant.ts';
+import type { ConfigPosition } from '@vaultplane/model/snapshots/snapshot.ts';
+import type { GrantForm } from '@vaultplane/model/upstream-policy/grant.ts';
+import { freePorts } from '@vaultplane/testkit/free-ports.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CONTROL_PLANE_MAIN = join(ROOT, 'control-plane/src/main.ts');

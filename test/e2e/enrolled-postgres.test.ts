@@ -11,9 +11,9 @@ import {
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { postgresSettings } from '@vaultplane/control-plane/store/testing/stores.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 import { ENROLLED, invite, planJoiner, run, tokenFile } from './enrolled.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { HttpProxy } from '@vaultplane/shared/testing/http-proxy.ts';
+import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/testkit/certificates.ts';
+import { HttpProxy } from '@vaultplane/testkit/http-proxy.ts';
 import { type ControlPlane, DATA_PLANE_MAIN, Deployment } from './deployment.ts';
 
 const PASSWORD = 'c4n4ry-of-the-proxy';

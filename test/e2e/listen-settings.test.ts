@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/testkit/certificates.ts';
+import { freePorts } from '@vaultplane/testkit/free-ports.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, DATA_PLANE_MAIN, Deployment } from './deployment.ts';
 
 interface Line {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Program } from '@vaultplane/local/program.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { type ControlPlane, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
 async function stage(t: TestContext): Promise<{ deployment: Deployment; control: ControlPlane }> {

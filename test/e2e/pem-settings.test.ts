@@ -5,8 +5,8 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/testkit/certificates.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { type ControlPlane, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
 const NAMES = ['127.0.0.1', 'localhost'];

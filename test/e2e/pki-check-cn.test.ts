@@ -4,8 +4,8 @@ import { copyFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { Program } from '@vaultplane/local/program.ts';
-import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { makeCertificate, noCertificates, type TestCertificate } from '@vaultplane/testkit/certificates.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { checkCommand } from './check-command.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, type DataPlane, Deployment } from './deployment.ts';
 

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { makeAuthority, makeNodeCertificate } from '@vaultplane/control-plane/cluster/certificate-maker.ts';
+import { makeAuthority, makeNodeCertificate } from '@vaultplane/control-plane/fleet/certificate-maker.ts';
 import {
   type PostgresServer,
   postgresMissing,

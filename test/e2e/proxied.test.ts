@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { makeCertificate, noCertificates } from '@vaultplane/shared/testing/certificates.ts';
-import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
-import { HttpProxy } from '@vaultplane/shared/testing/http-proxy.ts';
+import { makeCertificate, noCertificates } from '@vaultplane/testkit/certificates.ts';
+import { freePort } from '@vaultplane/testkit/free-ports.ts';
+import { HttpProxy } from '@vaultplane/testkit/http-proxy.ts';
 import { checkCommand } from './check-command.ts';
 import { CONTROL_PLANE_MAIN, cleanEnv, DATA_PLANE_MAIN, Deployment } from './deployment.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ensureSharedCertificate } from '@vaultplane/control-plane/cluster/certificates.ts';
+import { ensureSharedCertificate } from '@vaultplane/control-plane/fleet/certificates.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
 /** Without a writer: to open it as a file would never return. */

@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { CONTROL_PLANE_MAIN, type ControlPlane, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
 /** A pipe that is full, and who could read it. */

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import type { ToyFile } from '@vaultplane/shared/testing/toy-backend.ts';
+import type { ToyFile } from '@vaultplane/testkit/toy-backend.ts';
 import { type ControlPlane, cleanEnv, DATA_PLANE_MAIN, type DataPlane, Deployment } from './deployment.ts';
 
-const TOY = import.meta.resolve('@vaultplane/shared/testing/toy-vault.ts');
+const TOY = import.meta.resolve('@vaultplane/testkit/toy-vault.ts');
 const LOADED_MODULES = fileURLToPath(new URL('./loaded-modules.ts', import.meta.url));
 
 // A type that is one file and the code that fetches, and is named nowhere else: what follows, follows from that alone.

@@ -1,4 +1,4 @@
-import { checkWorlds } from '@vaultplane/data-plane/secrets/testing/world-search.ts';
+import { checkWorlds } from '@vaultplane/data-plane/cache/testing/world-search.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
 
 /** The vault engine beside a small obvious model, in random orders of all that can happen to it. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
+import { VaultplaneError } from '@vaultplane/model/errors/vaultplane-error.ts';
 import {
   MAX_REFERENCE_BYTES,
   parseReference,
   printReference,
   type Reference,
   secondReading,
-} from '@vaultplane/shared/reference.ts';
-import { vectors } from '@vaultplane/shared/testing/vectors.ts';
-import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
+} from '@vaultplane/model/references/reference.ts';
+import { vectors } from '@vaultplane/testkit/vectors.ts';
 import fc from 'fast-check';
 import { type FuzzTarget, findingOf } from './fuzz-target.ts';
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { UsageError } from '@vaultplane/shared/errors.ts';
-import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/shared/lifecycle.ts';
+import { UsageError } from '@vaultplane/platform/errors.ts';
+import { ExitStatus, runCli, stopOnSignals } from '@vaultplane/platform/lifecycle.ts';
 // Random inputs: npm run fuzz [-- NAME…] [--minutes N | --inputs N] [--seed N]
-import { nearest } from '@vaultplane/shared/nearest.ts';
-import { shownName } from '@vaultplane/shared/shown-text.ts';
+import { nearest } from '@vaultplane/platform/settings/nearest.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
 import { Command } from 'commander';
 import { type FuzzTarget, fuzz } from './fuzz-target.ts';
 import { FUZZ_TARGETS } from './targets.ts';

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadDataPlaneSettings } from '@vaultplane/data-plane/settings.ts';
-import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/model/settings/data-plane-settings.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
 import fc from 'fast-check';
 import type { FuzzTarget } from './fuzz-target.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import type { Carried } from '@vaultplane/shared/upstream-policy/carried.ts';
-import { PushedGuard } from '@vaultplane/shared/upstream-policy/guard.ts';
-import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/shared/upstream-policy/policy.ts';
-import { parsePolicy } from '@vaultplane/shared/upstream-policy/policy-form.ts';
-import { PolicyRefusal } from '@vaultplane/shared/upstream-policy/refusal.ts';
+import type { Carried } from '@vaultplane/model/upstream-policy/carried.ts';
+import { PushedGuard } from '@vaultplane/model/upstream-policy/guard.ts';
+import { DEFAULT_POLICY, UpstreamPolicy } from '@vaultplane/model/upstream-policy/policy.ts';
+import { parsePolicy } from '@vaultplane/model/upstream-policy/policy-form.ts';
+import { PolicyRefusal } from '@vaultplane/model/upstream-policy/refusal.ts';
 import fc from 'fast-check';
 import { type FuzzTarget, findingOf } from './fuzz-target.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { type Pick, SecretValue } from '@vaultplane/shared/secret-value.ts';
-import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
+import { VaultplaneError } from '@vaultplane/model/errors/vaultplane-error.ts';
+import { type Pick, SecretValue } from '@vaultplane/model/values/secret-value.ts';
 import fc from 'fast-check';
 import { type FuzzTarget, findingOf } from './fuzz-target.ts';
 

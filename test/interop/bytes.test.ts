@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { connect } from '@vaultplane/data-plane/client';
+import { connect } from '@vaultplane/client';
 import { DATA_PLANE_MAIN } from '../e2e/deployment.ts';
 import { Scene } from './scene.ts';
 

@@ -11,8 +11,8 @@ import {
   connect,
   DataPlaneUnreachable,
   Secret,
-} from '@vaultplane/data-plane/client';
-import { until } from '@vaultplane/shared/testing/until.ts';
+} from '@vaultplane/client';
+import { until } from '@vaultplane/testkit/until.ts';
 import { Scene } from './scene.ts';
 
 const reference = (name: string, key: string) => `{vault://aws-sm-vault/${name}/${key}}`;
@@ -52,7 +52,7 @@ describe('the client for Node.js', () => {
     const overSocket = client({ socketPath: join(scene.deployment.folder, 'dp.sock'), url: undefined as never });
     assert.equal(await overSocket.get(reference('secret-name', 'foo')), 'canary-foo');
     const program = `
-      import { connect } from '@vaultplane/data-plane/client';
+      import { connect } from '@vaultplane/client';
       process.stdout.write(await connect().get('${reference('secret-name', 'foo')}'));
     `;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {

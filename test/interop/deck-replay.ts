@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { vectors } from '@vaultplane/shared/testing/vectors.ts';
+import { vectors } from '@vaultplane/testkit/vectors.ts';
 import { parse, stringify } from 'yaml';
 
 /** What of test/vectors/deck.json a replay needs: recorded from the real decK. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { processTable } from '@vaultplane/data-plane/delivery/supervision/process-table.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { cleanEnv, DATA_PLANE_MAIN, Deployment } from '../e2e/deployment.ts';
 import { missing } from './command.ts';
 

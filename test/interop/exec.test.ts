@@ -8,7 +8,7 @@ import {
   postgresMissing,
   startPostgresServer,
 } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { Scene } from './scene.ts';
 
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';

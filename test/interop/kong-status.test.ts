@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { type ControlPlane, type DataPlane, Deployment } from '../e2e/deployment.ts';
 import { DeckReplay } from './deck-replay.ts';
 

@@ -5,7 +5,7 @@ import { chownSync, lstatSync, mkdirSync, readFileSync, symlinkSync } from 'node
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { DATA_PLANE_MAIN } from '../e2e/deployment.ts';
 import { Scene } from './scene.ts';
 

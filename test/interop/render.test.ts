@@ -16,8 +16,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { freePort } from '@vaultplane/testkit/free-ports.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import { Scene } from './scene.ts';
 
 const FOO = '{vault://aws-sm-vault/secret-name/foo}';

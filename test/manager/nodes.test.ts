@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Program } from '@vaultplane/local/program.ts';
-import { until } from '@vaultplane/shared/testing/until.ts';
+import { until } from '@vaultplane/testkit/until.ts';
 import type { Page } from 'playwright-core';
 import { type ControlPlane, Deployment } from '../e2e/deployment.ts';
 import { ENROLLED, invite, joinBy, planJoiner } from '../e2e/enrolled.ts';

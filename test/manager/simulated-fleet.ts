@@ -1,6 +1,6 @@
-import { TestDataPlane } from '@vaultplane/control-plane/cluster/testing/test-data-plane.ts';
-import type { CommandMessage, ReferenceState } from '@vaultplane/shared/protocol.ts';
-import { REFERENCE_STATES } from '@vaultplane/shared/protocol.ts';
+import { TestDataPlane } from '@vaultplane/control-plane/fleet/testing/test-data-plane.ts';
+import type { CommandMessage, ReferenceState } from '@vaultplane/model/protocol/protocol.ts';
+import { REFERENCE_STATES } from '@vaultplane/model/protocol/protocol.ts';
 import type { ControlPlane } from '../e2e/deployment.ts';
 
 /** Many data planes as a control plane sees them: real links, and what is told over them made up. */

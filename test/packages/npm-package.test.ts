@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { freePorts } from '@vaultplane/shared/testing/free-ports.ts';
+import { freePorts } from '@vaultplane/testkit/free-ports.ts';
 import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 import { noNamespaces, OWN_MACHINE } from '../drills/stage/machine.ts';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ensureSharedCertificate } from '@vaultplane/control-plane/cluster/certificates.ts';
+import { ensureSharedCertificate } from '@vaultplane/control-plane/fleet/certificates.ts';
 import { startTestControlPlane } from '@vaultplane/control-plane/testing/control-plane.ts';
 import {
   CLUSTER_PATH,
@@ -13,7 +13,7 @@ import {
   type DataPlaneMessage,
   decodeControlPlaneMessage,
   decodeDataPlaneMessage,
-} from '@vaultplane/shared/protocol.ts';
+} from '@vaultplane/model/protocol/protocol.ts';
 import { WebSocket, WebSocketServer } from 'ws';
 import { startLinkedDataPlane } from './linked-data-plane.ts';
 import { messagesFrom, transcripts } from './transcript.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DataPlane, startDataPlane } from '@vaultplane/data-plane/data-plane.ts';
 import { loadDataPlaneSettings } from '@vaultplane/data-plane/settings.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
 
 /** This release's data plane, in this process, with a folder of its own. */
 export interface LinkedDataPlane extends DataPlane {

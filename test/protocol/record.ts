@@ -8,7 +8,11 @@ import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import { startTestControlPlane } from '@vaultplane/control-plane/testing/control-plane.ts';
 import { PROGRAM_VERSION } from '@vaultplane/control-plane/version.ts';
-import { CLUSTER_PATH, decodeControlPlaneMessage, decodeDataPlaneMessage } from '@vaultplane/shared/protocol.ts';
+import {
+  CLUSTER_PATH,
+  decodeControlPlaneMessage,
+  decodeDataPlaneMessage,
+} from '@vaultplane/model/protocol/protocol.ts';
 import { WebSocket, WebSocketServer } from 'ws';
 import { startLinkedDataPlane } from './linked-data-plane.ts';
 import { type RecordedMessage, type Transcript, transcriptFile } from './transcript.ts';

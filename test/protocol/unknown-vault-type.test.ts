@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { ensureSharedCertificate } from '@vaultplane/control-plane/cluster/certificates.ts';
+import { ensureSharedCertificate } from '@vaultplane/control-plane/fleet/certificates.ts';
 import {
   CLUSTER_PATH,
   type ControlPlaneMessage,
@@ -13,8 +13,8 @@ import {
   encodeMessage,
   type ReportMessage,
   snapshotMessage,
-} from '@vaultplane/shared/protocol.ts';
-import { makeSnapshot } from '@vaultplane/shared/snapshot.ts';
+} from '@vaultplane/model/protocol/protocol.ts';
+import { makeSnapshot } from '@vaultplane/model/snapshots/snapshot.ts';
 import { WebSocketServer } from 'ws';
 import { startLinkedDataPlane } from './linked-data-plane.ts';
 

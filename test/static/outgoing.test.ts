@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Sources of the programs, without what tests them and without the page that browsers run. */
-const SOURCES = ['shared/src', 'data-plane/src', 'control-plane/src'].flatMap((folder) =>
+const SOURCES = [
+  ...['shared/platform/src', 'shared/model/src', 'shared/backends/src'],
+  ...['data-plane/src', 'data-plane/client/src', 'control-plane/src'],
+].flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !/(^|\/)(testing|app)\/|\.test\.ts$/.test(file))
+    .filter((file) => file.endsWith('.ts') && !/(^|\/)testing\/|\.test\.ts$/.test(file))
     .map((file) => ({ path: `${folder}/${file}`, text: readFileSync(join(ROOT, folder, file), 'utf8') })),
 );
 
@@ -19,18 +22,18 @@ const CONNECTS =
 
 /** Files that connect and need no lookup of ours, and why. */
 const WITHOUT_LOOKUP: { readonly [path: string]: string } = {
-  'data-plane/src/client/transport.ts': 'in the application, to the data plane beside it',
+  'data-plane/client/src/transport.ts': 'in the application, to the data plane beside it',
   'data-plane/src/delivery/local-api.ts': 'to the data plane of this machine',
   'data-plane/src/enrolment/ask.ts': 'by a socket that cluster-connection.ts has made',
-  'shared/src/backends/http-exchange.ts': 'by the agent that it is given',
+  'shared/backends/src/http/http-exchange.ts': 'by the agent that it is given',
 };
 
 /** Files that send over kept connections, and how they send once more where one is dead. */
 const RETRIES = /retryIdleClosed\(|\bexchange\(|connections\.send\(/;
 const WITHOUT_RETRY: { readonly [path: string]: string } = {
-  'shared/src/backends/agents.ts': 'makes agents alone',
-  'shared/src/proxies/agents.ts': 'makes agents alone',
-  'shared/src/tracing-export.ts': 'the exporter tries again by itself',
+  'shared/backends/src/http/agents.ts': 'makes agents alone',
+  'shared/backends/src/proxies/agents.ts': 'makes agents alone',
+  'shared/platform/src/logging/tracing-export.ts': 'the exporter tries again by itself',
 };
 
 describe('what goes out of a program', () => {
@@ -39,9 +42,9 @@ describe('what goes out of a program', () => {
       /^import (?!type).* from '(?:node:)?dns(?:\/promises)?'|getBuiltinModule\('node:dns/m.test(text),
     );
     assert.deepEqual(
-      users.map(({ path }) => path).filter((path) => !path.startsWith('shared/src/names/')),
+      users.map(({ path }) => path).filter((path) => !path.startsWith('shared/platform/src/names/')),
       [],
-      'node:dns is used beside shared/src/names',
+      'node:dns is used beside shared/platform/src/names',
     );
     const connecting = SOURCES.filter(({ text }) => CONNECTS.test(text));
     assert.ok(connecting.length >= 8, String(connecting.map(({ path }) => path)));

@@ -7,14 +7,19 @@ const ROOT = join(import.meta.dirname, '../..');
 
 /** Where raw timers may have another delay than a constant, and why. */
 const REASONS: Readonly<Record<string, string>> = {
-  'shared/src/clock.ts': 'the clock itself',
-  'data-plane/src/client/client.ts': 'a backoff of its own, of seconds',
-  'data-plane/src/client/subscription.ts': 'a backoff of its own, of seconds, whose timer is ref’d and unref’d',
+  'shared/platform/src/time/clock.ts': 'the clock itself',
+  'data-plane/client/src/client.ts': 'a backoff of its own, of seconds',
+  'data-plane/client/src/subscription.ts': 'a backoff of its own, of seconds, whose timer is ref’d and unref’d',
   'data-plane/src/delivery/followed-references.ts': 'a retry of its own, of seconds',
 };
 /** Programs, and not the manager's page: a browser has no clock of ours, and no duration from outside. */
-const SOURCES = ['shared/src/**/*.ts', 'data-plane/src/**/*.ts', 'control-plane/src/**/*.ts', 'deploy/**/*.ts'];
-const NOT_OF_PROGRAMS = /\.test\.ts$|(^|\/)(testing|node_modules)\/|(^|\/)manager\/app\//;
+const SOURCES = [
+  'shared/*/src/**/*.ts',
+  'data-plane/{src,client}/**/*.ts',
+  'control-plane/src/**/*.ts',
+  'deploy/**/*.ts',
+];
+const NOT_OF_PROGRAMS = /\.test\.ts$|(^|\/)(testing|node_modules)\//;
 
 /** Which argument of a call is its delay. */
 const DELAY_AT = { setTimeout: 1, setInterval: 1, 'AbortSignal.timeout': 0, sleep: 0 } as const;
@@ -62,7 +67,7 @@ describe('raw timers', () => {
   });
 
   // Node.js takes at most 2^31-1 ms and fires at once beyond it: a lease of a year was renewed 340 times a second.
-  it('have constant delays: every duration from outside goes through shared/src/clock.ts', () => {
+  it('have constant delays: every duration from outside goes through shared/platform/src/time/clock.ts', () => {
     const files = SOURCES.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).filter(
       (file) => !NOT_OF_PROGRAMS.test(file),
     );
@@ -76,6 +81,6 @@ describe('raw timers', () => {
       assert.ok(found[file], `${file} needs no reason any more`);
       delete found[file];
     }
-    assert.deepEqual(found, {}, 'use systemClock.after, afterAlive or abortAfter of shared/src/clock.ts');
+    assert.deepEqual(found, {}, 'use systemClock.after, afterAlive or abortAfter of shared/platform/src/time/clock.ts');
   });
 });

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { canonicalJson } from '@vaultplane/shared/canonical.ts';
-import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
-import { unmasked } from '@vaultplane/shared/vaults/sensitive.ts';
-import type { VaultInput } from '@vaultplane/shared/vaults/validation.ts';
+import { canonicalJson } from '@vaultplane/model/snapshots/canonical.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { SchemaViolation } from '@vaultplane/model/vaults/schema-violation.ts';
+import { unmasked } from '@vaultplane/model/vaults/sensitive.ts';
+import type { VaultInput } from '@vaultplane/model/vaults/validation.ts';
+import { LongWork, mapInTurns } from '@vaultplane/platform/time/next-turn.ts';
 import type { ConfigEdit } from '../store/config-edit.ts';
 import { InvalidDocument, MAX_ERRORS, type ReadDocument, STOPPED } from './config-document.ts';
 import { hasTags } from './document-scope.ts';

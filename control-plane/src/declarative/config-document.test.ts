@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
 import { parse, stringify } from 'yaml';
 import { documentOf, InvalidDocument, printYaml, readDocument, scopedDocument } from './config-document.ts';
 

@@ -1,14 +1,14 @@
-import { nearestName } from '@vaultplane/shared/nearest.ts';
-import { LongWork, mapInTurns } from '@vaultplane/shared/next-turn.ts';
-import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultConfig, VaultEntity } from '@vaultplane/model/vaults/entity.ts';
 import {
   type FieldError,
   type FieldErrors,
   flattenErrors,
   SchemaViolation,
-} from '@vaultplane/shared/vaults/schema-violation.ts';
-import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
-import { checkVault, MAX_TAGS, type VaultInput } from '@vaultplane/shared/vaults/validation.ts';
+} from '@vaultplane/model/vaults/schema-violation.ts';
+import { masked } from '@vaultplane/model/vaults/sensitive.ts';
+import { checkVault, MAX_TAGS, type VaultInput } from '@vaultplane/model/vaults/validation.ts';
+import { nearestName } from '@vaultplane/platform/settings/nearest.ts';
+import { LongWork, mapInTurns } from '@vaultplane/platform/time/next-turn.ts';
 import { stringify } from 'yaml';
 import { type DocumentScope, hasTags, isAboutDocument, readScope, withTags } from './document-scope.ts';
 

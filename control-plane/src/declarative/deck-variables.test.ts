@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { yamlToJson } from '../admin/yaml-worker.ts';
+import { yamlToJson } from '../admin-api/yaml-worker.ts';
 import { DeckVariables } from './deck-variables.ts';
 
 const ENV = {

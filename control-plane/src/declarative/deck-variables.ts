@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { shownName } from '@vaultplane/shared/shown-text.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
 import { isScalar, type Scalar } from 'yaml';
 import { UnreadableYaml } from './yaml-merges.ts';
 

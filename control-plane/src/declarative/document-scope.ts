@@ -1,7 +1,7 @@
-import { shownName } from '@vaultplane/shared/shown-text.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import type { FieldError } from '@vaultplane/shared/vaults/schema-violation.ts';
-import { checkTags } from '@vaultplane/shared/vaults/validation.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import type { FieldError } from '@vaultplane/model/vaults/schema-violation.ts';
+import { checkTags } from '@vaultplane/model/vaults/validation.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
 
 /** The only workspace that there is. */
 export const DEFAULT_WORKSPACE = 'default';

@@ -1,6 +1,6 @@
-import { canonicalJson } from '@vaultplane/shared/canonical.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { masked } from '@vaultplane/shared/vaults/sensitive.ts';
+import { canonicalJson } from '@vaultplane/model/snapshots/canonical.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { masked } from '@vaultplane/model/vaults/sensitive.ts';
 
 /** What a change does to one vault, for people: sensitive values masked, and no ids or times where nobody set them. */
 export interface VaultDiff {

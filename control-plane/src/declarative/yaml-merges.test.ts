@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { yamlToJson } from '../admin/yaml-worker.ts';
+import { yamlToJson } from '../admin-api/yaml-worker.ts';
 
 function read(text: string): unknown {
   const result = yamlToJson(text);

@@ -4,7 +4,7 @@ import { createRequire, stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { CSS, HTML, JAVASCRIPT, type ManagerPage, managerFile, SVG } from './manager-file.ts';
 
-const APP = new URL('./app/', import.meta.url);
+const APP = new URL('../../manager/src/', import.meta.url);
 const require = createRequire(import.meta.url);
 
 /** What the page's modules import by name, by the file that is served for it. */
@@ -14,9 +14,9 @@ const LIBRARIES: ReadonlyArray<readonly [name: string, file: string, source: str
   ['htm', 'lib/htm.js', packageFile('htm', 'dist/htm.module.js')],
   ['uplot', 'lib/uplot.js', packageFile('uplot', 'dist/uPlot.esm.js')],
   [
-    '@vaultplane/shared/reference-text.ts',
+    '@vaultplane/model/references/reference-text.ts',
     'shared/reference-text.ts',
-    fileURLToPath(import.meta.resolve('@vaultplane/shared/reference-text.ts')),
+    fileURLToPath(import.meta.resolve('@vaultplane/model/references/reference-text.ts')),
   ],
 ];
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { notFound } from '../admin/kong-error.ts';
+import { notFound } from '../admin-api/kong-error.ts';
 import type { ManagerFile } from './manager-file.ts';
 import { managerFiles } from './manager-files.ts';
 

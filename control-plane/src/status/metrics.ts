@@ -1,7 +1,7 @@
-import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
+import { diagnostics } from '@vaultplane/platform/logging/diagnostics.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { DataPlane } from '../cluster/data-plane-facts.ts';
-import type { FleetReference } from '../cluster/reference-registry.ts';
+import type { DataPlane } from '../fleet/data-plane-facts.ts';
+import type { FleetReference } from '../fleet/reference-registry.ts';
 import { PROGRAM_VERSION } from '../version.ts';
 import type { DatabaseOperation } from './observed-database.ts';
 

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { Doors, isAllTls } from '@vaultplane/shared/doors.ts';
-import { RefusedDrain, readDrainRequest, type WantedReadiness } from '@vaultplane/shared/drain-request.ts';
-import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
-import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
-import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
+import { Doors, isAllTls } from '@vaultplane/platform/net/doors.ts';
+import { RefusedDrain, readDrainRequest, type WantedReadiness } from '@vaultplane/platform/net/drain-request.ts';
+import { foreignReader } from '@vaultplane/platform/net/foreign-caller.ts';
+import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/platform/net/request-framing.ts';
+import { type Listen, urlOfListen } from '@vaultplane/platform/settings/listen-setting.ts';
 import { listening } from '../listener.ts';
 import { doorTls } from '../pem.ts';
 import type { Metrics } from './metrics.ts';

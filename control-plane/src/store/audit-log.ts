@@ -1,7 +1,7 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
-import { errorMessage } from '@vaultplane/shared/errors.ts';
-import type { Log, LogLevel } from '@vaultplane/shared/log.ts';
+import { errorMessage } from '@vaultplane/platform/errors.ts';
+import type { Log, LogLevel } from '@vaultplane/platform/logging/log.ts';
+import type { WantedReadiness } from '@vaultplane/platform/net/drain-request.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import type { Database, Queryable } from './database.ts';
 
 /** What a caller may do: a reader reads, an editor also changes vaults, an admin also sees the audit log and makes tokens. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { it } from 'node:test';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import { ConfigStore } from './config-store.ts';
 import type { Database } from './database.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';

@@ -1,12 +1,12 @@
-import { StartError } from '@vaultplane/shared/errors.ts';
-import type { Keyring } from '@vaultplane/shared/keyring.ts';
-import type { ConfigValue, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { ConfigValue, VaultEntity } from '@vaultplane/model/vaults/entity.ts';
 import {
   type SealedMember,
   type SealedVault,
   sealedMembers,
   sealMember,
-} from '@vaultplane/shared/vaults/sealed-vault.ts';
+} from '@vaultplane/model/vaults/sealed-vault.ts';
+import type { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
 import type { Queryable } from './database.ts';
 
 /** In SQL, behind a config, or a whole vault: whether it has a credential that release 0.1.0 encrypted. */

@@ -1,4 +1,4 @@
-import type { Sealed } from '@vaultplane/shared/keyring.ts';
+import type { Sealed } from '@vaultplane/platform/crypto/keyring.ts';
 import type { Database } from './database.ts';
 import { jsonbOf } from './jsonb.ts';
 

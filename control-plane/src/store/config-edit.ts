@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { LongWork } from '@vaultplane/shared/next-turn.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { LongWork } from '@vaultplane/platform/time/next-turn.ts';
 import { KnownVaults, type VaultKey } from './known-vaults.ts';
 import { changesOf, hasSameContent, type VaultChange } from './vault-change.ts';
 import type { VaultSealing } from './vault-sealing.ts';

@@ -1,6 +1,6 @@
 import type { Queryable } from './database.ts';
 
-/** Where the database stands; the hash is for whoever has the entities (cluster/publisher.ts). */
+/** Where the database stands; the hash is for whoever has the entities (fleet/publisher.ts). */
 export interface StorePosition {
   timeline: string;
   version: number;

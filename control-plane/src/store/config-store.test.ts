@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
-import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { FakeClock } from '@vaultplane/testkit/fake-clock.ts';
 import fc from 'fast-check';
 import type { Actor } from './audit-log.ts';
 import { type ConfigEdit, VaultConflict } from './config-edit.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import type { Keyring } from '@vaultplane/shared/keyring.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import type { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import type { Actor, WriteRequest } from './audit-log.ts';
 import type { ConfigEdit } from './config-edit.ts';
 import { type ConfigChange, ConfigLog, type ConfigVersion, type ListedVersion } from './config-log.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { systemClock } from '@vaultplane/shared/clock.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import type { Actor } from './audit-log.ts';
 import { ConfigStore } from './config-store.ts';
 import { describeOnBothDatabases, storeOn } from './testing/stores.ts';

@@ -1,5 +1,5 @@
-import { nextTurn } from '@vaultplane/shared/next-turn.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { nextTurn } from '@vaultplane/platform/time/next-turn.ts';
 import { type Actor, auditRequestRow, INSERT_AUDIT_REQUESTS, type WriteRequest } from './audit-log.ts';
 import { MARK, type MarkedPosition } from './config-state.ts';
 import type { Queryable } from './database.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import type { Actor, WriteRequest } from './audit-log.ts';
 import { ConfigEdit } from './config-edit.ts';
 import { MARKED_POSITION, type MarkedPosition, type StorePosition } from './config-state.ts';

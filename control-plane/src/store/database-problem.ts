@@ -1,4 +1,4 @@
-import { StartError } from '@vaultplane/shared/errors.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
 import { DatabaseUnavailable, sqlState } from './database.ts';
 
 /** By SQLSTATE, what to do about it. Source: Postgres, appendix A. */

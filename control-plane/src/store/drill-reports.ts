@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { ToldDrill } from '@vaultplane/shared/drill-report.ts';
+import type { ToldDrill } from '@vaultplane/model/protocol/drill-report.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import { type Actor, insertAuditRequest, type WriteRequest } from './audit-log.ts';
 import type { Database } from './database.ts';
 import { jsonbOf } from './jsonb.ts';

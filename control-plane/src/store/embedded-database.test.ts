@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { DataDirInUse } from '@vaultplane/shared/data-dir-lock.ts';
+import { DataDirInUse } from '@vaultplane/platform/files/data-dir-lock.ts';
 import { openEmbeddedDatabase } from './embedded-database.ts';
 
 describe('the embedded database', () => {

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
-import { DataDirLock } from '@vaultplane/shared/data-dir-lock.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { shownPath } from '@vaultplane/shared/shown-text.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import { DataDirLock } from '@vaultplane/platform/files/data-dir-lock.ts';
+import { shownPath } from '@vaultplane/platform/text/shown-text.ts';
 import pg from 'pg';
 import type { Database, Queryable } from './database.ts';
 

@@ -1,5 +1,5 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import { UUID } from '@vaultplane/shared/vaults/validation.ts';
+import { UUID } from '@vaultplane/model/vaults/validation.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import { type Actor, insertAuditRequest, type WriteRequest } from './audit-log.ts';
 import { positionOf } from './config-state.ts';
 import type { Database, Queryable } from './database.ts';

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import { type Actor, insertAuditRequest, type WriteRequest } from './audit-log.ts';
 import { positionOf } from './config-state.ts';
 import type { Database, Queryable } from './database.ts';

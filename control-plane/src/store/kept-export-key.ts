@@ -1,6 +1,6 @@
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { ExportKey } from '@vaultplane/shared/export-key.ts';
-import type { Keyring, Sealed } from '@vaultplane/shared/keyring.ts';
+import { ExportKey } from '@vaultplane/model/snapshots/export-key.ts';
+import type { Keyring, Sealed } from '@vaultplane/platform/crypto/keyring.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
 import { type Actor, insertAuditRequest } from './audit-log.ts';
 import type { Database, Queryable } from './database.ts';
 import { jsonbOf } from './jsonb.ts';

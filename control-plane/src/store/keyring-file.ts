@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '@vaultplane/shared/durable-file.ts';
-import { Keyring } from '@vaultplane/shared/keyring.ts';
+import { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { writeDurably } from '@vaultplane/platform/files/durable-file.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 
 type KeyringSettings = Pick<ControlPlaneSettings, 'keyring_key_file' | 'database' | 'data_dir'>;

@@ -1,4 +1,4 @@
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
 
 export type VaultKey = { id: string } | { prefix: string };
 

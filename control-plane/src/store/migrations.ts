@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import type { Keyring } from '@vaultplane/shared/keyring.ts';
+import type { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
 import { bindCredentials } from './bind-credentials.ts';
 import type { Database, Queryable } from './database.ts';
 import { refuseDatabase } from './database-problem.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import { insertAuditRequest, type WriteRequest } from './audit-log.ts';
 import { positionOf } from './config-state.ts';
 import { type Database, DatabaseUnavailable, type Queryable } from './database.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { AuditLog } from './audit-log.ts';
 import { ConfigStore, type ConfigStoreOptions } from './config-store.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import { DatabaseUnavailable } from './database.ts';
 import { openPostgresDatabase } from './postgres-database.ts';
 import { type PostgresServer, postgresMissing, startPostgresServer } from './testing/postgres-server.ts';

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { readPemSetting } from '@vaultplane/shared/pem-setting.ts';
-import { shownName } from '@vaultplane/shared/shown-text.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import { readPemSetting } from '@vaultplane/platform/settings/pem-setting.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import pg from 'pg';
 import type { ControlPlaneSettings } from '../settings.ts';
 import { type Database, DatabaseReadOnly, DatabaseUnavailable, type Queryable, sqlState } from './database.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
-import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
-import { Publisher } from '../cluster/publisher.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
+import { FakeClock } from '@vaultplane/testkit/fake-clock.ts';
+import { Publisher } from '../fleet/publisher.ts';
 import type { Actor } from './audit-log.ts';
 import type { Database } from './database.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import { RateLimit } from '@vaultplane/shared/rate-limit.ts';
+import { RateLimit } from '@vaultplane/platform/rate-limit.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
 import { type Actor, insertAuditRequest, type Role, type WriteRequest } from './audit-log.ts';
 import { type Database, DatabaseUnavailable, type Queryable } from './database.ts';
 import { JoinedReads } from './joined-reads.ts';

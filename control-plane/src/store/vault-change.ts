@@ -1,6 +1,6 @@
-import { canonicalJson } from '@vaultplane/shared/canonical.ts';
-import { mapInTurns } from '@vaultplane/shared/next-turn.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { canonicalJson } from '@vaultplane/model/snapshots/canonical.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { mapInTurns } from '@vaultplane/platform/time/next-turn.ts';
 import type { KnownVaults } from './known-vaults.ts';
 
 /** What a change did to one vault. */

@@ -1,7 +1,6 @@
-import { canonicalJson } from '@vaultplane/shared/canonical.ts';
-import type { Keyring } from '@vaultplane/shared/keyring.ts';
-import type { VaultConfig, VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
-import { SchemaViolation } from '@vaultplane/shared/vaults/schema-violation.ts';
+import { canonicalJson } from '@vaultplane/model/snapshots/canonical.ts';
+import type { VaultConfig, VaultEntity } from '@vaultplane/model/vaults/entity.ts';
+import { SchemaViolation } from '@vaultplane/model/vaults/schema-violation.ts';
 import {
   openMember,
   openVault,
@@ -9,8 +8,9 @@ import {
   type SealedVault,
   sealedMembers,
   sealMember,
-} from '@vaultplane/shared/vaults/sealed-vault.ts';
-import { isWithheld, literalCredentials, sensitiveFields } from '@vaultplane/shared/vaults/sensitive.ts';
+} from '@vaultplane/model/vaults/sealed-vault.ts';
+import { isWithheld, literalCredentials, sensitiveFields } from '@vaultplane/model/vaults/sensitive.ts';
+import type { Keyring } from '@vaultplane/platform/crypto/keyring.ts';
 
 export type StoredVault = SealedVault;
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
-import { createLog } from '@vaultplane/shared/log.ts';
+import { createLog } from '@vaultplane/platform/logging/log.ts';
+import { type Clock, systemClock } from '@vaultplane/platform/time/clock.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { type ControlPlaneSettings, loadControlPlaneSettings } from '../settings.ts';
 import type { Database } from '../store/database.ts';

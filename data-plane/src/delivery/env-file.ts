@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { StartError, UsageError } from '@vaultplane/shared/errors.ts';
-import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
+import { StartError, UsageError } from '@vaultplane/platform/errors.ts';
+import { fileError, shownPath } from '@vaultplane/platform/text/shown-text.ts';
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

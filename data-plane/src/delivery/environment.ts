@@ -1,6 +1,6 @@
-import { looksLikeReference } from '@vaultplane/shared/reference.ts';
-import { SETTING_KEYS } from '@vaultplane/shared/setting-keys.ts';
-import { ClientError } from '../client/client.ts';
+import { ClientError } from '@vaultplane/client';
+import { looksLikeReference } from '@vaultplane/model/references/reference.ts';
+import { SETTING_KEYS } from '@vaultplane/model/settings/setting-keys.ts';
 import type { LookupResult } from './lone-lookup.ts';
 import { lookupError } from './lookup.ts';
 

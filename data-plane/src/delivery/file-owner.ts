@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { UsageError } from '@vaultplane/shared/errors.ts';
+import { UsageError } from '@vaultplane/platform/errors.ts';
 
 /** Numbers of a user and a group; -1: as it is. */
 export interface FileOwner {

@@ -1,4 +1,4 @@
-import { type Client, ClientError } from '../client/client.ts';
+import { type Client, ClientError } from '@vaultplane/client';
 import type { LookupResult } from './lone-lookup.ts';
 
 export interface FollowOptions {

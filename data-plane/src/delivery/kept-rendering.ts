@@ -1,6 +1,6 @@
-import { errorMessage, UsageError } from '@vaultplane/shared/errors.ts';
-import { aborted } from '@vaultplane/shared/lifecycle.ts';
-import type { Client } from '../client/client.ts';
+import type { Client } from '@vaultplane/client';
+import { errorMessage, UsageError } from '@vaultplane/platform/errors.ts';
+import { aborted } from '@vaultplane/platform/lifecycle.ts';
 import { followReferences } from './followed-references.ts';
 import type { LookupResult } from './lone-lookup.ts';
 import { OwedTask } from './owed-task.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
-import { wearConnections } from '@vaultplane/shared/testing/worn-connections.ts';
+import { wearConnections } from '@vaultplane/testkit/worn-connections.ts';
 import { LocalApi } from './local-api.ts';
 
 it('a command asks the data plane once more where its kept connection died while it was idle', async (t) => {

@@ -1,10 +1,10 @@
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import { errorMessage } from '@vaultplane/shared/errors.ts';
-import { idleErrors, retryIdleClosed } from '@vaultplane/shared/idle-connections.ts';
-import { printAddress } from '@vaultplane/shared/network-address.ts';
-import { http, https } from '@vaultplane/shared/node-modules.ts';
-import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
-import { readTokenFile } from '../api/token.ts';
+import { errorMessage } from '@vaultplane/platform/errors.ts';
+import { idleErrors, retryIdleClosed } from '@vaultplane/platform/net/idle-connections.ts';
+import { printAddress } from '@vaultplane/platform/net/network-address.ts';
+import { http, https } from '@vaultplane/platform/node-modules.ts';
+import { readPemLater } from '@vaultplane/platform/settings/pem-setting.ts';
+import { readTokenFile } from '../auth/token.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';
 
 type Method = 'GET' | 'POST' | 'DELETE';

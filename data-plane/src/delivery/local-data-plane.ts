@@ -1,7 +1,7 @@
-import { printAddress } from '@vaultplane/shared/network-address.ts';
-import { readPemLater } from '@vaultplane/shared/pem-setting.ts';
-import { Client } from '../client/client.ts';
-import type { ConnectOptions } from '../client/connect-options.ts';
+import { Client } from '@vaultplane/client';
+import type { ConnectOptions } from '@vaultplane/client/connect-options.ts';
+import { printAddress } from '@vaultplane/platform/net/network-address.ts';
+import { readPemLater } from '@vaultplane/platform/settings/pem-setting.ts';
 import { apiTokenFile, type DataPlaneSettings } from '../settings.ts';
 
 /** Where the data plane that runs on this machine with the same settings answers, whether or not it runs. */

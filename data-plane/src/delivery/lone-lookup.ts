@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { errorMessage } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
-import { resolvedBody } from '../api/resolve.ts';
-import { ClientError, Secret } from '../client/client.ts';
-import { SNAPSHOT_FILE_NAME } from '../configuration/configuration.ts';
-import { readSnapshotFile, type SavedConfiguration } from '../configuration/snapshot-file.ts';
-import { startResolver } from '../secrets/resolver.ts';
+import { ClientError, Secret } from '@vaultplane/client';
+import { VaultplaneError } from '@vaultplane/model/errors/vaultplane-error.ts';
+import { errorMessage } from '@vaultplane/platform/errors.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
+import { startResolver } from '../cache/resolver.ts';
+import { SNAPSHOT_FILE_NAME } from '../config-sync/configuration.ts';
+import { readSnapshotFile, type SavedConfiguration } from '../config-sync/snapshot-file.ts';
+import { resolvedBody } from '../endpoints/resolve.ts';
 import { type DataPlaneSettings, diskKeyring } from '../settings.ts';
 import { readPolicy } from '../upstream-policy.ts';
 

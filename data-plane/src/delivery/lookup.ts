@@ -1,6 +1,6 @@
-import { UsageError } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { type ClientError, DataPlaneUnreachable } from '../client/client.ts';
+import { type ClientError, DataPlaneUnreachable } from '@vaultplane/client';
+import { UsageError } from '@vaultplane/platform/errors.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { connectLocally } from './local-data-plane.ts';
 import type { LookupResult } from './lone-lookup.ts';

@@ -1,6 +1,6 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { writeDurably } from '@vaultplane/shared/durable-file.ts';
+import { writeDurably } from '@vaultplane/platform/files/durable-file.ts';
 
 const TEXT = `The command of vaultplane-dp render --exec has not run since the file beside this one was changed.
 It is removed once the command has.

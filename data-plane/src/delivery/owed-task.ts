@@ -1,5 +1,5 @@
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { backoffMs } from '../secrets/backoff.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
+import { backoffMs } from '../cache/backoff.ts';
 
 export interface OwedTaskOptions {
   /** @throws where it has to be run again */

@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { writeDurably } from '@vaultplane/shared/durable-file.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { attributesFor, type FileAttributes, type ToldAttributes } from '@vaultplane/shared/kept-attributes.ts';
-import { inHeldFolder } from '@vaultplane/shared/own-links.ts';
-import { shownPath } from '@vaultplane/shared/shown-text.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { writeDurably } from '@vaultplane/platform/files/durable-file.ts';
+import { attributesFor, type FileAttributes, type ToldAttributes } from '@vaultplane/platform/files/kept-attributes.ts';
+import { inHeldFolder } from '@vaultplane/platform/files/own-links.ts';
+import { shownPath } from '@vaultplane/platform/text/shown-text.ts';
 import { noteOwed } from './owed-note.ts';
 
 export interface ReplaceOptions extends ToldAttributes {

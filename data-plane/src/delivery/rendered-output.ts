@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { type OutputPath, outputPath, refused } from '@vaultplane/shared/output-path.ts';
-import { inHeldFolder } from '@vaultplane/shared/own-links.ts';
-import { fileError, fileProblem } from '@vaultplane/shared/shown-text.ts';
-import { writeToDescriptor, writeToPipe } from '@vaultplane/shared/stream-output.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { type OutputPath, outputPath, refused } from '@vaultplane/platform/files/output-path.ts';
+import { inHeldFolder } from '@vaultplane/platform/files/own-links.ts';
+import { writeToDescriptor, writeToPipe } from '@vaultplane/platform/logging/stream-output.ts';
+import { fileError, fileProblem } from '@vaultplane/platform/text/shown-text.ts';
 import type { FileOwner } from './file-owner.ts';
 import { isNoted, removeNote } from './owed-note.ts';
 import { replaceFile } from './rendered-file.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { fileError } from '@vaultplane/shared/shown-text.ts';
-import { ClientError } from '../client/client.ts';
+import { ClientError } from '@vaultplane/client';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { fileError } from '@vaultplane/platform/text/shown-text.ts';
 import type { LookupResult } from './lone-lookup.ts';
 import { lookupError } from './lookup.ts';
 import type { RenderedOutput, WriteSignals } from './rendered-output.ts';

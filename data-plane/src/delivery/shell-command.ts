@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
-import { systemClock } from '@vaultplane/shared/clock.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 
 /** Between SIGTERM and SIGKILL. Less than a service manager gives this program itself. */
 const GRACE_MS = 5_000;

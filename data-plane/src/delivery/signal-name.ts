@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { UsageError } from '@vaultplane/shared/errors.ts';
+import { UsageError } from '@vaultplane/platform/errors.ts';
 
 /** A signal by any of its names: HUP, SIGHUP, sighup. @throws UsageError */
 export function parseSignal(text: string): NodeJS.Signals {

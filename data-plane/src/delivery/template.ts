@@ -1,7 +1,7 @@
-import { withoutByteOrderMark } from '@vaultplane/shared/json-text.ts';
-import { nearest } from '@vaultplane/shared/nearest.ts';
-import { looksLikeReference } from '@vaultplane/shared/reference.ts';
-import { shownName } from '@vaultplane/shared/shown-text.ts';
+import { looksLikeReference } from '@vaultplane/model/references/reference.ts';
+import { nearest } from '@vaultplane/platform/settings/nearest.ts';
+import { withoutByteOrderMark } from '@vaultplane/platform/text/json-text.ts';
+import { shownName } from '@vaultplane/platform/text/shown-text.ts';
 import Handlebars from 'handlebars';
 import { parse as parseJson, stringify as printJson } from 'lossless-json';
 import { BinaryValue, DecodedValue, decoded, PlacedBytes } from './template-bytes.ts';

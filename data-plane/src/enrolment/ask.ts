@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
-import { chainProblem, publicKeyPin, usageProblem } from '@vaultplane/shared/certificate-chain.ts';
 import {
   ENROLLED_SERVER_NAME,
   type Enrolled,
@@ -10,11 +9,12 @@ import {
   MAX_ENROLMENT_BYTES,
   printJoinToken,
   RENEW_PATH,
-} from '@vaultplane/shared/enrolment.ts';
-import { type Address, printAddress } from '@vaultplane/shared/network-address.ts';
-import { http } from '@vaultplane/shared/node-modules.ts';
-import { ConnectionRefused, connectSecurely, connectTls } from '../configuration/cluster-connection.ts';
-import type { LinkProxy } from '../configuration/link-proxy.ts';
+} from '@vaultplane/model/protocol/enrolment.ts';
+import { chainProblem, publicKeyPin, usageProblem } from '@vaultplane/platform/crypto/certificate-chain.ts';
+import { type Address, printAddress } from '@vaultplane/platform/net/network-address.ts';
+import { http } from '@vaultplane/platform/node-modules.ts';
+import { ConnectionRefused, connectSecurely, connectTls } from '../config-sync/cluster-connection.ts';
+import type { LinkProxy } from '../config-sync/link-proxy.ts';
 import type { Identity } from './identity-file.ts';
 import { signingRequest } from './signing-request.ts';
 

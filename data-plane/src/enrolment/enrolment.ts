@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { signs, usageProblem } from '@vaultplane/shared/certificate-chain.ts';
-import type { Enrolled, EnrolmentRefusal, JoinToken } from '@vaultplane/shared/enrolment.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import type { Address } from '@vaultplane/shared/network-address.ts';
-import type { RenewedMessage } from '@vaultplane/shared/protocol.ts';
+import type { Enrolled, EnrolmentRefusal, JoinToken } from '@vaultplane/model/protocol/enrolment.ts';
+import type { RenewedMessage } from '@vaultplane/model/protocol/protocol.ts';
+import { signs, usageProblem } from '@vaultplane/platform/crypto/certificate-chain.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import type { Address } from '@vaultplane/platform/net/network-address.ts';
 import { type AskOptions, askToJoin, askToRenew, CertificateRefused } from './ask.ts';
 import { endOf, type Identity, nextKey, readIdentity, renewalTimeOf, writeIdentity } from './identity-file.ts';
 import { notJoined } from './load-enrolled.ts';

@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { certificatesIn } from '@vaultplane/shared/certificate-chain.ts';
-import { removeDurably, writeDurably } from '@vaultplane/shared/durable-file.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
+import { certificatesIn } from '@vaultplane/platform/crypto/certificate-chain.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { removeDurably, writeDurably } from '@vaultplane/platform/files/durable-file.ts';
+import { fileError, shownPath } from '@vaultplane/platform/text/shown-text.ts';
 import { IDENTITY_FILE, NEXT_KEY_FILE } from './file-names.ts';
 import { makePrivateKey } from './signing-request.ts';
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { type JoinToken, parseJoinToken } from '@vaultplane/shared/enrolment.ts';
-import { StartError } from '@vaultplane/shared/errors.ts';
-import { fileError, shownPath } from '@vaultplane/shared/shown-text.ts';
-import type { LinkCredentials, LinkSettings } from '../configuration/link-credentials.ts';
+import { type JoinToken, parseJoinToken } from '@vaultplane/model/protocol/enrolment.ts';
+import { StartError } from '@vaultplane/platform/errors.ts';
+import { fileError, shownPath } from '@vaultplane/platform/text/shown-text.ts';
+import type { LinkCredentials, LinkSettings } from '../config-sync/link-credentials.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { readIdentity } from './identity-file.ts';
 

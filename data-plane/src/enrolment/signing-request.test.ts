@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
 import { it } from 'node:test';
-import { noCertificates } from '@vaultplane/shared/testing/certificates.ts';
+import { noCertificates } from '@vaultplane/testkit/certificates.ts';
 import { makePrivateKey, signingRequest } from './signing-request.ts';
 
 it('a signing request is one that openssl reads and verifies, of the key, and names nobody', {

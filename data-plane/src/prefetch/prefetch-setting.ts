@@ -1,8 +1,8 @@
-import type { SecretTag } from '@vaultplane/shared/backends/backend.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
-import { parseReference } from '@vaultplane/shared/reference.ts';
-import { shownReference, shownValue } from '@vaultplane/shared/shown-text.ts';
-import { VAULT_TYPES } from '@vaultplane/shared/vaults/vault-types.ts';
+import type { SecretTag } from '@vaultplane/backends/backend.ts';
+import { parseReference } from '@vaultplane/model/references/reference.ts';
+import { VAULT_TYPES } from '@vaultplane/model/vaults/vault-types.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import { shownReference, shownValue } from '@vaultplane/platform/text/shown-text.ts';
 
 /** One item of `prefetch`: a reference, or all secrets of a vault that carry a tag (specification.md §2). */
 export type PrefetchItem = { reference: string } | { tag: SecretTag; vault: string };

@@ -1,10 +1,10 @@
-import type { SecretTag } from '@vaultplane/shared/backends/backend.ts';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { parseReference } from '@vaultplane/shared/reference.ts';
-import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
-import { Backoff, jitter, type Random } from '../secrets/backoff.ts';
-import type { NamedReference } from '../secrets/continuity.ts';
+import type { SecretTag } from '@vaultplane/backends/backend.ts';
+import { VaultplaneError } from '@vaultplane/model/errors/vaultplane-error.ts';
+import { parseReference } from '@vaultplane/model/references/reference.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
+import { Backoff, jitter, type Random } from '../cache/backoff.ts';
+import type { NamedReference } from '../cache/continuity.ts';
 import type { PrefetchItem } from './prefetch-setting.ts';
 
 /** As many as BatchGetSecretValue takes. */

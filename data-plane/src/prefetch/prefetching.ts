@@ -1,7 +1,7 @@
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import type { Random } from '../secrets/backoff.ts';
-import type { Resolver } from '../secrets/resolver.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
+import type { Random } from '../cache/backoff.ts';
+import type { Resolver } from '../cache/resolver.ts';
 import type { DataPlaneSettings } from '../settings.ts';
 import { parsePrefetch } from './prefetch-setting.ts';
 import { Prefetcher, type PrefetchFacts } from './prefetcher.ts';

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import { setAside } from '@vaultplane/shared/durable-file.ts';
-import { errorMessage } from '@vaultplane/shared/errors.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { PacedFile } from '@vaultplane/shared/paced-file.ts';
-import { parseReference } from '@vaultplane/shared/reference.ts';
-import type { NamedReference } from '../secrets/continuity.ts';
+import { parseReference } from '@vaultplane/model/references/reference.ts';
+import { errorMessage } from '@vaultplane/platform/errors.ts';
+import { setAside } from '@vaultplane/platform/files/durable-file.ts';
+import { PacedFile } from '@vaultplane/platform/files/paced-file.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
+import type { NamedReference } from '../cache/continuity.ts';
 
 export const REFERENCES_FILE_NAME = 'references';
 

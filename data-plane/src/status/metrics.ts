@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { diagnostics } from '@vaultplane/shared/diagnostics.ts';
+import { diagnostics } from '@vaultplane/platform/logging/diagnostics.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { AnsweredCounts } from '../api/lookups.ts';
-import { OUTAGES } from '../rehearsal/outage-switch.ts';
-import type { HeldSecret } from '../secrets/inventory.ts';
-import type { CallCounts } from '../secrets/resolver.ts';
-import type { FetchCounts } from '../secrets/upstream.ts';
+import type { HeldSecret } from '../cache/inventory.ts';
+import type { CallCounts } from '../cache/resolver.ts';
+import type { FetchCounts } from '../cache/upstream.ts';
+import type { AnsweredCounts } from '../endpoints/lookups.ts';
+import { OUTAGES } from '../fault-injection/outage-switch.ts';
 import type { StatusFacts } from './status-facts.ts';
 import type { UpstreamDurations } from './upstream-durations.ts';
 

@@ -1,17 +1,17 @@
-import type { SettingReferenceFacts } from '@vaultplane/shared/backends/kept-settings.ts';
-import type { Clock } from '@vaultplane/shared/clock.ts';
-import type { ConfigPosition } from '@vaultplane/shared/snapshot.ts';
-import type { Lookups } from '../api/lookups.ts';
-import type { Refusals } from '../api/refusals.ts';
-import type { Configuration, ConfigurationSource } from '../configuration/configuration.ts';
-import type { ControlPlaneLink } from '../configuration/control-plane-link.ts';
-import type { TrustFacts } from '../configuration/trusted-keys.ts';
+import type { SettingReferenceFacts } from '@vaultplane/backends/setting-values/kept-settings.ts';
+import type { ConfigPosition } from '@vaultplane/model/snapshots/snapshot.ts';
+import type { Clock } from '@vaultplane/platform/time/clock.ts';
+import type { CallCounts, Resolver } from '../cache/resolver.ts';
+import type { RejectedVault } from '../cache/vault-directory.ts';
+import type { VaultFileFacts } from '../cache/vault-file.ts';
+import type { Configuration, ConfigurationSource } from '../config-sync/configuration.ts';
+import type { ControlPlaneLink } from '../config-sync/control-plane-link.ts';
+import type { TrustFacts } from '../config-sync/trusted-keys.ts';
+import type { Lookups } from '../endpoints/lookups.ts';
+import type { RehearsalFacts } from '../fault-injection/rehearsal-facts.ts';
+import type { Refusals } from '../limits/refusals.ts';
 import type { PrefetchFacts } from '../prefetch/prefetcher.ts';
 import type { Prefetching } from '../prefetch/prefetching.ts';
-import type { RehearsalFacts } from '../rehearsal/rehearsal-facts.ts';
-import type { CallCounts, Resolver } from '../secrets/resolver.ts';
-import type { RejectedVault } from '../secrets/vault-directory.ts';
-import type { VaultFileFacts } from '../secrets/vault-file.ts';
 
 /** What GET /status answers (specification.md §7). Times are ISO 8601; null is what is not known. No value, ever. */
 export interface StatusFacts {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { describe, it } from 'node:test';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
 import { type StatusServer, startStatusServer } from './status-server.ts';
 
 const PATHS = ['/status', '/status/live', '/status/ready', '/metrics', '/nothing'];

@@ -1,15 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Doors, type DoorTls, isAllTls } from '@vaultplane/shared/doors.ts';
-import type { WantedReadiness } from '@vaultplane/shared/drain-request.ts';
-import { foreignReader } from '@vaultplane/shared/foreign-caller.ts';
-import { type Listen, urlOfListen } from '@vaultplane/shared/listen-setting.ts';
-import type { Log } from '@vaultplane/shared/log.ts';
-import { http, https } from '@vaultplane/shared/node-modules.ts';
-import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/shared/request-framing.ts';
-import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
-import { asVaultplaneError, contentOf, sendContent, sendError, sendJson } from '../api/answer.ts';
-import { requireMethod } from '../api/guards.ts';
+import { VaultplaneError } from '@vaultplane/model/errors/vaultplane-error.ts';
+import type { Log } from '@vaultplane/platform/logging/log.ts';
+import { Doors, type DoorTls, isAllTls } from '@vaultplane/platform/net/doors.ts';
+import type { WantedReadiness } from '@vaultplane/platform/net/drain-request.ts';
+import { foreignReader } from '@vaultplane/platform/net/foreign-caller.ts';
+import { namesTwoHosts, TWO_HOSTS } from '@vaultplane/platform/net/request-framing.ts';
+import { http, https } from '@vaultplane/platform/node-modules.ts';
+import { type Listen, urlOfListen } from '@vaultplane/platform/settings/listen-setting.ts';
+import { requireMethod } from '../limits/guards.ts';
 import { listening } from '../listening.ts';
+import { asVaultplaneError, contentOf, sendContent, sendError, sendJson } from '../server/answer.ts';
 import type { Metrics } from './metrics.ts';
 import type { StatusFacts } from './status-facts.ts';
 
@@ -85,7 +85,7 @@ export async function startStatusServer(options: {
 
 async function change(request: IncomingMessage, response: ServerResponse, set: (wanted: WantedReadiness) => void) {
   // Loaded when it is needed: no start waits for it.
-  const { RefusedDrain, readDrainRequest } = await import('@vaultplane/shared/drain-request.ts');
+  const { RefusedDrain, readDrainRequest } = await import('@vaultplane/platform/net/drain-request.ts');
   try {
     set(await readDrainRequest(request));
     response.writeHead(204).end();

@@ -1,4 +1,4 @@
-import type { UpstreamCall } from '@vaultplane/shared/backends/backend.ts';
+import type { UpstreamCall } from '@vaultplane/backends/backend.ts';
 
 /** A call to a vault that has ended. */
 export interface EndedCall extends UpstreamCall {

@@ -1,4 +1,4 @@
-import { createLog, type Log } from '@vaultplane/shared/log.ts';
+import { createLog, type Log } from '@vaultplane/platform/logging/log.ts';
 
 /** A log at its most talkative whose lines can be read back. */
 export function recordedLog(): { log: Log; text: () => string; lines: () => Array<Record<string, unknown>> } {

@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { Address } from '@vaultplane/shared/network-address.ts';
 import {
   CLUSTER_PATH,
   type ConfigDefaults,
@@ -9,9 +8,10 @@ import {
   decodeDataPlaneMessage,
   encodeMessage,
   snapshotMessage,
-} from '@vaultplane/shared/protocol.ts';
-import type { Snapshot } from '@vaultplane/shared/snapshot.ts';
-import type { TestCertificate } from '@vaultplane/shared/testing/certificates.ts';
+} from '@vaultplane/model/protocol/protocol.ts';
+import type { Snapshot } from '@vaultplane/model/snapshots/snapshot.ts';
+import type { Address } from '@vaultplane/platform/net/network-address.ts';
+import type { TestCertificate } from '@vaultplane/testkit/certificates.ts';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 export interface TestControlPlaneOptions {

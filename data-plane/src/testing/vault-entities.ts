@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { makeSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import { makeSnapshot, type Snapshot } from '@vaultplane/model/snapshots/snapshot.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
 
 export const TIMELINE = '11111111-1111-4111-8111-111111111111';
 export const OTHER_TIMELINE = '22222222-2222-4222-8222-222222222222';

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
-import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/model/settings/control-plane-settings.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/model/settings/data-plane-settings.ts';
 import { CONTROL_PLANE_MAIN, cleanEnv, DATA_PLANE_MAIN } from '../../e2e/deployment.ts';
 import { companionsOf } from './companions.ts';
 import {

@@ -1,17 +1,17 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkSetup } from '@vaultplane/control-plane/commands/check.ts';
+import { SettingReferences } from '@vaultplane/backends/setting-values/kept-settings.ts';
+import { checkSetup } from '@vaultplane/control-plane/cli/check.ts';
 import { startControlPlane } from '@vaultplane/control-plane/control-plane.ts';
 import { loadControlPlaneSettings } from '@vaultplane/control-plane/settings.ts';
 import { openEmbeddedDatabase } from '@vaultplane/control-plane/store/embedded-database.ts';
 import { stayingOpen } from '@vaultplane/control-plane/store/testing/stores.ts';
-import { checkVaults } from '@vaultplane/data-plane/commands/check-vaults.ts';
+import { checkVaults } from '@vaultplane/data-plane/cli/check-vaults.ts';
 import { startDataPlane } from '@vaultplane/data-plane/data-plane.ts';
 import { loadDataPlaneSettings } from '@vaultplane/data-plane/settings.ts';
-import { SettingReferences } from '@vaultplane/shared/backends/kept-settings.ts';
-import { CONTROL_PLANE_SETTINGS } from '@vaultplane/shared/control-plane-settings.ts';
-import { DATA_PLANE_SETTINGS } from '@vaultplane/shared/data-plane-settings.ts';
-import { createLog, type Log } from '@vaultplane/shared/log.ts';
+import { CONTROL_PLANE_SETTINGS } from '@vaultplane/model/settings/control-plane-settings.ts';
+import { DATA_PLANE_SETTINGS } from '@vaultplane/model/settings/data-plane-settings.ts';
+import { createLog, type Log } from '@vaultplane/platform/logging/log.ts';
 import { companionsOf } from './companions.ts';
 import {
   ask,

@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const SOURCES = ['shared/src/**/*.{ts,mjs}', 'control-plane/src/**/*.{ts,mjs}', 'data-plane/src/**/*.{ts,mjs}'];
+const SOURCES = [
+  'shared/*/src/**/*.{ts,mjs}',
+  'control-plane/src/**/*.{ts,mjs}',
+  'data-plane/{src,client}/**/*.{ts,mjs}',
+];
 const NAME = /\b(?:AWS|GCE|GCP|GOOGLE|METADATA|NO|OTEL|VAULTPLANE|KONG)_[A-Z0-9_]+\b/g;
 /** What the AWS SDK and Node.js read by themselves, besides what our own code names. */
 const OF_LIBRARIES = [

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
+import { freePort } from '@vaultplane/testkit/free-ports.ts';
 import { Deployment } from '../../e2e/deployment.ts';
 import type { Baseline, Benchmark, Case } from '../benchmark.ts';
 import { type Destination, HAS_WRK, load, type Request } from './load.ts';

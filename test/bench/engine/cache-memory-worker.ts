@@ -1,7 +1,7 @@
 // Bytes in memory for each secret that is held, garbage collected.
-import { startResolver } from '@vaultplane/data-plane/secrets/resolver.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { startResolver } from '@vaultplane/data-plane/cache/resolver.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import type { Figures } from '../benchmark.ts';
 import { answerParent } from '../worker.ts';
 import { cachedSecretName } from './cached-secret.ts';

@@ -1,8 +1,8 @@
 // Secrets that are not held, one after the other: what a caller waits until AWS's answer has come to it.
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { startResolver } from '@vaultplane/data-plane/secrets/resolver.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { startResolver } from '@vaultplane/data-plane/cache/resolver.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import { type Figures, median } from '../benchmark.ts';
 import { answerParent } from '../worker.ts';
 import { cachedSecretName, cachedSecretValue } from './cached-secret.ts';

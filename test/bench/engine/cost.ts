@@ -1,6 +1,6 @@
-import { startResolver } from '@vaultplane/data-plane/secrets/resolver.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
-import { FakeClock } from '@vaultplane/shared/testing/fake-clock.ts';
+import { startResolver } from '@vaultplane/data-plane/cache/resolver.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { FakeClock } from '@vaultplane/testkit/fake-clock.ts';
 import type { Benchmark, Figures } from '../benchmark.ts';
 import { cachedSecretName, cachedSecretValue } from './cached-secret.ts';
 import { GeneratedVault } from './generated-vault.ts';

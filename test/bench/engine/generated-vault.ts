@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
-import type { FetchedSecret, SecretBackend } from '@vaultplane/shared/backends/backend.ts';
-import type { BackendSource } from '@vaultplane/shared/backends/backends.ts';
-import { SecretValue } from '@vaultplane/shared/secret-value.ts';
-import type { SecretQuery } from '@vaultplane/shared/vaults/vault-type.ts';
+import type { FetchedSecret, SecretBackend } from '@vaultplane/backends/backend.ts';
+import type { BackendSource } from '@vaultplane/backends/backends.ts';
+import { SecretValue } from '@vaultplane/model/values/secret-value.ts';
+import type { SecretQuery } from '@vaultplane/model/vaults/vault-type.ts';
 
 /** AWS gives so many secrets a call. */
 const BATCH_SIZE = 20;

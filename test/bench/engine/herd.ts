@@ -1,9 +1,9 @@
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type Emulator, startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { type Resolver, startResolver } from '@vaultplane/data-plane/secrets/resolver.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { type Resolver, startResolver } from '@vaultplane/data-plane/cache/resolver.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import { Deployment } from '../../e2e/deployment.ts';
 import type { Benchmark, Case, Figures } from '../benchmark.ts';
 import { cachedSecretName, cachedSecretValue } from './cached-secret.ts';

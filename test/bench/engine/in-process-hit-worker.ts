@@ -1,8 +1,8 @@
 // Lookups a second of one subject, each answer compared with what it must be.
-import { startResolver } from '@vaultplane/data-plane/secrets/resolver.ts';
-import { ScriptedVault } from '@vaultplane/data-plane/secrets/testing/scripted-vault.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { startResolver } from '@vaultplane/data-plane/cache/resolver.ts';
+import { ScriptedVault } from '@vaultplane/data-plane/cache/testing/scripted-vault.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import { createCache } from 'async-cache-dedupe';
 import { LRUCache } from 'lru-cache';
 import type { Figures } from '../benchmark.ts';

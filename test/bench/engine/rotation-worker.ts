@@ -2,10 +2,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { startResolver } from '@vaultplane/data-plane/secrets/resolver.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
-import { VaultplaneError } from '@vaultplane/shared/vaultplane-error.ts';
+import { startResolver } from '@vaultplane/data-plane/cache/resolver.ts';
+import { VaultplaneError } from '@vaultplane/model/errors/vaultplane-error.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import type { Figures } from '../benchmark.ts';
 import { answerParent } from '../worker.ts';
 import { cachedSecretName, cachedSecretValue } from './cached-secret.ts';

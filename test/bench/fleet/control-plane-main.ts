@@ -1,9 +1,9 @@
 // A control plane with a fleet's configuration, in a process that tells what it uses.
 
-import { HELLO_WITHIN_MS } from '@vaultplane/control-plane/cluster/session.ts';
+import { HELLO_WITHIN_MS } from '@vaultplane/control-plane/fleet/session.ts';
 import { openEmbeddedDatabase } from '@vaultplane/control-plane/store/embedded-database.ts';
 import { startTestControlPlane } from '@vaultplane/control-plane/testing/control-plane.ts';
-import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
+import { type Clock, systemClock } from '@vaultplane/platform/time/clock.ts';
 import { serveParent } from './program.ts';
 
 export interface StartedControlPlane {

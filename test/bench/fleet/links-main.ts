@@ -3,8 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DATA_PLANE_ACCEPTS, decodeControlPlaneMessage, encodeMessage, vaultsOf } from '@vaultplane/shared/protocol.ts';
-import { applyDelta, type ConfigPosition, checkSnapshot, type Snapshot } from '@vaultplane/shared/snapshot.ts';
+import {
+  DATA_PLANE_ACCEPTS,
+  decodeControlPlaneMessage,
+  encodeMessage,
+  vaultsOf,
+} from '@vaultplane/model/protocol/protocol.ts';
+import { applyDelta, type ConfigPosition, checkSnapshot, type Snapshot } from '@vaultplane/model/snapshots/snapshot.ts';
 import { WebSocket } from 'ws';
 import { now, serveParent } from './program.ts';
 

@@ -4,8 +4,8 @@ import { openPostgresDatabase } from '@vaultplane/control-plane/store/postgres-d
 import { postgresMissing, startPostgresServer } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
 import { postgresSettings } from '@vaultplane/control-plane/store/testing/stores.ts';
 import { startTestControlPlane } from '@vaultplane/control-plane/testing/control-plane.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import type { Benchmark, Case, Figures, Preparation } from '../benchmark.ts';
 import { runWorker } from '../worker.ts';
 import type { Writers } from './admin-writers-main.ts';

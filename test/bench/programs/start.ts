@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '@vaultplane/aws-emulator/emulator.ts';
-import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
+import { freePort } from '@vaultplane/testkit/free-ports.ts';
 import { cleanEnv, DATA_PLANE_MAIN, Deployment } from '../../e2e/deployment.ts';
 import type { Benchmark, Figures } from '../benchmark.ts';
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeCertificate } from '@vaultplane/shared/testing/certificates.ts';
+import { makeCertificate } from '@vaultplane/testkit/certificates.ts';
 import { fakeTimeLibrary } from './machine.ts';
 
 const DAY_SECONDS = 86_400;

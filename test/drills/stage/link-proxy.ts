@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { parseAddress } from '@vaultplane/shared/network-address.ts';
+import { parseAddress } from '@vaultplane/platform/net/network-address.ts';
 
 interface Pair {
   near: Socket;

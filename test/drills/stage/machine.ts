@@ -1,9 +1,9 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { noOpenBao } from '@vaultplane/backends/testing/open-bao.ts';
 import { postgresMissing } from '@vaultplane/control-plane/store/testing/postgres-server.ts';
-import { noOpenBao } from '@vaultplane/shared/backends/testing/open-bao.ts';
-import { noCertificates } from '@vaultplane/shared/testing/certificates.ts';
+import { noCertificates } from '@vaultplane/testkit/certificates.ts';
 import { type Host, THIS_HOST } from '../../e2e/deployment.ts';
 
 const run = promisify(execFile);

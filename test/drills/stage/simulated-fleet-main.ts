@@ -1,16 +1,13 @@
 // Many data planes' links in one process: `node simulated-fleet-main.ts`, its settings as a message over IPC.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Configuration } from '@vaultplane/data-plane/configuration/configuration.ts';
-import {
-  type ControlPlaneLink,
-  startControlPlaneLink,
-} from '@vaultplane/data-plane/configuration/control-plane-link.ts';
-import type { LinkCredentials } from '@vaultplane/data-plane/configuration/link-credentials.ts';
-import type { SnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
-import { systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
-import { parseAddress } from '@vaultplane/shared/network-address.ts';
+import { Configuration } from '@vaultplane/data-plane/config-sync/configuration.ts';
+import { type ControlPlaneLink, startControlPlaneLink } from '@vaultplane/data-plane/config-sync/control-plane-link.ts';
+import type { LinkCredentials } from '@vaultplane/data-plane/config-sync/link-credentials.ts';
+import type { SnapshotFile } from '@vaultplane/data-plane/config-sync/snapshot-file.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { parseAddress } from '@vaultplane/platform/net/network-address.ts';
+import { systemClock } from '@vaultplane/platform/time/clock.ts';
 import type { FleetFacts, FleetSettings } from './simulated-fleet.ts';
 
 const TELL_MS = 100;

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/configuration/configuration.ts';
-import { readSnapshotFile } from '@vaultplane/data-plane/configuration/snapshot-file.ts';
+import { SNAPSHOT_FILE_NAME } from '@vaultplane/data-plane/config-sync/configuration.ts';
+import { readSnapshotFile } from '@vaultplane/data-plane/config-sync/snapshot-file.ts';
 import type { StatusFacts } from '@vaultplane/data-plane/status/status-facts.ts';
 import { Applications, type Doorway } from './applications.ts';
 import { ROTATING, Scenery } from './scenery.ts';

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { ToldDrill } from '@vaultplane/shared/drill-report.ts';
+import type { ToldDrill } from '@vaultplane/model/protocol/drill-report.ts';
 import type { DrillReport } from './drill.ts';
 
 /** A report as a control plane keeps it; undefined for a drill that was not played. */

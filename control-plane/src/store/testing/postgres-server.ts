@@ -4,7 +4,7 @@ import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '@vaultplane/shared/testing/free-ports.ts';
+import { freePort } from '@vaultplane/testkit/free-ports.ts';
 import pg from 'pg';
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
 import { after, before, describe } from 'node:test';
-import { type Clock, systemClock } from '@vaultplane/shared/clock.ts';
-import { silentLog } from '@vaultplane/shared/log.ts';
+import { silentLog } from '@vaultplane/platform/logging/log.ts';
+import { type Clock, systemClock } from '@vaultplane/platform/time/clock.ts';
 import type { Database } from '../database.ts';
 import { openEmbeddedDatabase } from '../embedded-database.ts';
 import { prepareStore, type Store } from '../open-store.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { VaultEntity } from '@vaultplane/shared/vaults/entity.ts';
+import type { VaultEntity } from '@vaultplane/model/vaults/entity.ts';
 
 /** A vault of an id of its own: of type env, and otherwise as little as one can be, but for `members`. */
 export function newVault(prefix: string, members: Partial<VaultEntity> = {}): VaultEntity {

@@ -1,4 +1,4 @@
-import { sayLine } from '@vaultplane/shared/lifecycle.ts';
+import { sayLine } from '@vaultplane/platform/lifecycle.ts';
 import { descendantsOf } from './process-table.ts';
 
 /** prctl(2). */

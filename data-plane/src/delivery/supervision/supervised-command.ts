@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { afterAlive } from '@vaultplane/shared/clock.ts';
-import { errorMessage, StartError } from '@vaultplane/shared/errors.ts';
+import { errorMessage, StartError } from '@vaultplane/platform/errors.ts';
+import { afterAlive } from '@vaultplane/platform/time/clock.ts';
 import { CommandGroup } from './command-group.ts';
 import type { GroupWitness } from './group-witness.ts';
 import { launchOf } from './launch.ts';
