@@ -10,6 +10,7 @@ import { OPERATIONS } from '@vaultplane/control-plane/admin-api/openapi/operatio
 import { Routes } from '@vaultplane/data-plane/server/route.ts';
 import { apiRoutes } from '@vaultplane/data-plane/server/routes.ts';
 import { ERROR_STATUS } from '@vaultplane/model/errors/vaultplane-error.ts';
+import type { ControlPlaneMessage, DataPlaneMessage } from '@vaultplane/model/protocol/protocol.ts';
 import { referenceOptions } from '@vaultplane/model/references/reference.ts';
 import { CONTROL_PLANE_SETTINGS } from '@vaultplane/model/settings/control-plane-settings.ts';
 import { DATA_PLANE_SETTINGS } from '@vaultplane/model/settings/data-plane-settings.ts';
@@ -142,6 +143,19 @@ describe('the specification', () => {
       methods.map((method) => `${method} ${path.replace('*', '{}')}`),
     );
     assert.deepEqual(sorted(specification.calls('6').map(plainPath)), sorted(added));
+  });
+
+  it('has every message of the link, by who sends it', () => {
+    const types: [Record<DataPlaneMessage['type'], true>, Record<ControlPlaneMessage['type'] | 'compressed', true>] = [
+      { hello: true, ack: true, nack: true, report: true, references: true, command_result: true, renew: true },
+      { welcome: true, snapshot: true, delta: true, refuse: true, command: true, renewed: true, compressed: true },
+    ];
+    const specified = specification.rows('8.1').map(([from, names]) => [from, quoted(names!).sort()]);
+    const [dataPlane, controlPlane] = types.map((type) => Object.keys(type).sort());
+    assert.deepEqual(specified, [
+      ['data plane', dataPlane],
+      ['control plane', controlPlane],
+    ]);
   });
 
   it('has every error of the application API, with its status', () => {

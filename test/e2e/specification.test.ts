@@ -16,7 +16,12 @@ describe('running programs are as docs/reference/specification.md says', () => {
   for (const mtls of ['shared', 'enrolled'] as const) {
     it(`files of data_dir and members of /status, with cluster_mtls = ${mtls}`, async (t) => {
       const { controlPlane, dataPlane } = await (mtls === 'shared' ? shared(t) : enrolled(t));
-      assert.equal((await dataPlane.resolve('{vault://aws/app/password}')).value, 'bar');
+      const answer = await dataPlane.resolve('{vault://aws/app/password}');
+      assert.equal(answer.value, 'bar');
+      const [, example] = /```json\n(.*?)```/s.exec(specification.section('6.2'))!;
+      const { encoding, ...members } = JSON.parse(example!);
+      assert.equal(encoding, 'base64');
+      assert.deepEqual(Object.keys(answer), Object.keys(members));
       await dataPlane.until(() => filesOf(dataPlane).includes('secrets.cache'));
 
       for (const [program, { statusUrl, dataDir }] of [
