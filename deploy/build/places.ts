@@ -12,6 +12,7 @@ export const SOURCES = {
   client: 'data-plane/client/src/client.ts',
   clientReadme: 'data-plane/client/README.md',
   awsEmulator: 'test/aws-emulator/src/main.ts',
+  awsEmulatorReadme: 'test/aws-emulator/README.md',
   demo: 'deploy/local/vaultplane.ts',
   demoSecrets: 'deploy/local/secrets.json',
   launcher: 'data-plane/bin/vaultplane-dp',

@@ -4,6 +4,7 @@ import { AWS_ERRORS, AwsError, type AwsService, credentialError } from './aws-er
 import type { Call, CallLog } from './call-log.ts';
 import type { Answer, Exchange } from './exchange.ts';
 import type { Caller, Iam } from './iam.ts';
+import { isEmulated, unknownService } from './not-emulated.ts';
 import type { AwsOrderBook } from './order-book.ts';
 import { refuseS3, S3 } from './s3.ts';
 import { type SecretsManager, secretIdsOf, TARGET_PREFIX } from './secrets-manager.ts';
@@ -41,7 +42,8 @@ export class AwsEndpoint {
     if (parameters.has('Action')) return this.#sts(request, response, received, parameters);
     if (headerValues(received, 'x-amz-content-sha256').length > 0) return this.#s3(response, received);
     response.writeHead(404, { 'content-type': 'application/json' });
-    response.end('{"message":"Neither X-Amz-Target nor Action: this is an AWS emulator"}');
+    const { message } = unknownService('that this request is for');
+    response.end(JSON.stringify({ message }));
   }
 
   async #secretsManager(response: ServerResponse, received: ReceivedRequest, target: string): Promise<void> {
@@ -63,10 +65,8 @@ export class AwsEndpoint {
       return new AwsError(behaviour.code, behaviour.message ?? 'The emulator was ordered to answer so.');
     };
     await exchange.carryOut(call, response, refuseJson, () => {
+      if (!target.startsWith(TARGET_PREFIX)) throw unknownService(serviceOf(authentication) ?? target.split('.')[0]!);
       if (authentication.error) throw authentication.error;
-      if (!target.startsWith(TARGET_PREFIX)) {
-        throw new AwsError('UnknownOperationException', `The emulator does not know the target ${target}`);
-      }
       const caller = authentication.caller!;
       const region = authentication.claim!.region;
       return json(200, secretsManager.carryOut({ operation, caller, region }, received.body, faultOf));
@@ -94,6 +94,8 @@ export class AwsEndpoint {
       ...(unsigned ? { roleArn: parameters.get('RoleArn'), roleSession: parameters.get('RoleSessionName') } : {}),
     });
     await exchange.carryOut(call, response, refuseXml, () => {
+      const service = serviceOf(authentication);
+      if (service !== undefined) throw unknownService(service);
       if (authentication.error) throw authentication.error;
       const result = sts.carryOut(operation, parameters, authentication.caller, region ?? this.#parts.region);
       const body = xmlOf({
@@ -115,6 +117,8 @@ export class AwsEndpoint {
       secretIds: [`${request.bucket}/${request.key}`],
     });
     await exchange.carryOut(call, response, refuseS3, () => {
+      const service = serviceOf(authentication);
+      if (service !== undefined) throw unknownService(service);
       if (authentication.error) throw authentication.error;
       return s3.carryOut(request, authentication.caller!, authentication.claim!.region, received.body);
     });
@@ -145,6 +149,11 @@ export class AwsEndpoint {
       path: received.path,
     };
   }
+}
+
+/** The service that a signature is for, where that is not here. */
+function serviceOf({ claim }: Authentication): string | undefined {
+  return claim === null || isEmulated(claim.service) ? undefined : claim.service;
 }
 
 /** `sts.eu-west-1.amazonaws.com`, or an endpoint URL that has the region in its path; unsigned calls show it nowhere else. */

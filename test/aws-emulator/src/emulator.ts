@@ -70,7 +70,17 @@ export type PutOptions = {
   kmsKeyId?: string;
 };
 
-/** Starts an emulator; the caller stops it. Rejects with the system's error when the port is taken. */
+/**
+ * Starts an emulator; the caller stops it. Rejects with the system's error when the port is taken.
+ *
+ * @example
+ * const emulator = await startEmulator();
+ * emulator.putSecret('eu-central-1', 'app/db', 'one');
+ * const order = emulator.order({ match: { region: 'eu-*', secret: 'app/*' }, behaviour: { kind: 'hang' } });
+ * const [call] = await emulator.waitForCalls({ operation: 'GetSecretValue' }); // whoever reads app/db now waits
+ * order.release(); // and now gets its answer
+ * await emulator.stop();
+ */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   const emulator = new Emulator(options);
   await emulator.start();

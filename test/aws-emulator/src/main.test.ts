@@ -73,11 +73,10 @@ describe('vaultplane-aws-emulator', () => {
     });
   }
 
-  it('start prints one line with the address and the credentials', async () => {
+  it('start prints first that it is ready, and where', async () => {
     const child = program('start', '--listen', '127.0.0.1:0');
     const [line] = await once(createInterface({ input: child.stdout! }), 'line');
-    assert.match(line, /^AWS emulator ready: AWS_ENDPOINT_URL=http:\/\/127\.0\.0\.1:\d+ AWS_REGION=us-east-1 /);
-    assert.match(line, /AWS_ACCESS_KEY_ID=AKIAEMULATORADMIN000 AWS_SECRET_ACCESS_KEY=\S+ \(fake credentials\)/);
+    assert.match(line, /^AWS emulator ready: http:\/\/127\.0\.0\.1:\d+ \(Ctrl-C stops it\)$/);
   });
 
   it('put makes and rotates a secret, get reads its versions, delete removes it', async () => {
@@ -94,6 +93,19 @@ describe('vaultplane-aws-emulator', () => {
     assert.match(elsewhere.stderr, /ResourceNotFoundException: Secrets Manager can't find the specified secret/);
     assert.equal((await run('delete', 'app/db', '--force', ...at)).stdout, 'deleted app/db\n');
     assert.equal((await run('get', 'app/db', ...at)).code, 1);
+  });
+
+  it('starts without the word too, on the port of --port', async () => {
+    const child = program('--port', '0', '--json');
+    const [line] = await once(createInterface({ input: child.stdout! }), 'line');
+    assert.match(JSON.parse(line).url, /^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+
+  it('names the nearest of a command or flag that it does not have, and its version', async () => {
+    assert.match((await run('strat')).stderr, /^error: unknown command 'strat'\n\(Did you mean start\?\)\n/);
+    assert.match((await run('--prot', '1')).stderr, /^error: unknown option '--prot'\n\(Did you mean --port\?\)\n/);
+    assert.match((await run('--version')).stdout, /^\d+\.\d+\.\d+\n$/);
+    assert.match((await run('--help')).stdout, /\n {2}--port <port> [\s\S]*\n {2}--seed <file> /);
   });
 
   it('start takes a seed and an IMDS mode', async () => {
@@ -140,7 +152,7 @@ describe('vaultplane-aws-emulator', () => {
     assert.equal(result.code, 1);
     assert.equal(
       result.stderr,
-      `vaultplane-aws-emulator: port ${port} on 127.0.0.1 is in use; choose another with --listen 127.0.0.1:PORT\n`,
+      `vaultplane-aws-emulator: port ${port} on 127.0.0.1 is in use; choose another with --port PORT\n`,
     );
   });
 
@@ -155,8 +167,9 @@ describe('vaultplane-aws-emulator', () => {
 
   it('exits 2 on wrong usage and 0 on --help', async () => {
     for (const args of [
-      [],
       ['bogus'],
+      ['--port', 'x'],
+      ['--port', '1', '--listen', '127.0.0.1:2'],
       ['put', 'name'],
       ['start', '--imds', 'v9'],
       ['start', '--listen', 'nowhere'],

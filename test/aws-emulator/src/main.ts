@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --disable-sigusr1
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
 import { ADMIN_CREDENTIALS, CONTAINER_TOKEN, type Emulator, startEmulator } from './emulator.ts';
 import { parseListen, parsePort } from './listen-option.ts';
 import { IMDS_MODES, type ImdsMode } from './metadata-endpoint.ts';
@@ -10,6 +11,7 @@ import { SpecError } from './spec-error.ts';
 
 type StartOptions = {
   listen: { host: string; port: number };
+  port?: number;
   metadataPort: number;
   seed?: string;
   imds: ImdsMode;
@@ -25,12 +27,14 @@ const remote = () => import('./remote-secret.ts');
 
 /** Wrong usage; 1 is for what went wrong in spite of right usage. */
 const EXIT_USAGE = 2;
+const LOOPBACK = '127.0.0.1';
 
 async function start(options: StartOptions): Promise<void> {
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
     program.error('error: --tls-cert and --tls-key go together', { exitCode: EXIT_USAGE });
   }
-  const { host, port } = options.listen;
+  const { host } = options.listen;
+  const port = options.port ?? options.listen.port;
   const tls = options.tlsCert ? { cert: readFileSync(options.tlsCert), key: readFileSync(options.tlsKey!) } : undefined;
   let emulator: Emulator;
   try {
@@ -47,24 +51,29 @@ async function start(options: StartOptions): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     const taken = (error as { port?: number }).port ?? port;
-    const way = taken === port ? `--listen ${host}:PORT` : '--metadata-port PORT';
+    const own = host === LOOPBACK ? '--port PORT' : `--listen ${host}:PORT`;
+    const way = taken === port ? own : '--metadata-port PORT';
     throw new SpecError(`port ${taken} on ${host} is in use; choose another with ${way}`);
   }
   const stop = () => void emulator.stop().then(() => process.exit(0));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
-  process.stdout.write(`${options.json ? JSON.stringify(readyFacts(emulator)) : readyLine(emulator)}\n`);
+  process.stdout.write(`${options.json ? JSON.stringify(readyFacts(emulator)) : readyText(emulator)}\n`);
 }
 
-function readyLine(emulator: Emulator): string {
+function readyText(emulator: Emulator): string {
   const { accessKeyId, secretAccessKey } = emulator.credentials;
-  return (
-    `AWS emulator ready: AWS_ENDPOINT_URL=${emulator.url} AWS_REGION=${emulator.region} ` +
-    `AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} (fake credentials), ` +
-    `IMDS ${emulator.machine.imds === 'off' ? 'off' : `(${emulator.machine.imds}) ${emulator.imdsUrl}`}, ` +
-    `container credentials ${emulator.containerCredentialsUrl} (Authorization: ${emulator.containerToken}), ` +
-    `control ${emulator.url}/_emulator`
-  );
+  const { imds } = emulator.machine;
+  return `AWS emulator ready: ${emulator.url} (Ctrl-C stops it)
+
+For another shell (the credentials are fake):
+
+  export AWS_ENDPOINT_URL=${emulator.url} AWS_REGION=${emulator.region} AWS_DEFAULT_REGION=${emulator.region}
+  export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey}
+
+Instance metadata: ${imds === 'off' ? 'off' : `${emulator.imdsUrl} (${imds})`}
+Container credentials: ${emulator.containerCredentialsUrl} (Authorization: ${emulator.containerToken})
+Control: ${emulator.url}/_emulator`;
 }
 
 const readyFacts = (emulator: Emulator) => ({
@@ -82,18 +91,19 @@ const readyFacts = (emulator: Emulator) => ({
 
 const program = new Command('vaultplane-aws-emulator')
   .description('A local AWS: Secrets Manager, STS, instance metadata and container credentials, for tests and demos.')
-  .version('0.1.0')
+  .version(packageJson.version, '-V, --version', 'print the version')
   // Commander exits 1 for wrong usage; scripts should be able to tell that from a failure.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
   .showHelpAfterError('(try --help)');
 
-program
+const startCommand = program
   .command('start')
-  .description('serve until SIGINT or SIGTERM')
+  .description('serve until Ctrl-C; the word "start" may be left out')
+  .addOption(new Option('--port <port>', 'port to serve on, of 127.0.0.1').argParser(parsePort).conflicts('listen'))
   .addOption(
     new Option('--listen <host:port>', 'address to serve on; port 0 takes a free one')
       .argParser(parseListen)
-      .default({ host: '127.0.0.1', port: 4566 }, '127.0.0.1:4566'),
+      .default({ host: LOOPBACK, port: 4566 }, '127.0.0.1:4566'),
   )
   .option('--seed <file>', 'secrets, principals and roles to begin with (JSON)')
   .addOption(new Option('--imds <mode>', 'instance metadata service').choices(IMDS_MODES).default('v2'))
@@ -106,6 +116,7 @@ program
   .addHelpText('after', `\nIts credentials: ${ADMIN_CREDENTIALS.accessKeyId} / ${ADMIN_CREDENTIALS.secretAccessKey}`)
   .addHelpText('after', `Container credentials token: ${CONTAINER_TOKEN}`)
   .action((options: StartOptions) => start(options));
+program.addHelpText('after', `\n${startCommand.helpInformation()}`);
 
 function remoteCommand(description: string): Command {
   const [name, text] = description.split(': ') as [string, string];
@@ -143,10 +154,16 @@ remoteCommand('delete: delete a secret, with a recovery window of 30 days')
     process.stdout.write(options.force ? `deleted ${name}\n` : `${name} will be deleted on ${date.toISOString()}\n`);
   });
 
-program.parseAsync().catch((error: Error) => {
+program.parseAsync(withCommand(process.argv.slice(2)), { from: 'user' }).catch((error: Error) => {
   process.stderr.write(`vaultplane-aws-emulator: ${describe(error)}\n`);
   process.exitCode = 1;
 });
+
+/** The arguments with their command: `start` where they begin with none. */
+function withCommand(args: string[]): string[] {
+  const [first = '--'] = args;
+  return first.startsWith('-') && !['-h', '--help', '-V', '--version'].includes(first) ? ['start', ...args] : args;
+}
 
 function describe(error: Error): string {
   if (error instanceof SpecError || (error as NodeJS.ErrnoException).syscall !== undefined) return error.message;

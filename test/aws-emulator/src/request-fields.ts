@@ -18,6 +18,11 @@ export class RequestFields {
     this.#json = json as Record<string, unknown>;
   }
 
+  /** Every member, for those that are refused by their name. */
+  get all(): Readonly<Record<string, unknown>> {
+    return this.#json;
+  }
+
   /** A string of `min` to `max` characters, or null when absent. */
   string(name: string, min: number, max: number): string | null {
     const value = this.#json[name] ?? null;

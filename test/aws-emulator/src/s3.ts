@@ -48,7 +48,11 @@ export class S3 {
   /** @throws AwsError */
   carryOut({ operation, bucket, key }: S3Request, caller: Caller, region: string, body: Buffer): Answer {
     if (!['CreateBucket', 'PutObject', 'GetObject'].includes(operation)) {
-      throw new AwsError('MethodNotAllowed', 'The specified method is not allowed against this resource.', 405);
+      throw new AwsError(
+        'MethodNotAllowed',
+        `The emulator has of S3 only CreateBucket, PutObject and GetObject, by path-style addresses, not ${operation}`,
+        405,
+      );
     }
     const arn = key === '' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${key}`;
     const action = `s3:${operation}`;

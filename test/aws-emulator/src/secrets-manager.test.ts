@@ -290,7 +290,7 @@ describe('Secrets Manager', () => {
   it('answers an operation that the emulator does not have with its name', async () => {
     await assert.rejects(client.send(new GetRandomPasswordCommand({})), {
       name: 'UnknownOperationException',
-      message: 'The emulator does not know GetRandomPassword',
+      message: /^The emulator does not have GetRandomPassword \(random passwords\); see "What it does not do"/,
     });
   });
 });

@@ -1,6 +1,6 @@
-import { AwsError } from './aws-error.ts';
 import type { Iam } from './iam.ts';
 import type { KmsKeys } from './kms-keys.ts';
+import { isOperation, refuseUnknownFields, unknownOperation } from './not-emulated.ts';
 import { RequestFields } from './request-fields.ts';
 import { SecretAccess, type SecretCall } from './secret-access.ts';
 import { type SecretFault, SecretReader } from './secret-reader.ts';
@@ -24,6 +24,7 @@ export class SecretsManager {
   /** Throws AwsError; `faultOf` says which secrets of a batch an order spoils. */
   carryOut(call: SecretCall, body: Buffer, faultOf: SecretFault): Record<string, unknown> {
     const fields = new RequestFields(body);
+    if (isOperation(call.operation)) refuseUnknownFields(call.operation, fields.all);
     switch (call.operation) {
       case 'CreateSecret':
         return this.#writer.createSecret(call, fields);
@@ -46,7 +47,7 @@ export class SecretsManager {
       case 'ListSecrets':
         return this.#reader.listSecrets(call, fields);
       default:
-        throw new AwsError('UnknownOperationException', `The emulator does not know ${call.operation}`);
+        throw unknownOperation(call.operation);
     }
   }
 }

@@ -34,7 +34,10 @@ export class Sts {
       case 'AssumeRoleWithWebIdentity':
         return this.#assumeRoleWithWebIdentity(parameters);
       default:
-        throw new AwsError('InvalidAction', `Could not find operation ${operation} for version 2011-06-15`);
+        throw new AwsError(
+          'InvalidAction',
+          `The emulator has of STS only GetCallerIdentity, AssumeRole and AssumeRoleWithWebIdentity, not ${operation}`,
+        );
     }
   }
 
