@@ -52,7 +52,7 @@ const compilers = {
   'the pinned TypeScript': { folder: ROOT, missing: undefined },
 };
 const nodeTypes = {
-  'Node.js 20': await fromRegistry('@types/node@20.9.5'),
+  'Node.js 20': await fromRegistry('@types/node@20.19.9'),
   'the pinned Node.js': { folder: ROOT, missing: undefined },
 };
 

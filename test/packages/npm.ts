@@ -16,9 +16,13 @@ export function npm(folder: string, ...args: string[]) {
   return runCommand('npm', [...quiet, ...args], npmEnv(), folder);
 }
 
+/** Of npm and Node.js, what says how to reach the registry. */
+const OF_THE_NETWORK = /^(NODE_EXTRA_CA_CERTS|npm_config_(registry|userconfig|cafile|proxy|https[-_]proxy|noproxy))$/i;
+
 /** This process's environment without npm's own variables of whoever runs the tests. */
 export function npmEnv(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(cleanEnv()).filter(([name]) => !/^(npm|NODE)_/i.test(name)));
+  const all = Object.entries(cleanEnv());
+  return Object.fromEntries(all.filter(([name]) => OF_THE_NETWORK.test(name) || !/^(npm|NODE)_/i.test(name)));
 }
 
 /** The folder in which packages of the npm registry are installed, once on a machine; or why they are not. */
