@@ -1,5 +1,6 @@
 import { diagnostics } from '@vaultplane/platform/logging/diagnostics.ts';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectProcessMetrics } from '@vaultplane/platform/process-metrics.ts';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { DataPlane } from '../fleet/data-plane-facts.ts';
 import type { FleetReference } from '../fleet/reference-registry.ts';
 import { PROGRAM_VERSION } from '../version.ts';
@@ -32,7 +33,7 @@ export class Metrics {
 
   constructor() {
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry, prefix: 'vaultplane_' });
+    collectProcessMetrics(this.#registry);
     new Gauge({
       name: 'vaultplane_build_info',
       help: 'Always 1; the labels say what runs.',

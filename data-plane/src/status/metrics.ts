@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { diagnostics } from '@vaultplane/platform/logging/diagnostics.ts';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectProcessMetrics } from '@vaultplane/platform/process-metrics.ts';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { HeldSecret } from '../cache/inventory.ts';
 import type { CallCounts } from '../cache/resolver.ts';
 import type { FetchCounts } from '../cache/upstream.ts';
@@ -50,7 +51,7 @@ export function createMetrics(sources: MetricSources, durations: UpstreamDuratio
   const registers = [registry];
   let current = sources.facts();
   let held: HeldSummary = { oldestFetchedAt: null, firstEndInMs: Infinity };
-  collectDefaultMetrics({ register: registry, prefix: 'vaultplane_' });
+  collectProcessMetrics(registry);
 
   const gauge = <L extends string>(
     name: string,
