@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cleanEnv } from '../e2e/deployment.ts';
+import { npmEnv } from './npm.ts';
 
 export interface CommandRun {
   code: number | null;
@@ -18,11 +18,7 @@ export class Installed implements Disposable {
   /** @param node the folder with `node` of the release to run with */
   constructor(tarball: string, node: string, { global = false } = {}) {
     const bin = join(this.folder, global ? 'bin' : 'node_modules/.bin');
-    this.#env = {
-      // npm's own variables of whoever runs the tests would reach into this one.
-      ...Object.fromEntries(Object.entries(cleanEnv()).filter(([name]) => !/^(npm|NODE)_/i.test(name))),
-      PATH: `${bin}:${node}:${process.env.PATH}`,
-    };
+    this.#env = { ...npmEnv(), PATH: `${bin}:${node}:${process.env.PATH}` };
     const args = global ? ['--global', '--prefix', this.folder] : [];
     const run = this.run('npm', ['install', ...args, '--no-audit', '--no-fund', '--prefer-offline', tarball]);
     if (run.code !== 0) throw new Error(`npm could not install ${tarball}: ${run.stdout}${run.stderr}`);
