@@ -5,7 +5,7 @@ import { eventOf } from '@vaultplane/platform/logging/log.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ROOMS = ['shared/platform/src', 'shared/model/src', 'shared/backends/src', 'control-plane/src', 'data-plane/src'];
-const NOT_OF_PROGRAMS = /\.test\.ts$|(^|\/)testing\/|(^|\/)manager\/app\//;
+const NOT_OF_PROGRAMS = /\.test\.ts$|(^|\/)testing\//;
 const LOG_CALL = /\b[lL]og(?:\??\.(?<level>debug|info|warn|error)|\[level\])\(/g;
 /** What `log[level]` goes by. */
 const LEVEL_CHOICE = /\bconst level = [^;]*'(\w+)' : '(\w+)';/g;

@@ -138,11 +138,11 @@ describe('a vault type that is added', () => {
       return { value, modules: readFileSync(list, 'utf8') };
     };
     const backend = {
-      aws: /backends\/aws\/family\.ts|client-secrets-manager/,
-      env: /backends\/env\.ts/,
+      aws: /backends\/src\/aws\/family\.ts|client-secrets-manager/,
+      env: /backends\/src\/env\.ts/,
       toy: /toy-backend/,
-      gcp: /backends\/gcp\/family\.ts|google-auth-library/,
-      hcv: /backends\/hcv\/family\.ts/,
+      gcp: /backends\/src\/gcp\/family\.ts|google-auth-library/,
+      hcv: /backends\/src\/hcv\/family\.ts/,
     };
     const cases = {
       aws: [{ ...emulator.environment, VAULTPLANE_VAULT_AWS_REGION: 'us-east-1' }, '{vault://aws/app}'],
