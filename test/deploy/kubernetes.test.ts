@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -80,11 +80,9 @@ async function check(manifests: Manifest[]): Promise<void> {
   }
 }
 
-/** Every YAML file below a folder. */
+/** Every YAML file below a folder. Not those of node_modules, whose links lead round in a circle. */
 const yamlFilesIn = (folder: string) =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.ya?ml$/.test(file) && !file.includes('node_modules'))
-    .map((file) => join(folder, file));
+  globSync('**/*.{yaml,yml}', { cwd: folder, exclude: ['**/node_modules'] }).map((file) => join(folder, file));
 
 /** The manifests in the shell and YAML blocks of a page. */
 const manifestsInPage = (text: string) =>
